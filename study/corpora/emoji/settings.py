@@ -1,0 +1,104 @@
+"""What can be set of the emoji corpus. Sizes of items are in fractions of the canvas."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from study.corpora.base import CorpusSettings, nearest
+
+Vendor = Literal["google", "openmoji", "twitter"]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+LANGUAGES = (
+    *("ar", "bn", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fil", "fr", "he", "hi", "hr", "hu", "id", "it"),
+    *("ja", "ko", "mi", "nl", "no", "pl", "pt", "quz", "ro", "ru", "sv", "sw", "te", "th", "tr", "uk", "vi", "zh"),
+)
+"""The 36 languages of Crossmodal-3600, by its codes."""
+
+WEB_SHARE: dict[str, float] = {
+    "en": 36.0,
+    **dict.fromkeys(("de", "es", "fr", "ja", "ru", "zh"), 5.0),
+    **dict.fromkeys(("it", "nl", "pl", "pt"), 2.5),
+    **dict.fromkeys(("cs", "fa", "id", "ko", "sv", "tr", "uk", "vi"), 1.4),
+    **dict.fromkeys(("ar", "da", "el", "fi", "he", "hu", "no", "ro", "th"), 1.0),
+    **dict.fromkeys(("bn", "fil", "hi", "hr", "mi", "quz", "sw", "te"), 0.5),
+}
+"""A web-like imbalance in five steps: the order follows web crawls, the steps are rounded by hand."""
+
+
+class Scenes(CorpusSettings):
+    """Number of scenes of every split."""
+
+    teacher: int = Field(default=30_000, ge=1, le=2_000_000)
+    distil: int = Field(default=6_000, ge=1, le=2_000_000)
+    validation: int = Field(default=500, ge=1, le=20_000)
+    test: int = Field(default=500, ge=1, le=20_000)
+
+
+class Questions(CorpusSettings):
+    """Number of questions of both splits; every question has an image of its own."""
+
+    validation: int = Field(default=240, ge=4, le=20_000)
+    test: int = Field(default=400, ge=4, le=20_000)
+
+
+class EmojiSettings(CorpusSettings):
+    """Settings of the emoji corpus."""
+
+    seed: int = Field(default=0, ge=0)
+    concepts: int = Field(default=160, ge=8, le=400, description="a smaller number takes a prefix of the same order")
+    canvas: int = Field(default=32, ge=16, le=256, description="side of an image in pixels")
+    scenes: Scenes = Scenes()
+    questions: Questions = Questions()
+    captions_per_scene: int = Field(
+        default=8, ge=1, description="languages a scene of the teacher split is captioned in"
+    )
+    max_items: int = Field(default=3, ge=2, le=4)
+    in_domain: Annotated[tuple[Vendor, ...], Field(strict=False, min_length=1)] = ("google", "openmoji")
+    held_out: Vendor = Field(default="twitter", description="whose artwork the questions are asked about")
+    share: dict[str, float] = Field(default=WEB_SHARE, description="weight of each language in the captions of distil")
+    held_out_compositions: float = Field(
+        default=0.2, gt=0.0, le=0.8, description="kept from teacher and distil, in four parts"
+    )
+    repeat_share: Fraction = Field(
+        default=0.15, description="scenes of two or more items in which a concept is repeated"
+    )
+    same_group_share: Fraction = Field(
+        default=0.5, description="wrong concepts of the same Unicode group as the right one"
+    )
+    sizes: Annotated[
+        tuple[Annotated[tuple[float, float], Field(strict=False)], ...],
+        Field(strict=False, description="least and largest size of an item in scenes of 1, 2, 3, ... items"),
+    ] = ((0.5, 0.8), (0.4, 0.55), (0.36, 0.46), (0.3, 0.38))
+    rotation: float = Field(default=20.0, ge=0.0, le=45.0, description="largest rotation either way, degrees")
+    overlap: float = Field(
+        default=0.15, ge=0.0, le=0.5, description="largest overlap of two items' circles, of their diameter"
+    )
+    step: float = Field(default=0.15, gt=0.0, le=0.3, description="least horizontal distance of two items' centres")
+    background: Annotated[tuple[int, int], Field(strict=False)] = (120, 255)
+
+    @field_validator("share")
+    @classmethod
+    def _known_languages(cls, share: dict[str, float]) -> dict[str, float]:
+        for language, weight in share.items():
+            if language not in LANGUAGES:
+                raise ValueError(f"unknown language {language!r}; {nearest(language, LANGUAGES)}")
+            if not 0.0 < weight < float("inf"):
+                raise ValueError(f"the weight of {language!r} is {weight}; it must be above 0")
+        return share
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.held_out in self.in_domain:
+            raise ValueError(f"vendor {self.held_out!r} cannot be in domain and held out at once")
+        if len(set(self.in_domain)) < len(self.in_domain):
+            raise ValueError("a vendor is in domain twice")
+        if len(self.sizes) < self.max_items:
+            raise ValueError(f"sizes has {len(self.sizes)} ranges for scenes of up to {self.max_items} items")
+        if any(not 0.1 <= low <= high <= 1.0 for low, high in self.sizes):
+            raise ValueError("each range of sizes must be 0.1 <= least <= largest <= 1")
+        if not 0 <= self.background[0] <= self.background[1] <= 255:
+            raise ValueError("background must be 0 <= darkest <= lightest <= 255")
+        return self

@@ -1,0 +1,27 @@
+"""What the training of a run took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from study.towers.protocol import DualEncoder, count
+from study.training import Schedule
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Optimiser steps, items seen, captions encoded by the trained model, and estimated FLOP."""
+
+    steps: int
+    items: int
+    captions: int
+    flops: float
+
+
+def cost(model: DualEncoder, schedule: Schedule, captions_per_item: int, tokens: int, images: bool) -> Cost:
+    """6 x parameters x tokens (Kaplan et al. 2020, arXiv 2001.08361, section 2.1); lookups and padding left out."""
+    items = schedule.steps * schedule.batch
+    flops = 6.0 * model.text_counts().non_vocabulary * tokens
+    if images:
+        flops += 6.0 * count(model.image_module()) * model.image_tokens * items
+    return Cost(schedule.steps, items, items * captions_per_item, flops)

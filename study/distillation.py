@@ -1,0 +1,149 @@
+"""Training one student: the cell (arch, size, method, seed) of the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from study.batches import Batches
+from study.corpora.layout import PreparedCorpus
+from study.cost import Cost, cost
+from study.embedding import pooled_layers
+from study.objectives.method import Method, language_weights
+from study.objectives.views import Surroundings, Views
+from study.student import shape, shrink
+from study.towers.protocol import DualEncoder
+from study.training import History, Progress, Schedule, fit
+from study.vocabulary import PAD
+
+
+class StudentSpec(BaseModel):
+    """The `students` block of params.yaml: what all cells share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    towers: Literal["text", "both"] = "text"
+    init: Literal["teacher", "random"] = "teacher"
+    budget: Literal["items", "captions"] = Field(
+        default="items", description="what is equal between methods: items seen, or captions encoded"
+    )
+    language_alpha: float = Field(default=0.0, ge=0, le=1)
+    training: Schedule
+
+
+@dataclass(frozen=True)
+class Corner:
+    """Everything that makes a student, resolved: one cell of the grid."""
+
+    arch: str
+    size: str
+    fraction: float
+    seed: int
+    objectives: Mapping[str, Mapping[str, Any]]
+    spec: StudentSpec
+
+
+class Cached:
+    """The distillation corpus with the teacher's embeddings, as tensors on the device."""
+
+    def __init__(self, corpus: PreparedCorpus, embeddings: Path, device: torch.device, layers: bool) -> None:
+        rows = corpus.captions("distil")["image"].to_numpy()
+
+        def array(name: str) -> Tensor:
+            return torch.from_numpy(np.load(embeddings / f"{name}.npy")).to(device)
+
+        self.teacher_x, self.teacher_e = array("distil_x"), array("distil_e")
+        self.teacher_image = array("images_distil")[torch.from_numpy(rows).to(device)]
+        self.teacher_layers = array("distil_layers") if layers else None
+        self.pixels = corpus.images("distil")
+        self.image_rows = rows
+
+
+def initial_student(teacher: DualEncoder, corner: Corner, texts: list[str]) -> DualEncoder:
+    """The student before training: a function of arch, size and seed, and of no method."""
+    target = shape(teacher, corner.fraction, corner.spec.towers)
+    return shrink(teacher, target, texts, corner.spec.init, ("init", corner.arch, corner.size, corner.seed))
+
+
+def surroundings(student: DualEncoder, teacher: DualEncoder) -> Surroundings:
+    return Surroundings(
+        embedding_width=teacher.embedding_width,
+        student_layers=student.text_layers,
+        student_width=student.token_table().embedding_dim,
+        teacher_layers=teacher.text_layers,
+        teacher_width=teacher.token_table().embedding_dim,
+        image_text_loss=student.image_text_loss,
+    )
+
+
+def distil(
+    corner: Corner,
+    teacher: DualEncoder,
+    corpus: PreparedCorpus,
+    embeddings: Path,
+    device: torch.device,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[DualEncoder, History, Cost]:
+    """A trained student, its history and its cost."""
+    spec, schedule = corner.spec, corner.spec.training
+    captions = corpus.captions("distil")
+    texts, english = captions["text"].tolist(), captions["english"].tolist()
+    student = initial_student(teacher, corner, texts + english).to(device)
+    both = spec.towers == "both"
+    student.image_module().requires_grad_(both)
+    method = Method(corner.objectives, surroundings(student, teacher), images=both).to(device)
+    if spec.budget == "captions":
+        schedule = schedule.model_copy(update={"steps": max(1, schedule.steps // method.captions_per_item)})
+    data = Cached(corpus, embeddings, device, "layers" in method.needs)
+    ids_x = student.tokenize(texts).to(device)
+    ids_e = student.tokenize(english).to(device) if "student_e" in method.needs else None
+    languages = captions["language"].astype(str).to_numpy()
+    weights = torch.from_numpy(language_weights(languages, spec.language_alpha)).float().to(device)
+    batches = Batches(len(texts), schedule.batch, "batches", corner.arch, corner.size, corner.seed)
+
+    def step_loss(step: int) -> dict[str, Tensor]:
+        chosen = batches(step)
+        rows = torch.from_numpy(chosen).to(device)
+        batch = ids_x[rows] if ids_e is None else torch.cat([ids_x[rows], ids_e[rows]])
+        layers = None
+        if "layers" in method.needs:
+            output = student.text_output(batch)
+            features, layers = output.features, pooled_layers(output)[: len(rows)]
+        else:
+            features = student.text_features(batch)
+        own_image = None
+        if both:
+            pixels = torch.from_numpy(data.pixels[data.image_rows[chosen]]).to(device)
+            own_image = student.image_features(pixels)
+        views = Views(
+            student_x=features[: len(rows)],
+            student_e=features[len(rows) :] if ids_e is not None else None,
+            teacher_x=data.teacher_x[rows],
+            teacher_e=data.teacher_e[rows],
+            teacher_image=data.teacher_image[rows],
+            image=own_image if own_image is not None else data.teacher_image[rows],
+            student_layers=layers,
+            teacher_layers=data.teacher_layers[rows] if data.teacher_layers is not None else None,
+        )
+        w = weights[rows]
+        return method(views, w / w.mean(), own_image)
+
+    history = fit(
+        {"student": student, "method": method},
+        student.token_table().weight,
+        step_loss,
+        schedule,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    lengths = sum((ids != PAD).sum(dim=1).cpu().numpy() for ids in (ids_x, ids_e) if ids is not None)
+    tokens = sum(int(lengths[batches(step)].sum()) for step in range(schedule.steps))
+    return student, history, cost(student, schedule, method.captions_per_item, tokens, both)

@@ -1,0 +1,120 @@
+"""One model scored on one split: arrays from the model, rows from `study.scoring`.
+
+The test split is read here and nowhere else; choices are made on `validation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+from study import records
+from study.corpora.layout import PreparedCorpus, QuestionSplit, scored_text
+from study.embedding import embed_images, embed_texts
+from study.scoring.consistency import consistency_rows
+from study.scoring.retrieval import retrieval_rows
+from study.scoring.vqa import vqa_rows
+from study.towers.protocol import DualEncoder
+
+Split = Literal["validation", "test"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A model's rows of the result tables, with its name in `cell`."""
+
+    retrieval: pd.DataFrame
+    consistency: pd.DataFrame
+    vqa: pd.DataFrame
+
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        return {"retrieval": self.retrieval, "consistency": self.consistency, "vqa": self.vqa}
+
+
+@dataclass(frozen=True)
+class Images:
+    """Image embeddings of a split, [G, D] for retrieval and [I, D] for questions."""
+
+    gallery: np.ndarray
+    questions: np.ndarray | None
+
+
+def images_of(model: DualEncoder, corpus: PreparedCorpus, split: Split, device: torch.device) -> Images:
+    """Embed a split's images with the model's own image tower."""
+    questions = f"vqa_{split}"
+    asked = questions in corpus.card.images
+    return Images(
+        embed_images(model, corpus.images(split), device),
+        embed_images(model, corpus.images(questions), device) if asked else None,  # type: ignore[arg-type]
+    )
+
+
+def evaluate(
+    name: str, model: DualEncoder, corpus: PreparedCorpus, images: Images, split: Split, device: torch.device
+) -> Scores:
+    """All scores of `model` on `split`, in every language of the corpus."""
+    texts, index = _captions(model, corpus, split, device)
+    retrieval = retrieval_rows(images.gallery, texts, index, protocol="all-captions")
+    return Scores(
+        _named(retrieval, name, records.RETRIEVAL),
+        _named(_consistency(images.gallery, texts, index), name, records.CONSISTENCY),
+        _named(_answers(model, corpus, images, split, device), name, records.VQA),
+    )
+
+
+def average_precision(
+    model: DualEncoder, corpus: PreparedCorpus, images: Images, split: Split, device: torch.device
+) -> float:
+    """mAP@10, mean of both directions and all languages: what validation chooses by."""
+    rows = retrieval_rows(images.gallery, *_captions(model, corpus, split, device), protocol="all-captions")
+    return float(rows.loc[rows["metric"] == "map@10", "score"].mean())
+
+
+def _captions(
+    model: DualEncoder, corpus: PreparedCorpus, split: Split, device: torch.device
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Caption embeddings of each language, and the image each of them describes."""
+    captions = corpus.captions(split)
+    languages = captions["language"].astype(str).to_numpy()
+    features = embed_texts(model, captions["text"].tolist(), device)
+    texts, index = {}, {}
+    for language in corpus.languages:
+        rows = np.flatnonzero(languages == language)
+        texts[language], index[language] = features[rows], captions["image"].to_numpy()[rows]
+    return texts, index
+
+
+def _consistency(gallery: np.ndarray, texts: Mapping[str, np.ndarray], index: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Parallel queries are each language's first caption of the images that all languages describe."""
+    first = {language: dict(reversed(list(zip(images, range(len(images)), strict=True)))) for language, images in index.items()}
+    shared = np.asarray(sorted(set.intersection(*(set(rows) for rows in first.values()))), dtype=np.int64)
+    parallel = {language: texts[language][[rows[image] for image in shared]] for language, rows in first.items()}
+    return consistency_rows(gallery, parallel, shared)
+
+
+def _answers(
+    model: DualEncoder, corpus: PreparedCorpus, images: Images, split: QuestionSplit, device: torch.device
+) -> pd.DataFrame:
+    if images.questions is None:
+        return pd.DataFrame(columns=[column for column in records.VQA.names if column != "cell"])
+    questions = corpus.questions(split)
+    asked = corpus.texts(split=split)
+    asked = asked.assign(language=asked["language"].astype(str))
+    flat = [scored_text(row.prompt, option) for row in asked.itertuples() for option in row.options]
+    width = len(questions["options"].iloc[0])
+    features = embed_texts(model, flat, device).reshape(len(asked), width, -1)
+    order = {question: place for place, question in enumerate(questions["question"])}
+    options = {}
+    for language in corpus.vqa_languages:
+        rows = np.flatnonzero(asked["language"] == language)
+        options[language] = features[rows[np.argsort(asked["question"].iloc[rows].map(order).to_numpy())]]
+    return vqa_rows(images.questions, options, questions)
+
+
+def _named(frame: pd.DataFrame, name: str, table: records.Table) -> pd.DataFrame:
+    return records.check(frame.assign(cell=name), table)

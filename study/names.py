@@ -1,0 +1,30 @@
+"""Errors about names: what was asked for, what there is, and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UnknownNameError(ValueError):
+    """A name is not one of those that exist; the message says which are, nearest first."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+        self.kind, self.name, self.known = kind, name, sorted(known)
+        at = f" ({where})" if where else ""
+        super().__init__(f"unknown {kind} {name!r}{at}{hint(name, self.known)}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name closest to `name`, if any is close."""
+    lowered = {candidate.lower(): candidate for candidate in known}
+    found = difflib.get_close_matches(str(name).lower(), list(lowered), n=1, cutoff=0.5)
+    return lowered[found[0]] if found else None
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'? known: ...` for the end of an error message."""
+    names = sorted(known)
+    close = nearest(name, names)
+    meant = f"; did you mean {close!r}?" if close else ""
+    return f"{meant} Allowed: {', '.join(names) if names else 'none'}"

@@ -1,0 +1,29 @@
+"""ED, English-control distillation: both captions of an item go to the teacher's English embedding.
+
+    L_i = ||S(e_i) - T(e_i)||^2 + ||S(x_i) - T(e_i)||^2, summed over D
+
+Source: Reimers & Gurevych 2020 (arXiv 2004.09813), equation 1; "Dual-L2" in ConGen (2022).
+Confidence that arXiv 2510.26271 means this form: 75 %.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from study.objectives.views import Objective, Settings, Surroundings, Views, squared_distance
+
+
+def english_distillation(student_x: Tensor, student_e: Tensor, teacher_e: Tensor) -> Tensor:
+    """Three [N, D] -> [N]."""
+    return squared_distance(student_e, teacher_e) + squared_distance(student_x, teacher_e)
+
+
+class Ed(Objective):
+    needs = frozenset({"student_e"})
+
+    def __init__(self, options: Settings, around: Surroundings) -> None:
+        super().__init__(options, around)
+
+    def forward(self, views: Views) -> Tensor:
+        assert views.student_e is not None  # promised by `needs`
+        return english_distillation(views.student_x, views.student_e, views.teacher_e)

@@ -1,0 +1,50 @@
+"""FD, feature distillation: the student's embedding of each caption becomes the teacher's.
+
+    L_i = ||S(x_i) - T(x_i)||^2, summed over D
+
+Source: "L2" among the losses compared by ConGen (Limkonchotiwat et al., EMNLP Findings 2022).
+Confidence that arXiv 2510.26271 means this form: 80 %; its equations could not be read.
+Option `layers`: plus the same distance on token-pooled intermediate layers, each student layer to the
+evenly matched teacher layer through a learned linear map, averaged over layers (as TinyBERT, Jiao et
+al. 2020, and DistilBERT do; left out: attention maps).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from study.layers import matched_layers
+from study.objectives.views import Objective, Settings, Surroundings, Views, squared_distance
+
+
+class FdOptions(Settings):
+    layers: bool = False
+
+
+def feature_distillation(student: Tensor, teacher: Tensor) -> Tensor:
+    """||S - T||^2 summed over the last axis: [N, D], [N, D] -> [N]."""
+    return squared_distance(student, teacher)
+
+
+class Fd(Objective):
+    Options = FdOptions
+
+    def __init__(self, options: FdOptions, around: Surroundings) -> None:
+        super().__init__(options, around)
+        self.matches: list[int] = []
+        if options.layers:
+            self.needs = frozenset({"layers"})
+            # Entry 0 of the hidden states is the embedding layer, which is not matched.
+            self.matches = [m + 1 for m in matched_layers(around.teacher_layers, around.student_layers)]
+        self.maps = nn.ModuleList(nn.Linear(around.student_width, around.teacher_width) for _ in self.matches)
+
+    def forward(self, views: Views) -> Tensor:
+        loss = feature_distillation(views.student_x, views.teacher_x)
+        if self.matches and views.student_layers is not None and views.teacher_layers is not None:
+            terms = [
+                squared_distance(layer_map(views.student_layers[:, own]), views.teacher_layers[:, theirs])
+                for own, (layer_map, theirs) in enumerate(zip(self.maps, self.matches, strict=True), start=1)
+            ]
+            loss = loss + torch.stack(terms).mean(dim=0)
+        return loss

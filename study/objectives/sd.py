@@ -1,0 +1,42 @@
+"""SD, self-distillation across languages: ED, and the student's own two captions come together.
+
+    L_i = ED_i + ||S(x_i) - S(e_i)||^2, summed over D
+
+Source: "SKD" in ConGen (2022); CL-ReLKT (Limkonchotiwat et al. 2022). Confidence: 65 %.
+Options: `terms: self` leaves ED out; `stop_gradient` holds S(e) still in the self term.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+
+from study.objectives.ed import english_distillation
+from study.objectives.views import Objective, Settings, Surroundings, Views, squared_distance
+
+
+class SdOptions(Settings):
+    terms: Literal["ed+self", "self"] = "ed+self"
+    stop_gradient: bool = False
+
+
+def self_distillation(student_x: Tensor, student_e: Tensor, stop_gradient: bool = False) -> Tensor:
+    """||S(x) - S(e)||^2: two [N, D] -> [N]."""
+    return squared_distance(student_x, student_e.detach() if stop_gradient else student_e)
+
+
+class Sd(Objective):
+    Options = SdOptions
+    needs = frozenset({"student_e"})
+
+    def __init__(self, options: SdOptions, around: Surroundings) -> None:
+        super().__init__(options, around)
+        self.options = options
+
+    def forward(self, views: Views) -> Tensor:
+        assert views.student_e is not None  # promised by `needs`
+        loss = self_distillation(views.student_x, views.student_e, self.options.stop_gradient)
+        if self.options.terms == "ed+self":
+            loss = loss + english_distillation(views.student_x, views.student_e, views.teacher_e)
+        return loss

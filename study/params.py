@@ -1,0 +1,212 @@
+"""The strict schema of params.yaml: unknown, missing and mistyped keys are refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from study.corpora import corpus as find_corpus
+from study.distillation import StudentSpec
+from study.names import UnknownNameError, hint
+from study.objectives import objective
+from study.teacher import TeacherSpec
+from study.towers import FAMILIES
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_.+][a-z0-9]+)*$")]
+"""Factor levels become parts of a cell's name, where `-` divides them."""
+
+
+class ParamsError(ValueError):
+    """params.yaml cannot be used; the message has one line for each thing that is wrong."""
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Study(Strict):
+    name: Name
+    description: str = ""
+
+
+class Grid(Strict):
+    archs: list[Name] = Field(min_length=1)
+    sizes: list[Name] = Field(min_length=1)
+    methods: list[Name] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+
+
+class CorpusSpec(Strict):
+    name: str
+    languages: list[str] | Literal["all"] = "all"
+    vqa_languages: list[str] | Literal["all"] = "all"
+    settings: dict[str, Any] = {}
+
+
+class Tuning(Strict):
+    values: str
+    trials: int = Field(gt=0)
+    seeds: list[int] = Field(min_length=1)
+    size: str
+    learning_rate: list[float] = Field(min_length=2, max_length=2)
+    search: dict[str, dict[str, list[float]]] = {}
+
+
+class Evaluation(Strict):
+    protocol: Literal["all-captions", "first-caption"] = "all-captions"
+
+
+class Analysis(Strict):
+    control: str
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    languages: Literal["random", "fixed"] = "random"
+    primary: list[str] = Field(min_length=1)
+    smallest_effect: float = Field(default=2.0, gt=0)
+
+
+class Execution(Strict):
+    device: str = "auto"
+    workers: int | Literal["auto"] = "auto"
+    threads: int = Field(default=1, gt=0)
+
+
+class Params(Strict):
+    """The whole of params.yaml."""
+
+    root: str
+    study: Study
+    grid: Grid
+    corpus: CorpusSpec
+    teachers: dict[Name, TeacherSpec]
+    students: StudentSpec
+    sizes: dict[Name, Annotated[float, Field(gt=0, le=1)]]
+    methods: dict[Name, dict[str, dict[str, Any]]]
+    tuning: Tuning
+    evaluation: Evaluation
+    analysis: Analysis
+    execution: Execution = Execution()
+
+
+def load(path: Path) -> Params:
+    """Read and check a params.yaml.
+
+    Raises:
+        ParamsError: it is not there, is no YAML, or breaks the schema; every problem is named.
+    """
+    try:
+        raw = YAML(typ="safe", pure=True).load(path)
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file") from None
+    except MarkedYAMLError as error:
+        raise ParamsError(f"{path}: {error.problem or error.context} ({error.problem_mark})") from None
+    if not isinstance(raw, Mapping):
+        raise ParamsError(f"{path}: must be a mapping of blocks, is {type(raw).__name__}")
+    try:
+        params = Params.model_validate(raw)
+    except ValidationError as error:
+        lines = [describe(problem, Params) for problem in error.errors()]
+        raise ParamsError("\n".join(f"{path}: {line}" for line in lines)) from None
+    problems = _names(params)
+    if problems:
+        raise ParamsError("\n".join(f"{path}: {line}" for line in problems))
+    return params
+
+
+def describe(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
+    """One line for one of pydantic's errors: key, value, what is allowed, nearest name."""
+    where = [str(part) for part in problem["loc"]]
+    key = ".".join(where)
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {key!r}{hint(where[-1], _fields(model, where[:-1]))}"
+    if problem["type"] == "missing":
+        return f"missing key {key!r}"
+    value = problem["input"]
+    text = f"{key} is {value!r} ({type(value).__name__}): {problem['msg']}"
+    if isinstance(value, str) and problem["type"].startswith(("float", "int")) and _is_number(value):
+        text += f"; YAML reads {value!r} as text, write it like 1.0e-3"
+    return text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
+    """Keys allowed at `path` below `model`."""
+    here: Any = model
+    for part in path:
+        fields = getattr(here, "model_fields", {})
+        if part in fields:
+            here = fields[part].annotation
+        elif getattr(here, "__origin__", None) is dict:
+            here = here.__args__[1]
+    return list(getattr(here, "model_fields", {}))
+
+
+def _names(params: Params) -> list[str]:
+    """What the schema of single values cannot see: names that refer to one another."""
+    problems: list[str] = []
+
+    def must_be_in(names: list[str], known: Mapping[str, Any], kind: str, where: str) -> None:
+        problems.extend(f"unknown {kind} {n!r} in {where}{hint(n, known)}" for n in names if n not in known)
+        problems.extend(f"{kind} {n!r} is twice in {where}" for n in sorted(set(names)) if names.count(n) > 1)
+
+    must_be_in(params.grid.archs, params.teachers, "architecture", "grid.archs")
+    must_be_in(params.grid.sizes, params.sizes, "size", "grid.sizes")
+    must_be_in(params.grid.methods, params.methods, "method", "grid.methods")
+    must_be_in([params.tuning.size], params.sizes, "size", "tuning.size")
+    must_be_in([params.analysis.control], dict.fromkeys(params.grid.methods), "control", "analysis.control")
+    if len(set(params.grid.seeds)) < len(params.grid.seeds):
+        problems.append("a seed is twice in grid.seeds")
+    both = sorted(set(params.tuning.seeds) & set(params.grid.seeds))
+    if both:
+        problems.append(f"tuning.seeds and grid.seeds share {both}: what chose the settings must not be scored")
+    for arch, teacher in params.teachers.items():
+        must_be_in([teacher.family], FAMILIES, "family", f"teachers.{arch}.family")
+    for method, terms in params.methods.items():
+        problems.extend(_objectives(method, terms))
+    problems.extend(_corpus(params.corpus))
+    return problems
+
+
+def _objectives(method: str, terms: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    if not terms:
+        return [f"methods.{method} has no objective"]
+    problems = []
+    for name, options in terms.items():
+        where = f"methods.{method}.{name}"
+        try:
+            kind = objective(name, f"methods.{method}")
+            kind.Options.model_validate(options)
+        except UnknownNameError as error:
+            problems.append(str(error))
+        except ValidationError as error:
+            problems.extend(f"{where}: {describe(problem, kind.Options)}" for problem in error.errors())
+    return problems
+
+
+def _corpus(spec: CorpusSpec) -> list[str]:
+    try:
+        found = find_corpus(spec.name)
+        found.Settings.model_validate(spec.settings)
+    except ValidationError as error:
+        return [f"corpus.settings: {describe(problem, found.Settings)}" for problem in error.errors()]
+    except ValueError as error:
+        return [f"corpus.name: {error}"]
+    problems = []
+    for key, wanted, known in (
+        ("languages", spec.languages, found.record.languages),
+        ("vqa_languages", spec.vqa_languages, found.record.vqa_languages),
+    ):
+        if wanted != "all":
+            problems += [f"unknown language {n!r} in corpus.{key}{hint(n, known)}" for n in wanted if n not in known]
+    return problems

@@ -1,0 +1,214 @@
+"""The schema of every result table: the one contract between the study and its analysis.
+
+All tables are long and tidy: a factor is a value in a column, never a part of a column's name.
+Scores are fractions in [0, 1] unless the column's unit says otherwise; `cell` is the key into
+`cells`, where the factors stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+DIRECTIONS = ("text_to_image", "image_to_text")
+"""Retrieval directions, named query_to_gallery."""
+
+ALL_LANGUAGES = "all"
+"""Value of `language` in a row that speaks of a run over all its languages."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its pandas dtype, its unit and what it means."""
+
+    name: str
+    dtype: str
+    unit: str
+    meaning: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One result table; `key` are the columns that together name a row."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A value of `metric` or `construct`: its range, and whether more of it is better."""
+
+    name: str
+    meaning: str
+    higher_is_better: bool
+    low: float = 0.0
+    high: float = 1.0
+
+
+class RecordError(ValueError):
+    """A table does not follow its schema."""
+
+
+_CELL = Column("cell", "str", "-", "run, {arch}-{size}-{method}-s{seed}; teachers {arch}-teacher")
+_LANGUAGE = Column("language", "str", "-", "language code of the corpus")
+
+CELLS = Table(
+    "cells",
+    (
+        _CELL,
+        Column("role", "str", "-", "student or teacher"),
+        Column("arch", "str", "-", "architecture family"),
+        Column("size", "str", "-", "size factor; full for a teacher"),
+        Column("method", "str", "-", "distillation method; none is the control; teacher for a teacher"),
+        Column("seed", "int64", "-", "seed of initialisation and batch order"),
+        Column("towers", "str", "-", "towers that were trained: text or both"),
+        Column("parameters", "int64", "parameters", "all parameters of the model"),
+        Column("text_parameters", "int64", "parameters", "text tower, total"),
+        Column("text_vocabulary_parameters", "int64", "parameters", "text tower, token table"),
+        Column("text_fraction", "float64", "1", "text tower as a fraction of its teacher's"),
+        Column("image_parameters", "int64", "parameters", "image tower"),
+        Column("vocabulary", "int64", "tokens", "size of the token table"),
+        Column("learning_rate", "float64", "1", "peak learning rate"),
+        Column("steps", "int64", "steps", "optimiser steps"),
+        Column("items", "int64", "items", "image-caption items seen"),
+        Column("captions", "int64", "captions", "captions encoded by the model in training"),
+        Column("flops", "float64", "FLOP", "training cost, forward and backward, estimated"),
+        Column("seconds", "float64", "s", "wall time of the training"),
+        Column("device", "str", "-", "cpu or the GPU's name"),
+        Column("fingerprint", "str", "-", "hash of everything that determined the run"),
+    ),
+    ("cell",),
+)
+
+RETRIEVAL = Table(
+    "retrieval",
+    (
+        _CELL,
+        _LANGUAGE,
+        Column("direction", "str", "-", "text_to_image or image_to_text"),
+        Column("metric", "str", "-", "see RETRIEVAL_METRICS"),
+        Column("protocol", "str", "-", "which captions count as relevant, and the gallery"),
+        Column("score", "float64", "fraction", "mean over queries"),
+        Column("queries", "int64", "queries", "number of queries"),
+        Column("gallery", "int64", "items", "size of the gallery"),
+    ),
+    ("cell", "language", "direction", "metric", "protocol"),
+)
+
+CONSISTENCY = Table(
+    "consistency",
+    (
+        _CELL,
+        _LANGUAGE,
+        Column("construct", "str", "-", "see CONSISTENCY_CONSTRUCTS"),
+        Column("score", "float64", "see construct", "mean over partner languages and queries"),
+        Column("queries", "int64", "queries", "parallel queries"),
+        Column("partners", "int64", "languages", "partner languages averaged over"),
+    ),
+    ("cell", "language", "construct"),
+)
+
+VQA = Table(
+    "vqa",
+    (
+        _CELL,
+        _LANGUAGE,
+        Column("question", "str", "-", "question id, the same in every language"),
+        Column("type", "str", "-", "question type"),
+        Column("chosen", "int8", "-", "option chosen; option ids are the same in every language"),
+        Column("answer", "int8", "-", "option that is right"),
+        Column("correct", "bool", "-", "chosen == answer"),
+    ),
+    ("cell", "language", "question"),
+)
+
+STABILITY = Table(
+    "stability",
+    (
+        Column("level", "str", "-", "run (a cell) or group (a method x arch x size over its seeds)"),
+        Column("cell", "str", "-", "the run, or {arch}-{size}-{method} of the group"),
+        Column("arch", "str", "-", "architecture family"),
+        Column("size", "str", "-", "size factor"),
+        Column("method", "str", "-", "distillation method"),
+        Column("seed", "Int64", "-", "seed; empty for a group", nullable=True),
+        _LANGUAGE,
+        Column("construct", "str", "-", "see STABILITY_CONSTRUCTS"),
+        Column("score", "float64", "see construct", "the value", nullable=True),
+        Column("n", "int64", "items", "questions behind the value"),
+    ),
+    ("cell", "language", "construct"),
+)
+
+TABLES: Mapping[str, Table] = {t.name: t for t in (CELLS, RETRIEVAL, CONSISTENCY, VQA, STABILITY)}
+
+RETRIEVAL_METRICS = (
+    Measure("recall@1", "a relevant item is first", True),
+    Measure("recall@5", "a relevant item is among the first five", True),
+    Measure("recall@10", "a relevant item is among the first ten", True),
+    Measure("map@10", "mean average precision over the first ten", True),
+    Measure("mrr@10", "mean reciprocal rank within the first ten", True),
+    Measure("ndcg@10", "normalised discounted cumulative gain over the first ten", True),
+)
+
+CONSISTENCY_CONSTRUCTS = (
+    Measure("rbo_gold_deleted", "rank-biased overlap of two languages' rankings without the gold item", True),
+    Measure("rankc", "RankC (Qi et al. 2023)", True),
+    Measure("mrc", "mean Spearman correlation of two languages' rankings", True, -1.0),
+    Measure("gold_rank_variance", "variance of the gold item's rank fraction over languages", False),
+    Measure("centred_cosine", "cosine of parallel captions after centring each language", True, -1.0),
+    Measure("linear_cka", "linear centred kernel alignment of two languages' embeddings", True),
+)
+
+STABILITY_CONSTRUCTS = (
+    Measure("alpha", "Krippendorff's alpha of the chosen options over languages", True, -1.0),
+    Measure("agreement", "share of questions on which two languages choose the same option", True),
+    Measure("accuracy", "share of questions answered right", True),
+    Measure("language_sd", "SD of accuracy over languages, binomial noise removed", False),
+    Measure("worst_language_gap", "mean minus worst language, shrunken accuracies", False),
+    Measure("churn", "share of questions on which two seeds choose differently", False),
+    Measure("churn_excess", "churn above the difference in accuracy that forces it", False),
+    Measure("negative_flips", "teacher right, student wrong", False),
+    Measure("positive_flips", "teacher wrong, student right", True),
+    Measure("net_flips", "positive minus negative flips", True, -1.0),
+)
+
+
+def check(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Return `frame` with the columns of `table`, in order and of its dtypes.
+
+    Raises:
+        RecordError: a column is missing or unknown, a value does not fit its dtype, a value
+            that must be there is empty, or two rows have the same key.
+    """
+    missing = [name for name in table.names if name not in frame.columns]
+    unknown = [str(name) for name in frame.columns if name not in table.names]
+    if missing or unknown:
+        raise RecordError(
+            f"table {table.name!r}: missing columns {missing}, unknown columns {unknown}; "
+            f"its columns are {table.names}"
+        )
+    out = {}
+    for column in table.columns:
+        values = frame[column.name]
+        if not column.nullable and values.isna().any():
+            row = int(values.isna().to_numpy().argmax())
+            raise RecordError(f"table {table.name!r}, column {column.name!r}: empty value in row {row}")
+        try:
+            out[column.name] = values.astype(column.dtype)
+        except (TypeError, ValueError) as error:
+            raise RecordError(f"table {table.name!r}, column {column.name!r}: not {column.dtype}: {error}") from None
+    checked = pd.DataFrame(out)
+    twice = checked.duplicated(subset=list(table.key))
+    if twice.any():
+        first = checked.loc[twice, list(table.key)].iloc[0].to_dict()
+        raise RecordError(f"table {table.name!r}: {int(twice.sum())} rows repeat a key, the first is {first}")
+    return checked

@@ -1,0 +1,164 @@
+"""Consistency of retrieval across languages: do parallel captions retrieve alike?
+
+Each construct is a function (here for rankings, in `alignment` for embeddings) that returns the
+symmetric matrix [L, L] of its values for two languages, a mean over queries; the diagonal carries no
+meaning. A row of the table is a language's mean over its partners: pairs of languages share
+languages, so they are never rows.
+
+Of the rankings, only `rbo` with the gold item deleted is nearly free of accuracy. Where the gold item
+takes part, two accurate languages agree by being right. None is free of collapse: a text tower that
+returns one vector ranks every gallery alike, and is perfectly consistent by rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from study.records import CONSISTENCY, CONSISTENCY_CONSTRUCTS
+from study.scoring.alignment import centred_cosine, linear_cka
+from study.scoring.checks import IntArray, ScoringError, frame, row_index, unit_rows
+from study.scoring.rankings import PairArray, RankArray, pairwise_minimum, rank_gallery, tail_weights
+
+PERSISTENCE = 0.9
+RBO_DEPTH = 100
+RANKC_DEPTH = 10
+
+
+def consistency_rows(
+    images: ArrayLike, texts: Mapping[str, ArrayLike], gold: ArrayLike | None = None, *, block: int = 1 << 17
+) -> pd.DataFrame:
+    """Score every construct of `records.CONSISTENCY_CONSTRUCTS` for each language.
+
+    Args:
+        images: [G, D] unit vectors, the gallery.
+        texts: language -> [Q, D] unit vectors; row i describes the same image in every language.
+        gold: [Q] that image; None when it is image i.
+        block: similarities, over all languages, that are ranked at a time (at least one query's).
+
+    Returns:
+        The columns of `records.CONSISTENCY` less `cell`.
+
+    Raises:
+        ScoringError: fewer than two languages, fewer than two queries or three images, languages
+            with different numbers of captions, or embeddings that are not unit vectors of one D.
+    """
+    gallery = unit_rows("images", images)
+    if len(texts) < 2:
+        raise ScoringError(f"consistency needs at least two languages, got {list(texts)}")
+    arrays = [unit_rows(f"texts[{name!r}]", values, gallery.shape[1]) for name, values in texts.items()]
+    lengths = {name: len(array) for name, array in zip(texts, arrays, strict=True)}
+    if len(set(lengths.values())) > 1:
+        raise ScoringError(f"texts: captions must be parallel, but languages have {lengths} captions")
+    embeddings = np.stack(arrays)
+    languages, queries = embeddings.shape[:2]
+    if queries < 2 or len(gallery) < 3:
+        raise ScoringError(f"consistency needs 2 queries and 3 images, got {queries} and {len(gallery)}")
+    target = row_index("gold", np.arange(queries) if gold is None else gold, queries, len(gallery))
+
+    pairs = {name: np.zeros((languages, languages)) for name in ("rbo_gold_deleted", "rankc", "mrc")}
+    pairs["gold_rank_variance"] = np.zeros((languages, languages))
+    generator = np.random.default_rng(0)  # only ever read for queries that see no difference
+    step = max(1, block // (languages * len(gallery)))
+    for start in range(0, queries, step):
+        part = slice(start, start + step)
+        flat = embeddings[:, part].reshape(-1, gallery.shape[1])
+        ranks = rank_gallery(flat, gallery, generator).reshape(languages, -1, len(gallery))
+        share = ranks.shape[1] / queries
+        pairs["rbo_gold_deleted"] += share * rbo(ranks, target[part])
+        pairs["rankc"] += share * rankc(ranks)
+        pairs["mrc"] += share * mrc(ranks)
+        pairs["gold_rank_variance"] += share * gold_rank_variance(ranks, target[part])
+    pairs["centred_cosine"] = centred_cosine(embeddings)
+    pairs["linear_cka"] = linear_cka(embeddings)
+
+    common = {"queries": queries, "partners": languages - 1}
+    rows: list[dict[str, object]] = []
+    for measure in CONSISTENCY_CONSTRUCTS:
+        values = pairs[measure.name]
+        means = (values.sum(axis=1) - np.diag(values)) / (languages - 1)
+        # Float32 sums leave a perfect score at 1.0000001; the range is exact by definition.
+        scores = np.clip(means, measure.low, measure.high)
+        rows += [
+            {**common, "language": name, "construct": measure.name, "score": float(score)}
+            for name, score in zip(texts, scores, strict=True)
+        ]
+    return frame(CONSISTENCY, rows)
+
+
+def rbo(ranks: RankArray, gold: IntArray | None, p: float = PERSISTENCE, depth: int = RBO_DEPTH) -> PairArray:
+    """Rank-biased overlap of two languages' rankings, without the gold item.
+
+    ``(1 - p) / (1 - p^D) sum_{d=1..D} p^(d-1) |A_d & B_d| / d`` with D the smaller of `depth` and the
+    items left: the truncated sum of Webber, Moffat and Zobel (2010, ACM TOIS 28(4)), normalised
+    instead of extrapolated. In [0, 1]; 1 for identical prefixes; higher is more consistent.
+
+    Args:
+        ranks: [L, Q, G] from `rank_gallery`.
+        gold: [Q] the item that is deleted from both rankings; None deletes nothing.
+        p: persistence in (0, 1).
+        depth: D.
+    """
+    languages, queries, size = ranks.shape
+    left = size if gold is None else size - 1
+    weights = tail_weights(p ** np.arange(min(depth, left), dtype=np.float64), size)
+    if gold is None:
+        values = weights[ranks]
+    else:
+        row = np.arange(queries)
+        gold_rank = ranks[:, row, gold][:, :, None]
+        values = weights[ranks - (ranks > gold_rank)]
+        values[:, row, gold] = 0.0
+    return pairwise_minimum(values.reshape(languages, -1)) / queries
+
+
+def rankc(ranks: RankArray, depth: int = RANKC_DEPTH) -> PairArray:
+    """RankC of two languages' rankings (Qi, Fernández and Bisazza 2023, arXiv 2310.10378).
+
+    ``sum_{j=1..n} w_j P@j`` with ``w_j = exp(n - j) / sum_k exp(n - k)`` and P@j the share of the
+    first j items that two languages have in common. The paper ranks a question's n candidate
+    answers; here the candidates are each language's n = min(depth, G) first images, the gold one
+    included. In [0, 1]; higher is more consistent; rises with accuracy alone.
+
+    Args:
+        ranks: [L, Q, G] from `rank_gallery`.
+        depth: n.
+    """
+    languages, queries, size = ranks.shape
+    n = min(depth, size)
+    weights = tail_weights(np.exp(-np.arange(n, dtype=np.float64)), size)
+    return pairwise_minimum(weights[ranks].reshape(languages, -1)) / queries
+
+
+def mrc(ranks: RankArray) -> PairArray:
+    """Mean over queries of Spearman's correlation of two languages' full rankings, gold included.
+
+    In [-1, 1]; higher is more consistent. Every ranking is a permutation, so that all have the same
+    variance and the mean is one matrix product.
+
+    Args:
+        ranks: [L, Q, G] from `rank_gallery`.
+    """
+    languages, queries, size = ranks.shape
+    centred = (ranks.reshape(languages, -1) - np.float32((size - 1) / 2)).astype(np.float32)
+    product = (centred @ centred.T).astype(np.float64)
+    return product / (queries * size * (size**2 - 1) / 12)
+
+
+def gold_rank_variance(ranks: RankArray, gold: IntArray) -> PairArray:
+    """Half the mean squared difference of the gold item's rank fractions in two languages.
+
+    The fraction is rank / (G - 1) with rank from 0. Averaged over partners and then over languages
+    this is the mean over queries of the unbiased variance over languages. In [0, 0.5]; lower is more
+    consistent; falls with accuracy alone.
+
+    Args:
+        ranks: [L, Q, G] from `rank_gallery`; gold: [Q] image.
+    """
+    _, queries, size = ranks.shape
+    fraction = ranks[:, np.arange(queries), gold].astype(np.float64) / (size - 1)
+    difference = fraction[:, None, :] - fraction[None, :, :]
+    return np.einsum("abq,abq->ab", difference, difference) / (2 * queries)

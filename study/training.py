@@ -1,0 +1,148 @@
+"""The one training loop, for teachers and students alike.
+
+A step's batch depends on the step's number alone, and a checkpoint holds everything else, so a run
+that was killed goes on to the same weights that it would have had.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+Progress = Callable[[int, int], None]
+"""Called with steps done and steps in all."""
+
+
+class Schedule(BaseModel):
+    """How long, in what batches and how fast: a block of params.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    steps: int = Field(gt=0)
+    batch: int = Field(gt=1)
+    learning_rate: float = Field(gt=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1, description="fraction of the steps")
+    weight_decay: float = Field(default=0.01, ge=0)
+    table_multiplier: float = Field(default=1.0, gt=0, description="learning rate of the token table, as a factor")
+    clip_norm: float = Field(default=1.0, gt=0)
+
+
+class TrainingError(RuntimeError):
+    """The training cannot go on."""
+
+
+@dataclass
+class History:
+    """What a run leaves for the record."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def learning_rate(step: int, schedule: Schedule) -> float:
+    """Linear warm-up, then half a cosine to zero; `step` counts from 0."""
+    warm = max(1, round(schedule.warmup * schedule.steps))
+    if step < warm:
+        return schedule.learning_rate * (step + 1) / warm
+    done = (step - warm) / max(1, schedule.steps - warm)
+    return schedule.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+def optimiser(modules: Sequence[nn.Module], table: nn.Parameter, schedule: Schedule) -> torch.optim.AdamW:
+    """AdamW; no weight decay on vectors and scalars; the token table with its own factor."""
+    parameters = {id(p): p for module in modules for p in module.parameters() if p.requires_grad}
+    table_group = [p for p in parameters.values() if p is table]
+    matrices = [p for p in parameters.values() if p.ndim > 1 and p is not table]
+    vectors = [p for p in parameters.values() if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": schedule.weight_decay, "factor": 1.0},
+        {"params": vectors, "weight_decay": 0.0, "factor": 1.0},
+        {"params": table_group, "weight_decay": 0.0, "factor": schedule.table_multiplier},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=schedule.learning_rate, betas=(0.9, 0.98), fused=True)
+
+
+def fit(
+    modules: Mapping[str, nn.Module],
+    table: nn.Parameter,
+    step_loss: Callable[[int], dict[str, Tensor]],
+    schedule: Schedule,
+    *,
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 60.0,
+    report_every: int = 20,
+    progress: Progress | None = None,
+) -> History:
+    """Minimise `step_loss(step)["loss"]` for `schedule.steps` steps.
+
+    `modules` are everything that is trained or remembers something. With `checkpoint`, the state is
+    written there every `checkpoint_seconds`, and read from there if it exists.
+
+    Raises:
+        TrainingError: the loss is no longer finite.
+    """
+    trained = list(modules.values())
+    optim = optimiser(trained, table, schedule)
+    parameters = [p for group in optim.param_groups for p in group["params"]]
+    history, first = History(), 0
+    if checkpoint is not None and checkpoint.exists():
+        first = _restore(checkpoint, modules, optim, history)
+    for module in trained:
+        module.train()
+    started, saved = time.perf_counter() - history.seconds, time.perf_counter()
+    for step in range(first, schedule.steps):
+        rate = learning_rate(step, schedule)
+        for group in optim.param_groups:
+            group["lr"] = rate * group["factor"]
+        terms = step_loss(step)
+        optim.zero_grad(set_to_none=True)
+        terms["loss"].backward()
+        norm = nn.utils.clip_grad_norm_(parameters, schedule.clip_norm)
+        optim.step()
+        last = step + 1 == schedule.steps
+        if last or (step + 1) % report_every == 0:
+            row = {"step": step + 1, "learning_rate": rate, "gradient_norm": float(norm)}
+            row |= {name: float(value.detach()) for name, value in terms.items()}
+            if not math.isfinite(row["loss"]):
+                raise TrainingError(f"loss is {row['loss']} at step {step + 1}; try a smaller learning rate than {rate:g}")
+            history.rows.append(row)
+            history.seconds = time.perf_counter() - started
+            if progress is not None:
+                progress(step + 1, schedule.steps)
+            if checkpoint is not None and not last and time.perf_counter() - saved > checkpoint_seconds:
+                _save(checkpoint, step + 1, modules, optim, history)
+                saved = time.perf_counter()
+    for module in trained:
+        module.eval()
+    return history
+
+
+def _save(path: Path, step: int, modules: Mapping[str, nn.Module], optim: torch.optim.Optimizer, history: History) -> None:
+    state = {
+        "step": step,
+        "modules": {name: module.state_dict() for name, module in modules.items()},
+        "optimiser": optim.state_dict(),
+        "history": history.rows,
+        "seconds": history.seconds,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+def _restore(path: Path, modules: Mapping[str, nn.Module], optim: torch.optim.Optimizer, history: History) -> int:
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    for name, module in modules.items():
+        module.load_state_dict(state["modules"][name], strict=True)
+    optim.load_state_dict(state["optimiser"])
+    history.rows, history.seconds = state["history"], state["seconds"]
+    return int(state["step"])

@@ -1,0 +1,127 @@
+"""Tokenizer training and trimming.
+
+One Unigram model (Kudo 2018) with byte fallback, so that a trimmed vocabulary still spells every
+text: what lost its token falls apart into bytes, and which languages pay for that is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>")
+PAD, EOS, BOS, UNK = range(len(SPECIAL))
+BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
+SMALLEST = len(SPECIAL) + len(BYTES)
+
+
+class VocabularyError(ValueError):
+    """A vocabulary of that size or content cannot be made."""
+
+
+def _assemble(pieces: Sequence[tuple[str, float]]) -> Tokenizer:
+    """The tokenizer whose vocabulary is the special tokens, the bytes and `pieces`, in that order."""
+    worst = min((score for _, score in pieces), default=0.0) - 10.0
+    vocabulary = [(token, 0.0) for token in SPECIAL] + [(token, worst) for token in BYTES] + list(pieces)
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=UNK, byte_fallback=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse(), decoders.Metaspace()])
+    tokenizer.add_special_tokens(list(SPECIAL))
+    return tokenizer
+
+
+class Vocabulary:
+    """A tokenizer with fixed special ids: pad 0, eos 1, bos 2, unk 3, then the 256 bytes."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        for index, token in enumerate(SPECIAL):
+            if tokenizer.token_to_id(token) != index:
+                raise VocabularyError(f"token {token!r} has id {tokenizer.token_to_id(token)}, it must be {index}")
+
+    def __len__(self) -> int:
+        return self._tokenizer.get_vocab_size()
+
+    @classmethod
+    def train(cls, texts: Iterable[str], size: int) -> Self:
+        """A vocabulary of at most `size` tokens, trained on `texts` alone.
+
+        Raises:
+            VocabularyError: `size` does not leave room beside special tokens and bytes.
+        """
+        if size <= SMALLEST:
+            raise VocabularyError(f"vocabulary of {size} tokens: {SMALLEST} are special tokens and bytes, give more")
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = trainers.UnigramTrainer(
+            vocab_size=size - SMALLEST + 1, show_progress=False, unk_token="<unk>", special_tokens=["<unk>"]
+        )
+        tokenizer.train_from_iterator((clean(text) for text in texts), trainer=trainer)
+        learnt = json.loads(tokenizer.to_str())["model"]["vocab"]
+        pieces = [(token, score) for token, score in learnt if token != "<unk>"]
+        # Rare characters fall to bytes first when the trainer keeps more than was asked for.
+        return cls(_assemble(pieces[: size - SMALLEST]))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        return cls(Tokenizer.from_file(str(path)))
+
+    def save(self, path: Path) -> None:
+        self._tokenizer.save(str(path))
+
+    def pieces(self) -> list[tuple[str, float]]:
+        """Learnt tokens and their log probabilities, without special tokens and bytes."""
+        learnt = json.loads(self._tokenizer.to_str())["model"]["vocab"]
+        return [(token, float(score)) for token, score in learnt[SMALLEST:]]
+
+    def split(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, without special tokens."""
+        encoded = self._tokenizer.encode_batch([clean(text) for text in texts], add_special_tokens=False)
+        return [encoding.ids for encoding in encoded]
+
+    def encode(self, texts: Sequence[str], context: int, bos: bool) -> np.ndarray:
+        """Ids [N, context] int64: optional bos, tokens cut to fit, eos, right-padded with pad."""
+        room = context - 1 - int(bos)
+        out = np.full((len(texts), context), PAD, dtype=np.int64)
+        for row, ids in enumerate(self.split(texts)):
+            kept = ([BOS] if bos else []) + ids[:room] + [EOS]
+            out[row, : len(kept)] = kept
+        return out
+
+    def trim(self, size: int, texts: Iterable[str]) -> tuple[Vocabulary, np.ndarray]:
+        """Keep the `size` tokens that `texts` use most; returns them and, for each, its old id.
+
+        Special tokens and bytes always stay. Ties go to the likelier piece, so the result does not
+        depend on the order of `texts`.
+
+        Raises:
+            VocabularyError: `size` is larger than the vocabulary or leaves no room for a piece.
+        """
+        if not SMALLEST < size <= len(self):
+            raise VocabularyError(f"cannot trim {len(self)} tokens to {size}: allowed are {SMALLEST + 1} to {len(self)}")
+        used: Counter[int] = Counter()
+        for ids in self.split(list(texts)):
+            used.update(ids)
+        pieces = self.pieces()
+        order = sorted(range(len(pieces)), key=lambda i: (-used[i + SMALLEST], -pieces[i][1], i))
+        kept = sorted(order[: size - SMALLEST])
+        old = np.concatenate([np.arange(SMALLEST), np.asarray(kept, dtype=np.int64) + SMALLEST])
+        return Vocabulary(_assemble([pieces[i] for i in kept])), old
+
+    def fragmentation(self, texts: Mapping[str, Sequence[str]]) -> dict[str, float]:
+        """Mean number of tokens a text for each language."""
+        return {
+            language: float(np.mean([len(ids) for ids in self.split(samples)])) for language, samples in texts.items()
+        }
+
+
+def clean(text: str) -> str:
+    """NFC and lower case: both families read captions so."""
+    return unicodedata.normalize("NFC", text).lower()
