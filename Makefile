@@ -1,0 +1,61 @@
+# Small Polyglots. Needs python3 (3.11 or newer), make and git; everything else is installed into .venv.
+
+STUDY ?= default
+PORT ?= 5000
+JOBS ?= 2
+
+# The default study lies in the root, any other in studies/.
+FOLDER := $(if $(filter default,$(STUDY)),.,studies/$(STUDY))
+STUDIES := default $(sort $(patsubst studies/%/params.yaml,%,$(wildcard studies/*/params.yaml)))
+ifeq ($(filter $(STUDY),$(STUDIES)),)
+$(error unknown study '$(STUDY)'; there are: $(STUDIES))
+endif
+
+INSTALLED := .venv/.installed
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Nothing that runs here reports on its use.
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help repro report tune ui test clean-venv clean-mlflow clean-cache
+
+help: ## what can be made
+	@echo "make TARGET [STUDY=name]    studies: $(STUDIES)"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+
+repro: $(INSTALLED) ## run what is missing or out of date of a study, then say what was found
+	@dvc repro $(FOLDER)/dvc.yaml
+	@cd $(FOLDER) && python -m pipeline.summary
+
+report: $(INSTALLED) ## as repro, but only as far as the report
+	@dvc repro $(FOLDER)/dvc.yaml:report
+
+tune: $(INSTALLED) ## search each method's settings anew on the validation split; rewrites the study's tuning/
+	@dvc repro --single-item --force $(FOLDER)/dvc.yaml:tune
+
+ui: $(INSTALLED) ## show a study's runs in MLflow on PORT (5000)
+	@cd $(FOLDER) && python -m pipeline.publish
+	@echo "MLflow: http://127.0.0.1:$(PORT)  (Ctrl-C ends it)"
+	@cd $(FOLDER) && mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri sqlite:///mlflow.db
+
+test: $(INSTALLED) ## style, types and tests
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@OMP_NUM_THREADS=1 pytest -q -n $(JOBS)
+
+clean-venv: ## remove the installed packages
+	rm -rf .venv
+
+clean-mlflow: ## remove a study's MLflow store; `make ui` rebuilds it from the results
+	cd $(FOLDER) && rm -rf mlflow.db* mlartifacts
+
+clean-cache: $(INSTALLED) ## remove from DVC's cache what no study uses any more
+	@dvc gc --workspace --force
+
+$(INSTALLED): pyproject.toml requirements/constraints.txt
+	@echo "Installing into .venv: once, and again when pyproject.toml or the constraints change; takes a few minutes"
+	@requirements/install
+	@touch $@

@@ -1,0 +1,269 @@
+"""Result tables in; tidy frames of scores in percentage points out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.settings import HEADLINES, AnalysisError, Settings, nearest
+from study import records
+
+ORDER = ("none", "fd", "ed", "sd", "mcl", "dr")
+"""Order of the known methods in every table and figure; others follow alphabetically."""
+
+FACTORS = ["cell", "arch", "size", "method", "seed"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One score to be analysed: `frame` has FACTORS, language (if by_language) and score in points; students only."""
+
+    name: str
+    label: str
+    meaning: str
+    frame: pd.DataFrame
+    teachers: pd.DataFrame  # arch, language (if by_language), score
+    by_language: bool
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything the analysis reads."""
+
+    cells: pd.DataFrame
+    headlines: dict[str, Outcome]
+    secondary: dict[str, Outcome]
+    churn: pd.DataFrame  # arch, size, method, construct, score in points
+    languages: list[str]  # in order of resources
+    resources: dict[str, float]
+    methods: list[str]  # control first
+    archs: list[str]
+    sizes: list[str]
+    missing: list[str]
+    extra: list[str]
+    incomplete: list[str]
+    notes: list[str]
+    data_hash: str
+
+
+def method_order(methods: Sequence[str], control: str) -> list[str]:
+    """`methods` with the control first, the known ones in ORDER, others alphabetically."""
+    found = set(methods)
+    known = [m for m in ORDER if m in found and m != control]
+    rest = sorted(found - set(known) - {control})
+    return [*([control] if control in found else []), *known, *rest]
+
+
+def size_order(sizes: Sequence[str]) -> list[str]:
+    """Sizes from large to small where the names are known, others after them alphabetically."""
+    known = ("full", "half", "third", "quarter", "eighth", "tenth")
+    return sorted(set(sizes), key=lambda s: (known.index(s) if s in known else len(known), s))
+
+
+def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """The five checked tables of a results folder.
+
+    Raises:
+        AnalysisError: the folder or a file is missing or unreadable, or breaks its schema.
+    """
+    if not folder.is_dir():
+        raise AnalysisError(f"{folder}: no such folder of results")
+    tables = {}
+    for name, table in records.TABLES.items():
+        path = folder / f"{name}.parquet"
+        if not path.is_file():
+            others = sorted(p.name for p in folder.iterdir() if p.is_file())
+            raise AnalysisError(f"{path}: missing; the folder holds {others}")
+        try:
+            tables[name] = records.check(pd.read_parquet(path), table)
+        except records.RecordError as error:
+            raise AnalysisError(f"{path}: {error}") from None
+        except (OSError, ValueError) as error:
+            raise AnalysisError(f"{path}: not a readable parquet file: {error}") from None
+    return tables
+
+
+def hash_tables(tables: dict[str, pd.DataFrame]) -> str:
+    """SHA-256 over the values of all tables, independent of row order and of the files' encoding."""
+    digest = hashlib.sha256()
+    for name in sorted(tables):
+        frame = tables[name]
+        digest.update(name.encode())
+        digest.update(",".join(frame.columns).encode())
+        row_hashes = pd.util.hash_pandas_object(frame, index=False).sort_values()
+        digest.update(row_hashes.to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _check_cells(tables: dict[str, pd.DataFrame], folder: Path, settings: Settings) -> None:
+    cells = tables["cells"]
+    known = set(cells["cell"])
+    for role in sorted(set(cells["role"]) - {"student", "teacher"}):
+        raise AnalysisError(f"{folder / 'cells.parquet'}: role {role!r}{nearest(role, ['student', 'teacher'])}")
+    students = cells[cells["role"] == "student"]
+    if students.empty:
+        raise AnalysisError(f"{folder / 'cells.parquet'}: no student")
+    methods = sorted(set(students["method"]))
+    if settings.control not in methods:
+        hint = nearest(settings.control, methods)
+        raise AnalysisError(f"{folder / 'cells.parquet'}: no run of the control {settings.control!r}{hint}")
+    if len(methods) < 2:
+        raise AnalysisError(f"{folder / 'cells.parquet'}: the control is the only method, nothing can be compared")
+    twice = students.duplicated(["arch", "size", "method", "seed"])
+    if twice.any():
+        name = students.loc[twice, "cell"].iloc[0]
+        raise AnalysisError(f"{folder / 'cells.parquet'}: {name!r} repeats an arch, size, method and seed")
+    for name in ("retrieval", "consistency", "vqa"):
+        for cell in sorted(set(tables[name]["cell"]) - known):
+            raise AnalysisError(f"{folder / f'{name}.parquet'}: cell {cell!r} is not in cells{nearest(cell, known)}")
+    runs = tables["stability"].query("level == 'run'")
+    for cell in sorted(set(runs["cell"]) - known):
+        raise AnalysisError(f"{folder / 'stability.parquet'}: cell {cell!r} is not in cells{nearest(cell, known)}")
+
+
+def _outcome(
+    name: str, label: str, meaning: str, scores: pd.DataFrame, cells: pd.DataFrame, higher: bool = True
+) -> Outcome:
+    """Split `scores` (cell, perhaps language, score as a fraction) into students and teachers, in points."""
+    by_language = "language" in scores.columns
+    keep = ["language", "score"] if by_language else ["score"]
+    merged = cells[[*FACTORS, "role"]].merge(scores, on="cell", validate="one_to_many")
+    merged["score"] = merged["score"] * 100
+    students = merged.loc[merged["role"] == "student", [*FACTORS, *keep]].reset_index(drop=True)
+    teachers = merged.loc[merged["role"] == "teacher", ["arch", *keep]].reset_index(drop=True)
+    return Outcome(name, label, meaning, students, teachers, by_language, higher)
+
+
+def _run_level(stability: pd.DataFrame, construct: str) -> pd.DataFrame:
+    chosen = (
+        (stability["level"] == "run")
+        & (stability["language"] == records.ALL_LANGUAGES)
+        & (stability["construct"] == construct)
+        & stability["score"].notna()
+    )
+    return stability.loc[chosen, ["cell", "score"]]
+
+
+def _outcomes(tables: dict[str, pd.DataFrame], notes: list[str]) -> tuple[dict[str, Outcome], dict[str, Outcome]]:
+    cells, retrieval = tables["cells"], tables["retrieval"]
+    protocols = retrieval["protocol"].value_counts()
+    if len(protocols) > 1:
+        notes.append(f"Retrieval was scored under {len(protocols)} protocols; the report uses {protocols.index[0]!r}.")
+    retrieval = retrieval[retrieval["protocol"] == (protocols.index[0] if len(protocols) else "")]
+    found: dict[str, Outcome] = {}
+    for measure in records.RETRIEVAL_METRICS:
+        rows = retrieval[retrieval["metric"] == measure.name]
+        # Both directions weigh the same, whatever the number of rows of each.
+        by_direction = rows.groupby(["cell", "language", "direction"], as_index=False)["score"].mean()
+        scores = by_direction.groupby(["cell", "language"], as_index=False)["score"].mean()
+        name = "retrieval" if measure.name == "map@10" else f"retrieval:{measure.name}"
+        label = "retrieval mAP@10" if measure.name == "map@10" else f"retrieval {measure.name}"
+        meaning = measure.meaning + ", averaged over text to image and image to text"
+        found[name] = _outcome(name, label, meaning, scores, cells)
+    for measure in records.CONSISTENCY_CONSTRUCTS:
+        scores = tables["consistency"].loc[
+            tables["consistency"]["construct"] == measure.name, ["cell", "language", "score"]
+        ]
+        headline = measure.name == "rbo_gold_deleted"
+        name = "consistency" if headline else f"consistency:{measure.name}"
+        label = "retrieval consistency" if headline else measure.name.replace("_", " ")
+        found[name] = _outcome(name, label, measure.meaning, scores, cells, measure.higher_is_better)
+    accuracy = tables["vqa"].groupby(["cell", "language"], as_index=False)["correct"].mean()
+    accuracy = accuracy.rename(columns={"correct": "score"})
+    found["vqa"] = _outcome("vqa", "VQA accuracy", "share of questions answered right", accuracy, cells)
+    for measure in records.STABILITY_CONSTRUCTS:
+        if measure.name in ("accuracy", "churn", "churn_excess"):
+            continue
+        headline = measure.name == "agreement"
+        name = "stability" if headline else f"stability:{measure.name}"
+        label = "VQA stability" if headline else measure.name.replace("_", " ")
+        scores = _run_level(tables["stability"], measure.name)
+        found[name] = _outcome(name, label, measure.meaning, scores, cells, measure.higher_is_better)
+    filled = {name: outcome for name, outcome in found.items() if not outcome.frame.empty}
+    headlines = {name: filled.pop(name) for name in HEADLINES if name in filled}
+    notes.extend(f"No student has a score of {name}." for name in HEADLINES if name not in headlines)
+    return headlines, filled
+
+
+def _incomplete(headlines: dict[str, Outcome], cells: pd.DataFrame) -> list[str]:
+    """One line for each run that lacks an outcome or some of its languages."""
+    lines = []
+    students = cells.loc[cells["role"] == "student", "cell"]
+    for name, outcome in headlines.items():
+        counts = outcome.frame.groupby("cell").size()
+        expected = int(counts.max())
+        for cell in students:
+            got = int(counts.get(cell, 0))
+            if got == 0:
+                lines.append(f"{cell}: no {name}")
+            elif got < expected:
+                lines.append(f"{cell}: {name} in {got} of {expected} languages")
+    return lines
+
+
+def _language_order(
+    outcome: Outcome | None, settings: Settings, present: list[str], notes: list[str]
+) -> tuple[list[str], dict[str, float]]:
+    resources = {k: float(v) for k, v in settings.language_resources.items() if k in present}
+    if resources:
+        return sorted(present, key=lambda k: (-resources.get(k, 0.0), k)), resources
+    if outcome is None:
+        return sorted(present), {}
+    notes.append("No language shares were declared; languages are ordered by the control's retrieval score.")
+    control = outcome.frame[outcome.frame["method"] == settings.control].groupby("language")["score"].mean()
+    return sorted(present, key=lambda k: (-float(control.get(k, 0.0)), k)), {}
+
+
+def load(folder: Path, settings: Settings) -> Study:
+    """Read, check and arrange a results folder.
+
+    Raises:
+        AnalysisError: see `read_tables`; also an unknown cell, a missing control, or an unknown primary outcome.
+    """
+    tables = read_tables(folder)
+    _check_cells(tables, folder, settings)
+    cells = tables["cells"]
+    students = cells[cells["role"] == "student"]
+    notes: list[str] = []
+    headlines, secondary = _outcomes(tables, notes)
+    for name in settings.primary:
+        if name not in headlines and name not in secondary and name not in HEADLINES:
+            raise AnalysisError(f"settings: primary outcome {name!r}{nearest(name, [*headlines, *secondary])}")
+    planned = set(settings.planned)
+    if not planned:
+        notes.append("No list of planned runs was declared; every crossing of the factors seen counts as planned.")
+        grid = students[["arch"]].drop_duplicates()
+        for factor in ("size", "method", "seed"):
+            grid = grid.merge(students[[factor]].drop_duplicates(), how="cross")
+        seen = set(zip(students["arch"], students["size"], students["method"], students["seed"], strict=True))
+        planned = set(students["cell"]) | {
+            f"{a}-{s}-{m}-s{i}"
+            for a, s, m, i in zip(grid["arch"], grid["size"], grid["method"], grid["seed"], strict=True)
+            if (a, s, m, i) not in seen
+        }
+    present = sorted({language for o in headlines.values() if o.by_language for language in o.frame["language"]})
+    order, resources = _language_order(headlines.get("retrieval"), settings, present, notes)
+    group = tables["stability"].query("level == 'group' and construct in ['churn', 'churn_excess']")
+    group = group[(group["language"] == records.ALL_LANGUAGES) & group["score"].notna()]
+    churn = group[["arch", "size", "method", "construct", "score"]].assign(score=group["score"] * 100)
+    return Study(
+        cells=cells,
+        headlines=headlines,
+        secondary=secondary,
+        churn=churn.reset_index(drop=True),
+        languages=order,
+        resources=resources,
+        methods=method_order(list(students["method"]), settings.control),
+        archs=sorted(set(students["arch"])),
+        sizes=size_order(list(students["size"])),
+        missing=sorted(planned - set(cells["cell"])),
+        extra=sorted(set(students["cell"]) - planned),
+        incomplete=_incomplete(headlines, cells),
+        notes=notes,
+        data_hash=hash_tables(tables),
+    )

@@ -1,0 +1,227 @@
+"""Numbers in, plain sentences out. Nothing here computes a statistic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from analysis.confirm import Confirmation
+from analysis.contrasts import Result
+from analysis.settings import Settings
+from analysis.tradeoff import Tradeoff
+
+LONG_NAMES = {
+    "none": "the control", "fd": "FD", "ed": "ED", "sd": "SD", "mcl": "MCL", "dr": "DR", "teacher": "the teacher",
+}  # fmt: skip
+
+
+def method_name(method: str) -> str:
+    return LONG_NAMES.get(method, method)
+
+
+def sign(value: float, digits: int = 1) -> str:
+    """A signed number with a true minus sign; what rounds to zero has no sign."""
+    if not np.isfinite(value):
+        return "n/a"
+    text = f"{abs(value):.{digits}f}"
+    if float(text) == 0:
+        return text
+    return ("+" if value > 0 else "\N{MINUS SIGN}") + text
+
+
+def number(value: float, digits: int = 1) -> str:
+    """A number with a true minus sign, for intervals and levels."""
+    if not np.isfinite(value):
+        return "n/a"
+    return sign(value, digits).lstrip("+")
+
+
+def interval(low: float, high: float, digits: int = 1) -> str:
+    return f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def p_value(p: float) -> str:
+    """'p < .001' or 'p = .012'; never p = .000, never p = 1.000 by rounding."""
+    if not np.isfinite(p):
+        return "p not available"
+    if p < 0.001:
+        return "p < .001"
+    if p > 0.999:
+        return "p > .999"
+    return f"p = {p:.3f}".replace("0.", ".")
+
+
+def join(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def percent(alpha: float) -> str:
+    return f"{100 * (1 - alpha):g} %"
+
+
+def verdict(row: Mapping[str, float], alpha: float, points: float, higher_is_better: bool = True) -> str:
+    """One of: raised, lowered, equivalent, open, unknown: what one contrast shows."""
+    if not np.isfinite(row["p_adjusted"]):
+        return "unknown"
+    if row["p_adjusted"] < alpha:
+        return "raised" if row["estimate"] > 0 else "lowered"
+    return "equivalent" if row["p_equivalent"] < alpha else "open"
+
+
+def contrast_sentence(row: Mapping[str, float], method: str, result: Result, settings: Settings) -> str:
+    """What one averaged contrast shows, in words."""
+    name, label = method_name(method), result.outcome.label
+    points = settings.smallest(result.outcome.name)
+    level = percent(settings.alpha)
+    found = verdict(row, settings.alpha, points)
+    size = f"{abs(row['estimate']):.1f} points"
+    if found == "unknown":
+        return (
+            f"{name}'s {label} differed from the control's by {sign(row['estimate'])} points; "
+            "too few runs repeat for an interval."
+        )
+    numbers = f"{level} CI {interval(row['ci_low'], row['ci_high'])}, Dunnett-adjusted {p_value(row['p_adjusted'])}"
+    if found in ("raised", "lowered"):
+        tail = "" if abs(row["estimate"]) >= points else f", less than the {points:g} points that were called of interest"
+        return f"{name} {found} {label} {'over' if found == 'raised' else 'below'} the control by {size} ({numbers}){tail}."
+    if found == "equivalent":
+        return f"{name} left {label} within {points:g} points of the control's: {sign(row['estimate'])} points ({numbers})."
+    return (
+        f"Whether {name} changes {label} cannot be told: {sign(row['estimate'])} points against the control "
+        f"({numbers}); with these runs a difference of {row['mde']:.1f} points would be found four times in five."
+    )
+
+
+def levels_sentence(result: Result, settings: Settings) -> str:
+    """The control's level of an outcome, and the teacher's where there is one."""
+    outcome = result.outcome
+    control = outcome.frame[outcome.frame["method"] == settings.control]
+    by_run = control.groupby(["arch", "size", "seed"])["score"].mean()
+    level = float(by_run.groupby(["arch", "size"]).mean().mean())
+    text = f"{outcome.label[0].upper()}{outcome.label[1:]}: control {number(level)}"
+    if not outcome.teachers.empty:
+        teacher = float(outcome.teachers.groupby("arch")["score"].mean().mean())
+        text += f", teacher {number(teacher)}"
+    return text + " points."
+
+
+def best_sentence(result: Result, settings: Settings) -> str:
+    """Which method did best on an outcome, or that none can be told from the control."""
+    table = result.marginal()
+    direction = 1 if result.outcome.higher_is_better else -1
+    order = table.assign(key=direction * table["estimate"]).sort_values("key", ascending=False)
+    row = order.iloc[0]
+    label, name = result.outcome.label, method_name(str(row["method"]))
+    if not np.isfinite(row["p_adjusted"]):
+        return f"{label}: {name} is ahead ({sign(row['estimate'])} points), without an interval."
+    text = f"{sign(row['estimate'])} points, {percent(settings.alpha)} CI {interval(row['ci_low'], row['ci_high'])}"
+    if row["key"] <= 0:
+        return f"{label}: no method is ahead of the control; the nearest is {name} ({text})."
+    if row["p_adjusted"] >= settings.alpha:
+        return f"{label}: no method can be told from being no better than the control; {name} is highest ({text})."
+    # Intervals of two methods against one control overlap less than their difference says, so no ranking is claimed.
+    return f"{label}: {name} is highest, {text} over the control."
+
+
+def tradeoff_sentence(found: Tradeoff, settings: Settings) -> str:
+    """What consistency cost one method in stability, with its interval, or that it cannot be told."""
+    name, level = method_name(found.method), percent(settings.alpha)
+    up, down = float(found.mean[0]), float(found.mean[1])
+    points = settings.smallest("stability")
+    if not np.isfinite(found.p_bought):
+        return (
+            f"{name}: consistency {sign(up)} points, stability {sign(down)} points; with {found.blocks} block"
+            f"{'s' if found.blocks != 1 else ''} no interval can be given, so this study cannot tell what consistency cost."
+        )
+    consistency = f"consistency by {sign(up)} points {interval(found.ci[0, 0], found.ci[1, 0])}"
+    stability = f"{sign(down)} points {interval(found.ci[0, 1], found.ci[1, 1])}"
+    if found.p_bought_holm < settings.alpha:
+        return (
+            f"{name} paid for consistency with stability: it changed {consistency} and VQA stability by {stability} "
+            f"({level} CIs; intersection-union test, Holm-adjusted {p_value(found.p_bought_holm)})."
+        )
+    if found.ci[0, 0] <= 0:
+        moved = "lowered consistency" if found.ci[1, 0] < 0 else "did not demonstrably raise consistency"
+        return (
+            f"{name} {moved} ({sign(up)} points {interval(found.ci[0, 0], found.ci[1, 0])}), so there is no gain "
+            f"to set a price on; VQA stability changed by {stability} ({level} CIs)."
+        )
+    if found.ci[0, 1] > 0:
+        return f"{name} raised both: {consistency}, and VQA stability by {stability} ({level} CIs); consistency cost nothing here."
+    if found.ci[0, 1] > -points:
+        return (
+            f"{name} raised {consistency} at no loss of VQA stability as large as {points:g} points: "
+            f"{stability} ({level} CIs)."
+        )
+    return (
+        f"{name} raised {consistency}; this study cannot tell what that cost in VQA stability: {stability} ({level} CIs)."
+    )
+
+
+def tradeoff_short(found: Tradeoff) -> str:
+    """The trade-off of one method on one line."""
+    text = f"{method_name(found.method)}: consistency {sign(found.mean[0])}, VQA stability {sign(found.mean[1])}"
+    if not np.isfinite(found.p_bought):
+        return text + " (no interval)"
+    return f"{text} {interval(found.ci[0, 1], found.ci[1, 1])}"
+
+
+def sensitivity_sentence(result: Result, settings: Settings) -> str:
+    """Whether the analyses of one outcome agree about every method."""
+    table = result.sensitivity
+    if table.empty:
+        return ""
+    split = []
+    for method, rows in table.groupby("method", sort=False):
+        known = rows.dropna(subset=["p"])
+        if known.empty:
+            continue
+        says = {("differs" if p < settings.alpha else "open", np.sign(e)) for p, e in
+                zip(known["p"], known["estimate"], strict=True)}  # fmt: skip
+        if len({kind for kind, _ in says}) > 1 or (("differs", 1.0) in says and ("differs", -1.0) in says):
+            parts = [f"{p_value(p)} by {a}" for p, a in zip(known["p"], known["analysis"], strict=True)]
+            split.append(f"{method_name(str(method))} ({'; '.join(parts)})")
+    label = result.outcome.label
+    if not split:
+        return f"{label}: all {table['analysis'].nunique()} analyses tell the same methods from the control (unadjusted p)."
+    return f"{label}: the analyses disagree about {join(split)}. The first is the one declared beforehand."
+
+
+def variance_sentence(result: Result) -> str:
+    """Names the variances that were estimated at zero, or says that none was."""
+    if result.fit is None:
+        return ""
+    table = result.fit.variance_table()
+    zero = list(table.loc[table["zero"], "component"])
+    if not zero:
+        return "All variances are away from zero."
+    return (
+        f"Estimated at zero: {join(zero)}. That says the data cannot tell {'it' if len(zero) == 1 else 'them'} from zero, "
+        "not that nothing varies; intervals that rest on it may be too narrow."
+    )
+
+
+def confirmation_sentence(found: Confirmation, label: str) -> str:
+    if not found.ran:
+        return f"{label}: not confirmed by statsmodels ({found.reason})."
+    word = "confirms" if found.agrees else "does NOT confirm"
+    return (
+        f"{label}: statsmodels MixedLM {word} the model with one run variance: estimates differ by at most "
+        f"{found.estimate:.1e} standard errors, standard errors by {found.se:.1e} (relative), variances by "
+        f"{found.variance:.1e} residual variances."
+    )
+
+
+def cost_phrase(table: pd.DataFrame) -> str:
+    """Whether all methods were trained on the same number of items and captions."""
+    items, captions = table["items"].nunique(), table["captions"].nunique()
+    if items == 1 and captions == 1:
+        return "All methods saw the same number of items and encoded the same number of captions."
+    if items == 1:
+        return (
+            "All methods saw the same number of items, but not of captions: methods that encode two captions an item "
+            "had more text to learn from, and the comparison is at equal items, not at equal cost."
+        )
+    return "Methods differ in the number of items seen: compare them with that in mind."

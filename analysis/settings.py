@@ -1,0 +1,94 @@
+"""What the study declared about its own analysis: control, level, primary outcomes, smallest effect of interest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+HEADLINES = ("retrieval", "consistency", "vqa", "stability")
+"""The four headline outcomes, in the order of the report."""
+
+
+class AnalysisError(ValueError):
+    """The results or the settings cannot be analysed; the message names file, problem and nearest valid name."""
+
+
+def nearest(name: str, valid: Collection[str]) -> str:
+    """' (did you mean X?)' or the list of valid names, for the end of an error message."""
+    close = get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; valid are {sorted(valid)}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Declared choices. `smallest_effect` maps an outcome to percentage points."""
+
+    control: str = "none"
+    alpha: float = 0.05
+    languages: str = "random"
+    primary: tuple[str, ...] = HEADLINES
+    smallest_effect: Mapping[str, float] = field(default_factory=dict)
+    planned: tuple[str, ...] = ()
+    study: str = "Small Polyglots"
+    description: str = ""
+    language_resources: Mapping[str, float] = field(default_factory=dict)
+
+    def smallest(self, outcome: str) -> float:
+        """Smallest effect of interest of an outcome, in percentage points."""
+        return float(self.smallest_effect.get(outcome, self.smallest_effect.get("default", 2.0)))
+
+
+def parse(values: Mapping[str, Any], source: str = "settings") -> Settings:
+    """Check `values` and return the settings.
+
+    Raises:
+        AnalysisError: an unknown key, or a value that does not fit its key.
+    """
+    known = [f.name for f in fields(Settings)]
+    for key in values:
+        if key not in known:
+            raise AnalysisError(f"{source}: unknown key {key!r}{nearest(key, known)}")
+    given = dict(values)
+    effect = given.get("smallest_effect", {})
+    if isinstance(effect, (int, float)) and not isinstance(effect, bool):
+        given["smallest_effect"] = {"default": float(effect)}
+    elif not isinstance(effect, Mapping):
+        raise AnalysisError(f"{source}: 'smallest_effect' must be a number or a table outcome -> points, not {effect!r}")
+    for key in ("primary", "planned"):
+        value = given.get(key, ())
+        if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+            raise AnalysisError(f"{source}: {key!r} must be a list of names, not {value!r}")
+        if key in given:
+            given[key] = tuple(value)
+    settings = Settings(**given)
+    if settings.languages not in ("random", "fixed"):
+        raise AnalysisError(f"{source}: 'languages' must be 'random' or 'fixed', not {settings.languages!r}")
+    if not isinstance(settings.alpha, float) or not 0 < settings.alpha < 0.5:
+        raise AnalysisError(f"{source}: 'alpha' must be a number between 0 and 0.5, not {settings.alpha!r}")
+    for outcome, points in settings.smallest_effect.items():
+        if not isinstance(points, (int, float)) or points <= 0:
+            raise AnalysisError(f"{source}: smallest effect of {outcome!r} must be above 0, not {points!r}")
+    return settings
+
+
+def read(path: Path | None) -> Settings:
+    """Settings of a JSON file; all defaults when there is none.
+
+    Raises:
+        AnalysisError: the file is absent, is not a JSON object, or breaks the rules of `parse`.
+    """
+    if path is None:
+        return Settings()
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise AnalysisError(f"{path}: no such file") from None
+    except json.JSONDecodeError as error:
+        raise AnalysisError(f"{path}: not JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise AnalysisError(f"{path}: a JSON object is expected, not {type(values).__name__}")
+    return parse(values, str(path))

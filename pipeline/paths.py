@@ -1,0 +1,16 @@
+"""Where things lie in a study's folder; every stage runs with that folder as its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PLAN = Path("plan")
+SETTLED = Path("settled")
+CORPUS = Path("corpus")
+TEACHERS = Path("teachers")
+EMBEDDINGS = Path("embeddings")
+RUNS = Path("runs")
+SCORES = Path("scores")
+RESULTS = Path("results")
+REPORT = Path("report")
+PUBLISHED = Path("published.json")

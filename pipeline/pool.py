@@ -1,0 +1,125 @@
+"""Stages `pool-teachers` and `pool`: what DVC would make one by one, made by all cores or GPUs at once.
+
+DVC runs one stage at a time. This stage goes before the cells, makes what is missing into the scratch
+place of each task, and leaves a stamp that never changes, so the cells wait for it and are not
+invalidated by it. A cell whose result is not there, for whatever reason, makes it itself.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from pipeline import paths, stage
+from pipeline.progress import Board
+from pipeline.work import DistilTask, EvaluateTask, Task, TeacherTask
+from study.design import cells
+
+Job = Sequence[Task]
+"""Tasks of one worker, in order: a student is trained, then scored."""
+
+
+def jobs(what: str) -> list[Job]:
+    """Everything that the grid declares of that kind."""
+    grid = stage.read_json(paths.PLAN / "grid.json")
+    if what == "teachers":
+        return [(TeacherTask(arch),) for arch in grid["archs"]]
+    teachers: list[Job] = [(EvaluateTask(TeacherTask(arch), arch),) for arch in grid["archs"]]
+    students = [DistilTask(cell) for cell in cells(grid["archs"], grid["sizes"], grid["methods"], grid["seeds"])]
+    return teachers + [(task, EvaluateTask(task, task.cell.arch)) for task in students]
+
+
+def missing(job: Job) -> bool:
+    return not all(task.in_place() or stage.is_done(task.folder) for task in job)
+
+
+_report: multiprocessing.SimpleQueue[tuple[str, int, int]] | None = None
+_device = "cpu"
+
+
+def _start_worker(report: multiprocessing.SimpleQueue, devices: multiprocessing.SimpleQueue, threads: int) -> None:  # type: ignore[type-arg]
+    global _report, _device
+    import torch
+
+    stage.die_with_parent()
+    torch.set_num_threads(threads)
+    _report, _device = report, devices.get()
+
+
+def _work(job: Job) -> None:
+    name = job[0].name
+
+    def progress(done: int, total: int) -> None:
+        if _report is not None:
+            _report.put((name, done, total))
+
+    for task in job:
+        if not (task.in_place() or stage.is_done(task.folder)):
+            task.run(_device, progress)
+
+
+def devices(wanted: str, workers: str) -> list[str]:
+    """One entry a worker: every GPU once, or the CPU once a core."""
+    import torch
+
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda":
+        names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        count = len(names) if workers == "auto" else int(workers)
+        return [names[index % len(names)] for index in range(count)]
+    count = (len(os.sched_getaffinity(0)) if wanted == "cpu" else 1) if workers == "auto" else int(workers)
+    return [wanted] * count
+
+
+def run(what: str, todo: list[Job], names: list[str], threads: int) -> None:
+    """Carry out `todo`, showing progress; name what failed, after everything else is done."""
+    context = multiprocessing.get_context("spawn")
+    report, places = context.SimpleQueue(), context.SimpleQueue()
+    for name in names:
+        places.put(name)
+    failed: dict[str, str] = {}
+    initial = (report, places, threads)
+    with Board(what, len(todo), len(names), report) as board:
+        pool = ProcessPoolExecutor(len(names), mp_context=context, initializer=_start_worker, initargs=initial)
+        try:
+            futures: dict[Future[None], Job] = {pool.submit(_work, job): job for job in todo}
+            for future in as_completed(futures):
+                name = futures[future][0].name
+                try:
+                    future.result()
+                except BrokenProcessPool:
+                    raise stage.StageError(
+                        f"a worker was killed while it made {name} or another cell (out of memory?); "
+                        "what is finished is kept: run `dvc repro` again"
+                    ) from None
+                except Exception as error:
+                    failed[name] = "".join(traceback.format_exception_only(error)).strip()
+                board.finished(name)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    if failed:
+        lines = "\n".join(f"  {name}: {why}" for name, why in sorted(failed.items()))
+        raise stage.StageError(f"{len(failed)} of {len(todo)} failed, the others are kept:\n{lines}")
+
+
+def main(what: str, stamp: Path, device: str, workers: str, threads: int) -> None:
+    with stage.main("pool"):
+        todo = [job for job in jobs(what) if missing(job)]
+        if todo:
+            started = time.perf_counter()
+            names = devices(device, workers)[: len(todo)]
+            run(what, todo, names, threads)
+            print(f"pool: {len(todo)} {what} in {time.perf_counter() - started:.0f} s on {', '.join(names)}", flush=True)
+        stamp.write_text(f"{what}: whatever was missing has been made\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5]))

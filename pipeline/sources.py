@@ -1,0 +1,66 @@
+"""Which source files a module is made of, and one hash over them.
+
+A plan carries the hash of the code that will carry it out, so that a stage runs again when code it
+uses has changed, and not when a neighbour's has.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("study", "pipeline", "analysis")
+
+
+def module_file(module: str) -> Path | None:
+    """The file of one of our modules; None for a name that is no module of ours."""
+    path = ROOT.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if module.split(".")[0] in PACKAGES and candidate.is_file():
+            return candidate
+    return None
+
+
+def imports(file: Path) -> set[str]:
+    """Every name that a file imports, at its top or within a function, as dotted candidates."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def closure(modules: Iterable[str], without: Iterable[str] = ()) -> list[Path]:
+    """Files of `modules` and of everything of ours that they import, however far.
+
+    Modules in `without` are not followed: registries, whose entries are named by the plan.
+    """
+    stopped, seen, todo = set(without), set(), list(modules)
+    files: set[Path] = set()
+    while todo:
+        module = todo.pop()
+        file = module_file(module)
+        if module in seen or module in stopped or file is None:
+            continue
+        seen.add(module)
+        files.add(file)
+        todo.extend(imports(file))
+    return sorted(files)
+
+
+def code_hash(modules: Iterable[str], data: Iterable[Path] = (), without: Iterable[str] = ()) -> str:
+    """One hash over the closure of `modules` and over data files or folders."""
+    digest = hashlib.sha256()
+    files = list(closure(modules, without))
+    for path in data:
+        files += [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    for file in files:
+        if "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(ROOT).as_posix()}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:32]

@@ -1,0 +1,135 @@
+"""What every stage does: read a plan, write a folder whole or not at all, fail in one clear line.
+
+A folder of results is made in a scratch place named by the fingerprint of everything that determines
+it, and moved into place when it is whole. Who made it (the stage itself, or a worker of the pool
+before it) makes no difference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SCRATCH = Path(".scratch")
+DONE = "DONE"
+
+Make = Callable[[Path], None]
+"""Fills the folder it is given."""
+
+
+class StageError(RuntimeError):
+    """A stage cannot go on; the message is for the user."""
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file written by an earlier stage."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StageError(f"{path} is not there: run `dvc repro`, or the stage that makes it") from None
+    except json.JSONDecodeError as error:
+        raise StageError(f"{path} is no whole JSON file ({error}): remove it and run `dvc repro`") from None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def tree_hash(paths: Iterable[Path]) -> str:
+    """A hash over the contents of files and folders; compiled Python files do not count."""
+    digest = hashlib.sha256()
+    for path in paths:
+        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+        if not files:
+            raise StageError(f"{path} is not there or empty: run `dvc repro`, or the stage that makes it")
+        for file in files:
+            if "__pycache__" not in file.parts:
+                digest.update(str(file.relative_to(path)).encode())
+                with file.open("rb") as content:
+                    digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()
+
+
+def declared_hash(declared: Mapping[str, Any], *inputs: str) -> str:
+    """A fingerprint: a declaration, and the hashes of what it is applied to."""
+    text = "\n".join([json.dumps(declared, sort_keys=True), *inputs])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def scratch(kind: str, key: str) -> Path:
+    """Where the result with that fingerprint is made."""
+    return SCRATCH / kind / key
+
+
+def is_done(folder: Path) -> bool:
+    return (folder / DONE).is_file()
+
+
+def make(folder: Path, maker: Make) -> None:
+    """Fill `folder` by `maker` through a temporary one beside it; nothing to do if it is done."""
+    if is_done(folder):
+        return
+    working = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(working, ignore_errors=True)
+    working.mkdir(parents=True)
+    try:
+        maker(working)
+        (working / DONE).touch()
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(working, folder)
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+
+
+def adopt(folder: Path, out: Path) -> None:
+    """Move a finished scratch folder to where DVC expects it."""
+    if not is_done(folder):
+        raise StageError(f"{folder} is not finished")
+    (folder / DONE).unlink()
+    shutil.rmtree(out, ignore_errors=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(folder, out)
+
+
+def write_folder(out: Path, maker: Make) -> None:
+    """A stage's output folder, whole or not at all."""
+    key = hashlib.sha256(str(out).encode()).hexdigest()[:16]
+    folder = scratch("out", f"{key}-{os.getpid()}")
+    make(folder, maker)
+    adopt(folder, out)
+
+
+@contextmanager
+def main(name: str) -> Any:
+    """Run a stage: one line for an expected error, and no child that outlives an interrupted stage."""
+    from study.names import UnknownNameError
+
+    die_with_parent()
+    try:
+        yield
+    except OSError as error:
+        if error.errno == 28:
+            sys.exit(f"{name}: no space left on the disk that holds {Path.cwd()}: nothing was left half-written")
+        raise
+    except (StageError, UnknownNameError, ValueError) as error:
+        sys.exit(f"{name}: {error}")
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to end this process when its parent ends (Linux); elsewhere nothing."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)

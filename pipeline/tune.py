@@ -1,0 +1,92 @@
+"""Stage `tune@arch-method`: the method's settings, chosen on the validation split (frozen; `make tune`).
+
+One sequential seeded Optuna study a method, with the same number of trials for each, the control
+included; its seeds are never evaluated. The journal beside it makes it resumable: a killed trial is
+dropped, and the sampler's seed follows the number of finished trials, so it repeats nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeline import paths, stage
+from pipeline.settle import apply
+from pipeline.work import open_corpus, open_teacher, torch_device
+from study.seeds import entropy
+
+
+def suggested(trial: Any, plan: dict[str, Any]) -> dict[str, float]:
+    """Values of one trial; every range is searched on a log scale."""
+    ranges = {"learning_rate": plan["learning_rate"], **plan["search"]}
+    return {name: trial.suggest_float(name, low, high, log=True) for name, (low, high) in ranges.items()}
+
+
+def score(plan: dict[str, Any], values: dict[str, float]) -> float:
+    """Validation mAP@10 of both directions, mean over languages and tuning seeds."""
+    from study.distillation import Corner, StudentSpec, distil
+    from study.evaluation import Images, average_precision
+    from study.evaluation import images_of
+
+    settled = apply(plan, values)
+    arch, where = plan["arch"], torch_device("auto")
+    teacher, corpus = open_teacher(arch), open_corpus()
+    scores = []
+    for seed in plan["seeds"]:
+        spec = StudentSpec.model_validate(settled["spec"])
+        corner = Corner(arch, plan["size"], plan["fraction"], seed, settled["objectives"], spec)
+        student, _, _ = distil(corner, teacher, corpus, paths.EMBEDDINGS / arch, where)
+        images: Images = images_of(student, corpus, "validation", where)
+        scores.append(average_precision(student, corpus, images, "validation", where))
+    return sum(scores) / len(scores)
+
+
+def main(arch: str, method: str) -> None:
+    import optuna
+    import torch
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+    from optuna.trial import TrialState
+
+    with stage.main("tune"):
+        torch.set_num_threads(1)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        plan = stage.read_json(paths.PLAN / f"tune-{arch}-{method}.json")
+        key = stage.declared_hash(plan, (paths.TEACHERS / arch / "fingerprint").read_text())
+        journal = stage.scratch("tune", f"{key}.journal")
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        storage = JournalStorage(JournalFileBackend(str(journal)))
+        search = optuna.create_study(study_name=f"{arch}-{method}", storage=storage, direction="maximize", load_if_exists=True)
+        # The declared settings are always among the trials: tuning can only choose what is at least as good.
+        first = {"learning_rate": plan["spec"]["training"]["learning_rate"]}
+        while (done := len(search.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL)))) < plan["trials"]:
+            search.sampler = optuna.samplers.TPESampler(seed=entropy("tune", arch, method, done) % 2**32, n_startup_trials=6)
+            if not search.trials:
+                search.enqueue_trial(first)
+            trial = search.ask()
+            values = suggested(trial, plan)
+            value = score(plan, values)
+            search.tell(trial, value)
+            shown = ", ".join(f"{name} {number:.3g}" for name, number in values.items())
+            print(f"tune {arch} {method}: trial {done + 1} of {plan['trials']}: {shown} -> {value:.4f}", flush=True)
+        stage.write_json(Path("tuning") / f"{arch}-{method}.json", outcome(search, plan))
+
+
+def outcome(search: Any, plan: dict[str, Any]) -> dict[str, Any]:
+    """What is committed: the chosen values and every trial."""
+    trials = [t for t in search.trials if t.value is not None]
+    best = max(trials, key=lambda t: (t.value, -t.number))
+    return {
+        "arch": plan["arch"],
+        "method": plan["method"],
+        "size": plan["size"],
+        "seeds": plan["seeds"],
+        "measure": "validation map@10, mean of directions, languages and seeds",
+        "best": {name: float(f"{value:.6g}") for name, value in best.params.items()},
+        "trials": [{"number": t.number, "value": round(t.value, 6), **t.params} for t in trials],
+    }
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

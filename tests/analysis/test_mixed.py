@@ -1,0 +1,191 @@
+"""The mixed model against lme4 and lmerTest (tests/oracles/mixed_models.R), closed forms and its own derivatives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import mixed
+
+ORACLES = Path(__file__).parent.parent / "oracles"
+METHODS = ("none", "fd", "mcl")
+
+
+@pytest.fixture(scope="module")
+def oracle() -> pd.DataFrame:
+    return pd.read_csv(ORACLES / "mixed_models.csv")
+
+
+def pick(oracle: pd.DataFrame, model: str, kind: str) -> pd.DataFrame:
+    return oracle[(oracle["model"] == model) & (oracle["kind"] == kind)].set_index("name")
+
+
+def crossed(own: bool) -> tuple[mixed.MixedFit, pd.DataFrame, list[tuple[str, str, str]]]:
+    data = pd.read_csv(ORACLES / "crossed.csv", keep_default_na=False)
+    cells = [(a, s, m) for a in ("clip", "siglip2") for s in ("half", "quarter") for m in METHODS]
+    key = list(zip(data["arch"], data["size"], data["method"], strict=True))
+    x = np.array([[float(k == cell) for cell in cells] for k in key])
+    block = data["arch"] + data["size"] + data["seed"].astype(str)
+    run = block + data["method"]
+    terms = [mixed.Term.of("block", block)]
+    if own:
+        terms += [mixed.Term.of(f"run {m}", run, (data["method"] == m).to_numpy()) for m in METHODS]
+    else:
+        terms += [mixed.Term.of("run", run)]
+    terms += [
+        mixed.Term.of("language", data["language"]),
+        mixed.Term.of("language:method", data["language"] + ":" + data["method"]),
+    ]
+    return mixed.fit(data["score"], x, terms), data, cells
+
+
+def contrast_rows(cells: list[tuple[str, str, str]]) -> dict[str, np.ndarray]:
+    rows = {}
+    for method in ("fd", "mcl"):
+        average = np.zeros(len(cells))
+        for arch in ("clip", "siglip2"):
+            for size in ("half", "quarter"):
+                row = np.zeros(len(cells))
+                row[cells.index((arch, size, method))] = 1
+                row[cells.index((arch, size, "none"))] = -1
+                rows[f"{method} - none {arch} {size}"] = row
+                average += row / 4
+        rows[f"{method} - none"] = average
+    return rows
+
+
+def test_sleepstudy_agrees_with_the_published_estimates(oracle: pd.DataFrame) -> None:
+    data = pd.read_csv(ORACLES / "sleepstudy.csv")
+    x = np.column_stack([np.ones(len(data)), data["Days"]])
+    found = mixed.fit(data["Reaction"], x, [mixed.Term.of("Subject", data["Subject"])])
+    table = found.contrast(np.eye(2))
+    np.testing.assert_allclose(table["estimate"], [251.4051, 10.46729], rtol=1e-5)
+    np.testing.assert_allclose(table["se"], [9.7467, 0.8042], rtol=1e-4)
+    np.testing.assert_allclose(np.sqrt(found.variances), [37.12, 30.99], rtol=1e-3)
+    expected = pick(oracle, "sleepstudy", "fixed")
+    np.testing.assert_allclose(table["se"], expected["se"], rtol=1e-5)
+    np.testing.assert_allclose(table["df"], expected["df"], rtol=1e-3)
+    np.testing.assert_allclose(found.criterion, 1786.46508539, rtol=1e-9)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["pooled", "own"])
+def test_crossed_study_agrees_with_lmertest(oracle: pd.DataFrame, own: bool) -> None:
+    found, _, cells = crossed(own)
+    model = "own" if own else "pooled"
+    rows = contrast_rows(cells)
+    expected = pd.concat([pick(oracle, model, "cell contrast"), pick(oracle, model, "marginal contrast")])
+    table = found.contrast(np.array([rows[name] for name in expected.index]))
+    np.testing.assert_allclose(table["estimate"], expected["value"], rtol=2e-5)
+    np.testing.assert_allclose(table["se"], expected["se"], rtol=2e-5)
+    np.testing.assert_allclose(table["df"], expected["df"], rtol=1e-3)
+    assert found.criterion <= float(pick(oracle, model, "criterion").loc["REML", "value"]) + 1e-6
+    assert found.converged
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["pooled", "own"])
+def test_f_of_the_three_way_interaction_agrees_with_lmertest(oracle: pd.DataFrame, own: bool) -> None:
+    found, _, cells = crossed(own)
+    rows = contrast_rows(cells)
+    three_way = [
+        rows[f"{m} - none clip half"] - rows[f"{m} - none clip quarter"]
+        - rows[f"{m} - none siglip2 half"] + rows[f"{m} - none siglip2 quarter"]
+        for m in ("fd", "mcl")
+    ]  # fmt: skip
+    expected = pick(oracle, "own" if own else "pooled", "F").iloc[0]
+    f, numerator, denominator, p = found.f_test(np.array(three_way))
+    assert numerator == 2
+    np.testing.assert_allclose([f, denominator, p], [expected["value"], expected["df"], expected["p"]], rtol=1e-3)
+
+
+def test_component_sds_agree_with_lme4_and_the_boundary_is_named(oracle: pd.DataFrame) -> None:
+    found, _, _ = crossed(own=True)
+    expected = pick(oracle, "own", "sd")["value"]
+    sd = found.variance_table().set_index("component")
+    assert sd.loc["run none", "zero"]
+    assert sd.loc["run none", "sd"] == 0.0
+    for ours, theirs in (
+        ("run fd", 'run.1 dummy(method, "fd")'), ("run mcl", 'run dummy(method, "mcl")'),
+        ("block", "block (Intercept)"), ("language", "language (Intercept)"), ("residual", "residual"),
+    ):  # fmt: skip
+        np.testing.assert_allclose(sd.loc[ours, "sd"], expected[theirs], rtol=1e-4)
+        assert sd.loc[ours, "low"] < sd.loc[ours, "sd"] < sd.loc[ours, "high"]
+
+
+def test_block_variance_at_zero_agrees_with_lme4(oracle: pd.DataFrame) -> None:
+    data = pd.read_csv(ORACLES / "boundary.csv", keep_default_na=False)
+    x = np.column_stack([np.ones(len(data)), data["method"] == "fd", data["method"] == "mcl"]).astype(float)
+    block = data["arch"] + data["size"] + data["seed"].astype(str)
+    terms = [
+        mixed.Term.of("block", block),
+        mixed.Term.of("run", block + data["method"]),
+        mixed.Term.of("language", data["language"]),
+    ]
+    found = mixed.fit(data["score"], x, terms)
+    table, expected = found.contrast(np.eye(3)), pick(oracle, "boundary", "fixed")
+    assert found.zero.tolist() == [True, False, False, False]
+    np.testing.assert_allclose(table["se"], expected["se"], rtol=1e-5)
+    np.testing.assert_allclose(table["df"], expected["df"], rtol=1e-3)
+
+
+def balanced(groups: int, each: int, sd: float) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(5)
+    group = np.repeat(np.arange(groups), each)
+    return rng.normal(0, sd, groups)[group] + rng.normal(10, 1, groups * each), group
+
+
+def test_balanced_one_way_layout_has_the_anova_solution() -> None:
+    y, group = balanced(12, 5, 2.0)
+    found = mixed.fit(y, np.ones((60, 1)), [mixed.Term.of("group", group)])
+    means = y.reshape(12, 5).mean(axis=1)
+    within = ((y.reshape(12, 5) - means[:, None]) ** 2).sum() / 48
+    between = 5 * means.var(ddof=1)
+    np.testing.assert_allclose(found.variances, [(between - within) / 5, within], rtol=1e-7)
+    table = found.contrast([[1.0]])
+    np.testing.assert_allclose(table.iloc[0], [means.mean(), np.sqrt(between / 60), 11.0], rtol=1e-7)
+
+
+def test_start_at_zero_escapes_the_stationary_point() -> None:
+    y, group = balanced(12, 5, 2.0)
+    found = mixed.fit(y, np.ones((60, 1)), [mixed.Term.of("group", group)], start=[0.0])
+    assert found.theta[0] > 1
+
+
+def test_hessian_and_gradient_agree_with_finite_differences() -> None:
+    y, group = balanced(12, 5, 1.0)
+    other = np.tile(np.arange(6), 10)
+    x = np.column_stack([np.ones(60), np.tile([0.0, 1.0], 30)])
+    problem = mixed._Problem(y, x, [mixed.Term.of("a", group), mixed.Term.of("b", other)])
+    theta = np.array([0.8, 0.3])
+    step = 1e-5
+    numeric = [
+        (problem.objective(theta + step * e)[0] - problem.objective(theta - step * e)[0]) / (2 * step)
+        for e in np.eye(2)
+    ]
+    np.testing.assert_allclose(problem.objective(theta)[1], numeric, rtol=1e-6)
+    tau, _, hessian, _, _ = problem.curvature(theta)
+    z = [np.eye(12)[group], np.eye(6)[other]]
+
+    def criterion(v: np.ndarray) -> float:
+        cov = v[0] * z[0] @ z[0].T + v[1] * z[1] @ z[1].T + v[2] * np.eye(60)
+        inverse = np.linalg.inv(cov)
+        inner = x.T @ inverse @ x
+        r = y - x @ np.linalg.solve(inner, x.T @ inverse @ y)
+        return float(np.linalg.slogdet(cov)[1] + np.linalg.slogdet(inner)[1] + r @ inverse @ r)
+
+    h = 1e-3
+    for i in range(3):
+        for j in range(3):
+            a, b = h * tau[i] * np.eye(3)[i], h * tau[j] * np.eye(3)[j]
+            value = criterion(tau + a + b) - criterion(tau + a - b) - criterion(tau - a + b) + criterion(tau - a - b)
+            np.testing.assert_allclose(hessian[i, j], value / (4 * h * h * tau[i] * tau[j]), rtol=1e-4)
+
+
+def test_refuses_dependent_columns_and_constant_scores() -> None:
+    y, group = balanced(4, 3, 1.0)
+    with pytest.raises(mixed.ModelError, match="linearly dependent"):
+        mixed.fit(y, np.ones((12, 2)), [mixed.Term.of("group", group)])
+    with pytest.raises(mixed.ModelError, match="no variation"):
+        mixed.fit(np.ones(12), np.ones((12, 1)), [mixed.Term.of("group", group)])
