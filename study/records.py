@@ -203,7 +203,7 @@ def check(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
             row = int(values.isna().to_numpy().argmax())
             raise RecordError(f"table {table.name!r}, column {column.name!r}: empty value in row {row}")
         try:
-            out[column.name] = values.astype(column.dtype)
+            out[column.name] = values.astype(pd.api.types.pandas_dtype(column.dtype))
         except (TypeError, ValueError) as error:
             raise RecordError(f"table {table.name!r}, column {column.name!r}: not {column.dtype}: {error}") from None
     checked = pd.DataFrame(out)

@@ -1,0 +1,282 @@
+"""Every objective against its closed form on small tensors, and against traps seen in public code."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from study.names import UnknownNameError
+from study.objectives import OBJECTIVES, objective
+from study.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
+from study.objectives.dr import distributional_replication
+from study.objectives.mcl import multilingual_contrastive
+from study.objectives.method import Method, language_weights
+from study.objectives.views import Queue, Surroundings, Views
+
+N, D, E, LAYERS = 6, 8, 5, 2
+
+
+def unit(*shape: int, seed: int) -> Tensor:
+    return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+
+def views(n: int = N, **changes: Any) -> Views:
+    fields: dict[str, Any] = {
+        name: unit(n, D, seed=seed)
+        for seed, name in enumerate(
+            ["student_x", "student_e", "teacher_x", "teacher_e", "image", "teacher_image"]
+        )
+    }
+    for name in ("student_x", "student_e"):
+        fields[name].requires_grad_()
+    fields |= {"student_layers": unit(n, LAYERS + 1, E, seed=7), "teacher_layers": unit(n, 5, E + 1, seed=8)}
+    return Views(**(fields | changes))
+
+
+AROUND = Surroundings(
+    embedding_width=D,
+    student_layers=LAYERS,
+    student_width=E,
+    teacher_layers=4,
+    teacher_width=E + 1,
+    image_text_loss=lambda images, texts: softmax_contrastive(images, texts, 10.0),
+)
+
+
+def make(name: str, **options: Any) -> Any:
+    kind = objective(name)
+    return kind(kind.Options(**options), AROUND)
+
+
+def squared(a: Tensor, b: Tensor) -> Tensor:
+    return torch.stack([sum((x - y) ** 2 for x, y in zip(p, q, strict=True)) for p, q in zip(a, b, strict=True)])
+
+
+def test_fd_is_the_squared_distance_summed_over_the_width() -> None:
+    v = views()
+    torch.testing.assert_close(make("fd")(v), squared(v.student_x, v.teacher_x))
+
+
+def test_fd_layers_adds_the_mean_over_matched_layers() -> None:
+    v, fd = views(), make("fd", layers=True)
+    assert fd.matches == [2, 4]
+    expected = squared(v.student_x, v.teacher_x)
+    assert v.student_layers is not None
+    assert v.teacher_layers is not None
+    for own, theirs, layer_map in zip((1, 2), (2, 4), fd.maps, strict=True):
+        mapped = v.student_layers[:, own] @ layer_map.weight.T + layer_map.bias
+        expected = expected + squared(mapped, v.teacher_layers[:, theirs]) / 2
+    torch.testing.assert_close(fd(v), expected)
+
+
+def test_ed_sends_both_captions_to_the_english_one() -> None:
+    v = views()
+    assert v.student_e is not None
+    expected = squared(v.student_e, v.teacher_e) + squared(v.student_x, v.teacher_e)
+    torch.testing.assert_close(make("ed")(v), expected)
+
+
+@pytest.mark.parametrize("terms", ["ed+self", "self"])
+def test_sd_adds_the_students_own_distance(terms: str) -> None:
+    v = views()
+    assert v.student_e is not None
+    expected = squared(v.student_x, v.student_e)
+    if terms == "ed+self":
+        expected = expected + make("ed")(v)
+    torch.testing.assert_close(make("sd", terms=terms)(v), expected)
+
+
+def test_sd_can_hold_the_english_side_still() -> None:
+    moving, held = views(), views()
+    make("sd", terms="self")(moving).sum().backward()
+    make("sd", terms="self", stop_gradient=True)(held).sum().backward()
+    assert moving.student_e is not None
+    assert held.student_e is not None
+    assert moving.student_e.grad is not None
+    assert held.student_e.grad is None
+    assert held.student_x.grad is not None
+
+
+@pytest.mark.parametrize(("key", "field"), [("english", "teacher_e"), ("same_language", "teacher_x"), ("image", "teacher_image")])
+def test_mcl_is_infonce_with_the_declared_key(key: str, field: str) -> None:
+    v, tau = views(), 0.2
+    keys = getattr(v, field)
+    expected = []
+    for i in range(N):
+        scores = [math.exp(float(v.student_x[i] @ keys[j]) / tau) for j in range(N)]
+        expected.append(-math.log(scores[i] / sum(scores)))
+    torch.testing.assert_close(make("mcl", key=key, tau=tau)(v), torch.tensor(expected))
+
+
+def test_mcl_divides_by_the_temperature_once() -> None:
+    v = views()
+    once = multilingual_contrastive(v.student_x, v.teacher_e, 0.5)
+    torch.testing.assert_close(once, multilingual_contrastive(2 * v.student_x, v.teacher_e, 1.0))
+
+
+def test_mcl_bank_adds_negatives_of_earlier_batches() -> None:
+    mcl, first = make("mcl", bank=4), views()
+    alone = mcl(first)
+    torch.testing.assert_close(alone, make("mcl")(first))
+    assert (mcl(first) > alone).all()
+    assert int(mcl.bank.filled) == 4
+
+
+def test_dr_is_the_mean_of_two_cross_entropies_over_the_queue() -> None:
+    v, dr = views(), make("dr", tau_teacher=0.1, tau_student=0.3, queue=4)
+    queue = v.teacher_e[-4:]  # the current batch is in the queue, the oldest fall out
+    assert v.student_e is not None
+    expected = []
+    for i in range(N):
+        target = [math.exp(float(v.teacher_e[i] @ q) / 0.1) for q in queue]
+        target = [t / sum(target) for t in target]
+        both = 0.0
+        for side in (v.student_e[i], v.student_x[i]):
+            own = [math.exp(float(side @ q) / 0.3) for q in queue]
+            both += 0.5 * -sum(t * math.log(o / sum(own)) for t, o in zip(target, own, strict=True))
+        expected.append(both)
+    torch.testing.assert_close(dr(v), torch.tensor(expected))
+
+
+def test_dr_is_smallest_where_the_student_is_the_teacher() -> None:
+    v, taus = views(), (0.1, 0.1)
+    same = distributional_replication(v.teacher_e, v.teacher_e, v.teacher_e, *taus)
+    other = distributional_replication(v.student_x, v.teacher_e, v.teacher_e, *taus)
+    target = F.softmax(v.teacher_e @ v.teacher_e.T / 0.1, dim=-1)
+    torch.testing.assert_close(same, -(target * target.log()).sum(dim=-1))
+    assert (other > same).all()
+
+
+def test_the_queue_is_first_in_first_out_and_travels_with_the_state() -> None:
+    queue = Queue(3, 1)
+    for number in range(5):
+        queue.push(torch.tensor([[float(number)]]))
+    assert queue.content().flatten().tolist() == [2.0, 3.0, 4.0]
+    again = Queue(3, 1)
+    again.load_state_dict(queue.state_dict())
+    assert again.content().flatten().tolist() == [2.0, 3.0, 4.0]
+    queue.push(torch.arange(7.0).view(7, 1))
+    assert queue.content().flatten().tolist() == [4.0, 5.0, 6.0]
+
+
+def test_evaluation_mode_leaves_the_queue_alone() -> None:
+    dr = make("dr", queue=8)
+    dr(views())
+    dr.eval()
+    dr(views())
+    assert int(dr.queue.filled) == N
+
+
+def test_softmax_loss_is_the_mean_of_both_directions() -> None:
+    a, b = unit(N, D, seed=1), unit(N, D, seed=2)
+    logits = 5.0 * a @ b.T
+    expected = -(torch.log_softmax(logits, 1).diagonal() + torch.log_softmax(logits, 0).diagonal()) / 2
+    torch.testing.assert_close(softmax_contrastive(a, b, 5.0), expected)
+
+
+def test_sigmoid_loss_is_binary_cross_entropy_over_all_pairs() -> None:
+    a, b = unit(N, D, seed=1), unit(N, D, seed=2)
+    logits = 5.0 * a @ b.T - 2.0
+    expected = F.binary_cross_entropy_with_logits(logits, torch.eye(N), reduction="none").sum(dim=1)
+    torch.testing.assert_close(sigmoid_contrastive(a, b, 5.0, -2.0), expected)
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_the_gradient_reaches_the_student_and_nothing_else(name: str) -> None:
+    v = views()
+    teachers = [v.teacher_x, v.teacher_e, v.teacher_image]
+    for tensor in teachers:
+        tensor.requires_grad_(False)
+    term = make(name)
+    loss = term(v)
+    assert loss.shape == (N,)
+    loss.sum().backward()
+    assert v.student_x.grad is not None
+    assert v.student_x.grad.abs().sum() > 0
+    assert v.student_e is not None
+    assert (v.student_e.grad is not None) == ("student_e" in term.needs)
+    assert all(tensor.grad is None for tensor in teachers)
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_every_objective_says_where_it_comes_from(name: str) -> None:
+    import sys
+
+    text = sys.modules[objective(name).__module__].__doc__ or ""
+    assert name == "task" or ("Source:" in text and "onfidence" in text)
+
+
+@pytest.mark.parametrize("name", sorted(set(OBJECTIVES) - {"task"}))
+def test_a_perfect_student_has_no_gradient_towards_the_squared_objectives(name: str) -> None:
+    teacher = unit(N, D, seed=3)
+    perfect = teacher.clone().requires_grad_()
+    v = views(student_x=perfect, student_e=perfect, teacher_x=teacher, teacher_e=teacher)
+    loss = make(name)(v)
+    if name in ("fd", "ed", "sd"):
+        torch.testing.assert_close(loss, torch.zeros(N))
+    else:
+        assert (loss > 0).all()
+
+
+def method(declared: dict[str, dict[str, Any]], images: bool = False) -> Method:
+    return Method(declared, AROUND, images)
+
+
+def test_a_method_is_the_declared_weighted_sum() -> None:
+    v, ones = views(), torch.ones(N)
+    both = method({"fd": {"weight": 2.0}, "mcl": {"weight": 0.5}})(v, ones)
+    expected = 2.0 * make("fd")(v).mean() + 0.5 * make("mcl")(v).mean()
+    torch.testing.assert_close(both["loss"], expected)
+    assert set(both) == {"loss", "fd", "mcl"}
+
+
+def test_item_weights_multiply_each_items_loss() -> None:
+    v, w = views(), torch.tensor([3.0, 0.0, 1.0, 1.0, 1.0, 0.0])
+    torch.testing.assert_close(method({"fd": {}})(v, w)["loss"], (w * make("fd")(v)).mean())
+
+
+def test_a_trained_image_tower_gets_the_same_loss_with_the_image() -> None:
+    v, own = views(), unit(N, D, seed=11)
+    out = method({"fd": {}}, images=True)(v, torch.ones(N), own)
+    torch.testing.assert_close(out["fd_image"], squared(own, v.teacher_image).mean())
+    torch.testing.assert_close(out["loss"], out["fd"] + out["fd_image"])
+    assert "task_image" not in method({"task": {}}, images=True)(v, torch.ones(N), own)
+
+
+def test_captions_an_item_follow_from_what_the_terms_need() -> None:
+    assert [method({name: {}}).captions_per_item for name in ("task", "fd", "mcl", "ed", "sd", "dr")] == [1, 1, 1, 2, 2, 2]
+
+
+@given(st.lists(st.sampled_from(["en", "de", "sw"]), min_size=1, max_size=60), st.floats(0, 1))
+def test_language_weights_have_mean_one_and_follow_the_power(languages: list[str], alpha: float) -> None:
+    import numpy as np
+
+    codes = np.asarray(languages)
+    weights = language_weights(codes, alpha)
+    assert weights.mean() == pytest.approx(1.0)
+    counts = {code: int((codes == code).sum()) for code in set(languages)}
+    first = languages[0]
+    for code, weight in zip(languages, weights, strict=True):
+        assert weight / weights[0] == pytest.approx((counts[code] / counts[first]) ** -alpha)
+    if alpha == 1.0:
+        totals = [weights[codes == code].sum() for code in counts]
+        assert totals == pytest.approx([totals[0]] * len(totals))
+
+
+def test_alpha_outside_its_range_is_refused() -> None:
+    import numpy as np
+
+    with pytest.raises(ValueError, match="allowed is 0"):
+        language_weights(np.asarray(["en"]), 1.5)
+
+
+def test_an_unknown_objective_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'mcl'"):
+        objective("mlc")
