@@ -29,16 +29,19 @@ repro: $(INSTALLED) ## run what is missing or out of date of a study, then say w
 	@dvc repro $(FOLDER)/dvc.yaml
 	@cd $(FOLDER) && python -m pipeline.summary
 
-report: $(INSTALLED) ## as repro, but only as far as the report
-	@dvc repro $(FOLDER)/dvc.yaml:report
+report: $(INSTALLED) ## as repro, without MLflow
+	@dvc repro $(FOLDER)/dvc.yaml:analyse
 
 tune: $(INSTALLED) ## search each method's settings anew on the validation split; rewrites the study's tuning/
-	@dvc repro --single-item --force $(FOLDER)/dvc.yaml:tune
+	@dvc repro $(FOLDER)/dvc.yaml:embed
+	@cd $(FOLDER) && ls plan | sed -n 's/^tune-\(.*\)-\(.*\)\.json$$/\1 \2/p' | xargs -P $(JOBS) -n 2 python -m pipeline.tune
 
 ui: $(INSTALLED) ## show a study's runs in MLflow on PORT (5000)
 	@cd $(FOLDER) && python -m pipeline.publish
 	@echo "MLflow: http://127.0.0.1:$(PORT)  (Ctrl-C ends it)"
-	@cd $(FOLDER) && mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri sqlite:///mlflow.db
+	@cd $(FOLDER) && MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false PYTHONWARNINGS=ignore mlflow ui \
+		--host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri sqlite:///mlflow.db \
+		--uvicorn-opts "--log-level warning"
 
 test: $(INSTALLED) ## style, types and tests
 	@ruff check .

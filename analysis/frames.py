@@ -44,6 +44,7 @@ class Study:
     methods: list[str]  # control first
     archs: list[str]
     sizes: list[str]
+    planned_runs: int  # students only
     missing: list[str]
     extra: list[str]
     incomplete: list[str]
@@ -114,6 +115,8 @@ def _check_cells(tables: dict[str, pd.DataFrame], folder: Path, settings: Settin
         raise AnalysisError(f"{folder / 'cells.parquet'}: no run of the control {settings.control!r}{hint}")
     if len(methods) < 2:
         raise AnalysisError(f"{folder / 'cells.parquet'}: the control is the only method, nothing can be compared")
+    if not _comparable(students, settings.control):
+        raise AnalysisError(f"{folder / 'cells.parquet'}: no method shares an arch and size with {settings.control!r}")
     twice = students.duplicated(["arch", "size", "method", "seed"])
     if twice.any():
         name = students.loc[twice, "cell"].iloc[0]
@@ -149,7 +152,17 @@ def _run_level(stability: pd.DataFrame, construct: str) -> pd.DataFrame:
     return stability.loc[chosen, ["cell", "score"]]
 
 
-def _outcomes(tables: dict[str, pd.DataFrame], notes: list[str]) -> tuple[dict[str, Outcome], dict[str, Outcome]]:
+def _comparable(frame: pd.DataFrame, control: str) -> bool:
+    """Whether some method shares an architecture and size with the control."""
+    is_control = frame["method"] == control
+    with_control = set(zip(frame.loc[is_control, "arch"], frame.loc[is_control, "size"], strict=True))
+    with_method = set(zip(frame.loc[~is_control, "arch"], frame.loc[~is_control, "size"], strict=True))
+    return bool(with_control & with_method)
+
+
+def _outcomes(
+    tables: dict[str, pd.DataFrame], control: str, notes: list[str]
+) -> tuple[dict[str, Outcome], dict[str, Outcome]]:
     cells, retrieval = tables["cells"], tables["retrieval"]
     protocols = retrieval["protocol"].value_counts()
     if len(protocols) > 1:
@@ -173,8 +186,7 @@ def _outcomes(tables: dict[str, pd.DataFrame], notes: list[str]) -> tuple[dict[s
         name = "consistency" if headline else f"consistency:{measure.name}"
         label = "retrieval consistency" if headline else measure.name.replace("_", " ")
         found[name] = _outcome(name, label, measure.meaning, scores, cells, measure.higher_is_better)
-    accuracy = tables["vqa"].groupby(["cell", "language"], as_index=False)["correct"].mean()
-    accuracy = accuracy.rename(columns={"correct": "score"})
+    accuracy = tables["vqa"].groupby(["cell", "language"])["correct"].mean().rename("score").reset_index()
     found["vqa"] = _outcome("vqa", "VQA accuracy", "share of questions answered right", accuracy, cells)
     for measure in records.STABILITY_CONSTRUCTS:
         if measure.name in ("accuracy", "churn", "churn_excess"):
@@ -184,9 +196,13 @@ def _outcomes(tables: dict[str, pd.DataFrame], notes: list[str]) -> tuple[dict[s
         label = "VQA stability" if headline else measure.name.replace("_", " ")
         scores = _run_level(tables["stability"], measure.name)
         found[name] = _outcome(name, label, measure.meaning, scores, cells, measure.higher_is_better)
-    filled = {name: outcome for name, outcome in found.items() if not outcome.frame.empty}
+    filled = {name: outcome for name, outcome in found.items() if _comparable(outcome.frame, control)}
     headlines = {name: filled.pop(name) for name in HEADLINES if name in filled}
-    notes.extend(f"No student has a score of {name}." for name in HEADLINES if name not in headlines)
+    notes.extend(
+        f"No method can be compared with the control on {name}: scores are missing."
+        for name in HEADLINES
+        if name not in headlines
+    )
     return headlines, filled
 
 
@@ -230,7 +246,7 @@ def load(folder: Path, settings: Settings) -> Study:
     cells = tables["cells"]
     students = cells[cells["role"] == "student"]
     notes: list[str] = []
-    headlines, secondary = _outcomes(tables, notes)
+    headlines, secondary = _outcomes(tables, settings.control, notes)
     for name in settings.primary:
         if name not in headlines and name not in secondary and name not in HEADLINES:
             raise AnalysisError(f"settings: primary outcome {name!r}{nearest(name, [*headlines, *secondary])}")
@@ -261,6 +277,7 @@ def load(folder: Path, settings: Settings) -> Study:
         methods=method_order(list(students["method"]), settings.control),
         archs=sorted(set(students["arch"])),
         sizes=size_order(list(students["size"])),
+        planned_runs=sum(not cell.endswith("-teacher") for cell in planned),
         missing=sorted(planned - set(cells["cell"])),
         extra=sorted(set(students["cell"]) - planned),
         incomplete=_incomplete(headlines, cells),

@@ -183,12 +183,11 @@ class _Problem:
         lower, half_gram, half_y = self.factor(theta)
         free = self.n - self.p
         rss = self.yy - float(half_y @ half_y)
-        criterion = (
-            2 * float(np.log(np.diag(lower)).sum()) + self.log_xx + free * (1 + np.log(2 * np.pi * rss / free))
-        )
+        criterion = 2 * float(np.log(np.diag(lower)).sum()) + self.log_xx + free * (1 + np.log(2 * np.pi * rss / free))
         trace = np.diag(self.gram) - (half_gram**2).sum(axis=0)
         t = self.zy - half_gram.T @ half_y
-        return criterion, np.bincount(self.owner, weights=trace - t**2 * free / rss, minlength=self.k)
+        slope = np.bincount(self.owner, weights=trace - t**2 * free / rss, minlength=self.k)
+        return criterion, slope.astype(np.float64)
 
     def objective(self, theta: Array) -> tuple[float, Array]:
         criterion, slope = self.slopes(theta)

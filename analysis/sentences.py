@@ -84,13 +84,22 @@ def contrast_sentence(row: Mapping[str, float], method: str, result: Result, set
         )
     numbers = f"{level} CI {interval(row['ci_low'], row['ci_high'])}, Dunnett-adjusted {p_value(row['p_adjusted'])}"
     if found in ("raised", "lowered"):
-        tail = "" if abs(row["estimate"]) >= points else f", less than the {points:g} points that were called of interest"
-        return f"{name} {found} {label} {'over' if found == 'raised' else 'below'} the control by {size} ({numbers}){tail}."
+        small = abs(row["estimate"]) < points
+        tail = f", less than the {points:g} points that were called of interest" if small else ""
+        where = "over" if found == "raised" else "below"
+        return f"{name} {found} {label} {where} the control by {size} ({numbers}){tail}."
     if found == "equivalent":
-        return f"{name} left {label} within {points:g} points of the control's: {sign(row['estimate'])} points ({numbers})."
+        difference = f"{sign(row['estimate'])} points"
+        return f"{name} left {label} within {points:g} points of the control's: {difference} ({numbers})."
+    if row["mde"] > 50:
+        reach = "these runs are too few for any but an enormous difference"
+    else:
+        reach = f"with these runs a difference of {row['mde']:.1f} points would be found four times in five"
+    if row["ci_low"] > 0 or row["ci_high"] < 0:
+        reach = "the interval alone excludes zero, but not once the number of methods is allowed for; " + reach
     return (
         f"Whether {name} changes {label} cannot be told: {sign(row['estimate'])} points against the control "
-        f"({numbers}); with these runs a difference of {row['mde']:.1f} points would be found four times in five."
+        f"({numbers}); {reach}."
     )
 
 
@@ -131,9 +140,10 @@ def tradeoff_sentence(found: Tradeoff, settings: Settings) -> str:
     up, down = float(found.mean[0]), float(found.mean[1])
     points = settings.smallest("stability")
     if not np.isfinite(found.p_bought):
+        blocks = f"{found.blocks} block{'s' if found.blocks != 1 else ''}"
         return (
-            f"{name}: consistency {sign(up)} points, stability {sign(down)} points; with {found.blocks} block"
-            f"{'s' if found.blocks != 1 else ''} no interval can be given, so this study cannot tell what consistency cost."
+            f"{name}: consistency {sign(up)} points, stability {sign(down)} points; with {blocks} no interval can be "
+            "given, so this study cannot tell what consistency cost."
         )
     consistency = f"consistency by {sign(up)} points {interval(found.ci[0, 0], found.ci[1, 0])}"
     stability = f"{sign(down)} points {interval(found.ci[0, 1], found.ci[1, 1])}"
@@ -149,14 +159,18 @@ def tradeoff_sentence(found: Tradeoff, settings: Settings) -> str:
             f"to set a price on; VQA stability changed by {stability} ({level} CIs)."
         )
     if found.ci[0, 1] > 0:
-        return f"{name} raised both: {consistency}, and VQA stability by {stability} ({level} CIs); consistency cost nothing here."
+        return (
+            f"{name} raised both: {consistency}, and VQA stability by {stability} ({level} CIs); "
+            "consistency cost nothing here."
+        )
     if found.ci[0, 1] > -points:
         return (
             f"{name} raised {consistency} at no loss of VQA stability as large as {points:g} points: "
             f"{stability} ({level} CIs)."
         )
     return (
-        f"{name} raised {consistency}; this study cannot tell what that cost in VQA stability: {stability} ({level} CIs)."
+        f"{name} raised {consistency}; this study cannot tell what that cost in VQA stability: "
+        f"{stability} ({level} CIs)."
     )
 
 
@@ -185,7 +199,8 @@ def sensitivity_sentence(result: Result, settings: Settings) -> str:
             split.append(f"{method_name(str(method))} ({'; '.join(parts)})")
     label = result.outcome.label
     if not split:
-        return f"{label}: all {table['analysis'].nunique()} analyses tell the same methods from the control (unadjusted p)."
+        count = table["analysis"].nunique()
+        return f"{label}: all {count} analyses tell the same methods from the control (unadjusted p)."
     return f"{label}: the analyses disagree about {join(split)}. The first is the one declared beforehand."
 
 
@@ -197,9 +212,10 @@ def variance_sentence(result: Result) -> str:
     zero = list(table.loc[table["zero"], "component"])
     if not zero:
         return "All variances are away from zero."
+    which = "it" if len(zero) == 1 else "them"
     return (
-        f"Estimated at zero: {join(zero)}. That says the data cannot tell {'it' if len(zero) == 1 else 'them'} from zero, "
-        "not that nothing varies; intervals that rest on it may be too narrow."
+        f"Estimated at zero: {join(zero)}. That says the data cannot tell {which} from zero, not that nothing "
+        f"varies; intervals that rest on {which} may be too narrow."
     )
 
 

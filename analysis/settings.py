@@ -57,7 +57,7 @@ def parse(values: Mapping[str, Any], source: str = "settings") -> Settings:
     if isinstance(effect, (int, float)) and not isinstance(effect, bool):
         given["smallest_effect"] = {"default": float(effect)}
     elif not isinstance(effect, Mapping):
-        raise AnalysisError(f"{source}: 'smallest_effect' must be a number or a table outcome -> points, not {effect!r}")
+        raise AnalysisError(f"{source}: 'smallest_effect' must be a number or outcome -> points, not {effect!r}")
     for key in ("primary", "planned"):
         value = given.get(key, ())
         if isinstance(value, str) or not all(isinstance(item, str) for item in value):

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.contrasts import Layout, holm, paired_differences
 from analysis.frames import Study
+from analysis.inference import holm
+from analysis.layout import Layout
+from analysis.paired import paired_differences, run_means
 from analysis.settings import Settings
 
 
@@ -84,9 +86,8 @@ def differences(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     """Each outcome's paired differences, wide: index (arch, size, seed), a column for each method, in points."""
     out = {}
     for name, outcome in study.headlines.items():
-        runs = outcome.frame.groupby(["arch", "size", "method", "seed"], as_index=False)["score"].mean()
         layout = Layout.of(outcome.frame, study, settings.control)
-        out[name] = paired_differences(runs, layout)
+        out[name] = paired_differences(run_means(outcome.frame), layout)
     return out
 
 
@@ -105,9 +106,7 @@ def analyse(study: Study, settings: Settings) -> list[Tradeoff]:
             found.append(joint(points, method, settings.alpha))
     known = [t for t in found if np.isfinite(t.p_bought)]
     adjusted = dict(zip([t.method for t in known], holm([t.p_bought for t in known]), strict=True))
-    return [
-        Tradeoff(**{**t.__dict__, "p_bought_holm": adjusted.get(t.method, np.nan)}) for t in found
-    ]
+    return [Tradeoff(**{**t.__dict__, "p_bought_holm": adjusted.get(t.method, np.nan)}) for t in found]
 
 
 def correlation(found: list[Tradeoff], draws: int = 2000, seed: int = 0) -> tuple[float, float, float] | None:
@@ -131,6 +130,9 @@ def correlation(found: list[Tradeoff], draws: int = 2000, seed: int = 0) -> tupl
 
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(len(blocks), np.full(len(blocks), 1 / len(blocks)), size=draws)
-    values = of(counts @ sums)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = of(counts @ sums)  # a draw of one block again and again has no correlation
+    if not np.isfinite(values).any():
+        return None
     low, high = np.nanquantile(values, [0.025, 0.975])
     return float(of(sums.sum(axis=0))), float(low), float(high)

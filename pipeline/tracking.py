@@ -17,6 +17,7 @@ import re
 import shutil
 import sqlite3
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -266,12 +267,16 @@ def _remove(client: MlflowClient, store: Store, runs: Iterable[Run]) -> None:
             client.delete_run(run.info.run_id)
     if not ids:
         return
-    from mlflow.cli import gc
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of type hints of its own
+        from mlflow.cli import gc
 
     for some in _chunks(ids, RUNS_A_CALL):
         options = ["--backend-store-uri", store.uri(), "--tracking-uri", store.uri(), "--run-ids", ",".join(some)]
         with contextlib.redirect_stdout(io.StringIO()):  # it says a line a run
             gc.main(options, standalone_mode=False)
+        for run_id in some:  # gc leaves an empty folder
+            shutil.rmtree(store.artifacts / run_id, ignore_errors=True)
 
 
 def _write(client: MlflowClient, place: str, record: RunRecord, content: str) -> None:

@@ -136,14 +136,7 @@ def distil(
         w = weights[rows]
         return method(views, w / w.mean(), own_image)
 
-    history = fit(
-        {"student": student, "method": method},
-        student.token_table().weight,
-        step_loss,
-        schedule,
-        checkpoint=checkpoint,
-        progress=progress,
-    )
+    history = fit(student, {"method": method}, step_loss, schedule, checkpoint=checkpoint, progress=progress)
     lengths = sum((ids != PAD).sum(dim=1).cpu().numpy() for ids in (ids_x, ids_e) if ids is not None)
     tokens = sum(int(lengths[batches(step)].sum()) for step in range(schedule.steps))
     return student, history, cost(student, schedule, method.captions_per_item, tokens, both)

@@ -81,8 +81,6 @@ def train_teacher(
         images = model.image_features(pixels[torch.from_numpy(by_image.images[rows]).to(device)])
         return {"loss": model.image_text_loss(images, model.text_features(ids)).mean()}
 
-    history = fit(
-        {"model": model}, model.token_table().weight, step_loss, spec.training, checkpoint=checkpoint, progress=progress
-    )
+    history = fit(model, {}, step_loss, spec.training, checkpoint=checkpoint, progress=progress)
     tokens = float((by_image.ids != PAD).sum(dim=1).float().mean()) * spec.training.steps * spec.training.batch
     return model, history, cost(model, spec.training, 1, round(tokens), images=True)

@@ -17,6 +17,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from study.towers.protocol import DualEncoder
+
 Progress = Callable[[int, int], None]
 """Called with steps done and steps in all."""
 
@@ -31,7 +33,8 @@ class Schedule(BaseModel):
     learning_rate: float = Field(gt=0)
     warmup: float = Field(default=0.1, ge=0, lt=1, description="fraction of the steps")
     weight_decay: float = Field(default=0.01, ge=0)
-    table_multiplier: float = Field(default=1.0, gt=0, description="learning rate of the token table, as a factor")
+    table_multiplier: float = Field(default=1.0, gt=0, description="factor on the token table's learning rate")
+    temperature_multiplier: float = Field(default=1.0, gt=0, description="factor on the temperature's (and bias's)")
     clip_norm: float = Field(default=1.0, gt=0)
 
 
@@ -56,23 +59,25 @@ def learning_rate(step: int, schedule: Schedule) -> float:
     return schedule.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
-def optimiser(modules: Sequence[nn.Module], table: nn.Parameter, schedule: Schedule) -> torch.optim.AdamW:
-    """AdamW; no weight decay on vectors and scalars; the token table with its own factor."""
-    parameters = {id(p): p for module in modules for p in module.parameters() if p.requires_grad}
-    table_group = [p for p in parameters.values() if p is table]
-    matrices = [p for p in parameters.values() if p.ndim > 1 and p is not table]
-    vectors = [p for p in parameters.values() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": schedule.weight_decay, "factor": 1.0},
-        {"params": vectors, "weight_decay": 0.0, "factor": 1.0},
-        {"params": table_group, "weight_decay": 0.0, "factor": schedule.table_multiplier},
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=schedule.learning_rate, betas=(0.9, 0.98), fused=True)
+def optimiser(modules: Sequence[nn.Module], model: DualEncoder, schedule: Schedule) -> torch.optim.AdamW:
+    """AdamW; no weight decay on vectors, scalars and the token table; table and temperature with their own factors."""
+    special = {id(model.token_table().weight): schedule.table_multiplier}
+    special |= {id(p): schedule.temperature_multiplier for p in model.temperature_parameters()}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    seen: set[int] = set()
+    for parameter in (p for module in modules for p in module.parameters() if p.requires_grad):
+        if id(parameter) not in seen:
+            seen.add(id(parameter))
+            factor = special.get(id(parameter), 1.0)
+            decay = schedule.weight_decay if parameter.ndim > 1 and id(parameter) not in special else 0.0
+            groups.setdefault((factor, decay), []).append(parameter)
+    declared = [{"params": p, "weight_decay": decay, "factor": factor} for (factor, decay), p in groups.items()]
+    return torch.optim.AdamW(declared, lr=schedule.learning_rate, betas=(0.9, 0.98), fused=True)
 
 
 def fit(
-    modules: Mapping[str, nn.Module],
-    table: nn.Parameter,
+    model: DualEncoder,
+    beside: Mapping[str, nn.Module],
     step_loss: Callable[[int], dict[str, Tensor]],
     schedule: Schedule,
     *,
@@ -83,14 +88,15 @@ def fit(
 ) -> History:
     """Minimise `step_loss(step)["loss"]` for `schedule.steps` steps.
 
-    `modules` are everything that is trained or remembers something. With `checkpoint`, the state is
+    `beside` the model stands what else is trained or remembers something. With `checkpoint`, the state is
     written there every `checkpoint_seconds`, and read from there if it exists.
 
     Raises:
         TrainingError: the loss is no longer finite.
     """
+    modules: dict[str, nn.Module] = {"model": model, **beside}
     trained = list(modules.values())
-    optim = optimiser(trained, table, schedule)
+    optim = optimiser(trained, model, schedule)
     parameters = [p for group in optim.param_groups for p in group["params"]]
     history, first = History(), 0
     if checkpoint is not None and checkpoint.exists():

@@ -1,6 +1,6 @@
 """A synthetic study in the schema of study.records, with known effects; run as a module it writes a folder.
 
-    python -m tests.analysis.simulate FOLDER [--smoke]
+python -m tests.analysis.simulate FOLDER [--smoke]
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,9 @@ import pandas as pd
 from study import records
 
 LANGUAGES = (
-    "en es de fr ru zh ja it pt pl nl tr ko ar vi cs fa hu id sv ro uk fi el da he th hi no hr bn te sw fil mi quz"
-).split()
+    "en", "es", "de", "fr", "ru", "zh", "ja", "it", "pt", "pl", "nl", "tr", "ko", "ar", "vi", "cs", "fa", "hu",
+    "id", "sv", "ro", "uk", "fi", "el", "da", "he", "th", "hi", "no", "hr", "bn", "te", "sw", "fil", "mi", "quz",
+)  # fmt: skip
 """36 codes, the best resourced first."""
 
 METHODS = ("none", "fd", "ed", "sd", "mcl", "dr")
@@ -66,7 +68,8 @@ def tables(plan: Plan) -> dict[str, pd.DataFrame]:
     rank = np.arange(len(languages)) / max(len(languages) - 1, 1)
     cross = {m: rng.normal(0, plan.cross_sd, (3, len(languages))) for m in plan.methods}
     right = rng.integers(0, 4, plan.questions).astype(np.int8)
-    cells, retrieval, consistency, vqa, stability = [], [], [], [], []
+    cells, retrieval, consistency, vqa = [], [], [], []
+    stability: list[tuple[Any, ...]] = []
 
     def run(name: str, role: str, arch: str, size: str, method: str, seed: int, block: float) -> None:
         teacher = role == "teacher"

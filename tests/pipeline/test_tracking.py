@@ -6,7 +6,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ def records(folder: Path) -> list[RunRecord]:
     return publish.run_records(json.loads((folder / "plan" / "grid.json").read_text()))
 
 
-def runs(store: Store, view: int | None = None) -> dict[str, Any]:
+def runs(store: Store) -> dict[str, Any]:
     """Name to run, of all runs that MLflow still has; a name that is there twice fails."""
     from mlflow import MlflowClient
     from mlflow.entities import ViewType
@@ -111,7 +111,7 @@ def runs(store: Store, view: int | None = None) -> dict[str, Any]:
     client = MlflowClient(tracking_uri=store.uri())
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None
-    found = client.search_runs([experiment.experiment_id], run_view_type=view or ViewType.ALL)
+    found = client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)
     named = {str(run.info.run_name): run for run in found}
     assert len(named) == len(found)
     assert all(run.info.status == "FINISHED" and run.info.lifecycle_stage == "active" for run in found)
@@ -127,12 +127,12 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def study(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def study(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "a study"
     write_study(folder, STUDENTS)
     shutil.copy(empty_store, folder / "mlflow.db")
     monkeypatch.chdir(folder)
-    yield folder
+    return folder
 
 
 def sync(folder: Path) -> Changes:
@@ -249,8 +249,11 @@ def test_what_others_did_to_the_experiment_is_undone(study: Path) -> None:
     twin = client.create_run(place, run_name=STUDENTS[0], tags=found[STUDENTS[0]].data.tags)
     client.set_terminated(twin.info.run_id)
     client.create_run(place, run_name="by hand")
-    client.delete_experiment(place)
     assert sync(study).created == [TEACHER]
+    assert set(runs(Store.of(study))) == {TEACHER, *STUDENTS}
+
+    client.delete_experiment(place)
+    sync(study)
     assert set(runs(Store.of(study))) == {TEACHER, *STUDENTS}
 
 

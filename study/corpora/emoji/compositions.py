@@ -68,15 +68,20 @@ class Drawer:
                 return scene
         raise self._none_found()
 
+    def any_scene(self, least: int) -> list[str]:
+        """Like `scene`, with a new composition wherever one is found."""
+        return self._search(lambda: self.scene(least))
+
     def distinct(self, least: int) -> list[str]:
         """A new scene in which nothing is repeated."""
-        return self._search(lambda: self._pick(int(self.rng.integers(least, self.settings.max_items + 1))))
+        items = int(self.rng.integers(least, self.settings.max_items + 1))
+        return self._search(lambda: self._pick(items))
 
     def counted(self, times: int) -> list[str]:
         """A scene whose first concept is there `times` times, and others beside it at random."""
+        others = int(self.rng.integers(1 if times == 1 else 0, self.settings.max_items - times + 1))
 
         def draw() -> list[str]:
-            others = int(self.rng.integers(1 if times == 1 else 0, self.settings.max_items - times + 1))
             scene = self._pick(1 + others)
             return scene[:1] * times + scene[1:]
 

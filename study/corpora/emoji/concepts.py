@@ -30,18 +30,18 @@ white flower; wilted flower; fallen leaf; deciduous tree; clinking glasses; conf
 1st place medal; 2nd place medal; 3rd place medal; spade suit; club suit; heart suit; diamond suit; running shirt;
 green book; blue book; orange book; closed book; outbox tray; inbox tray; e-mail; incoming envelope; yen banknote;
 euro banknote; pound banknote; unlocked; old key; musical notes; musical note; dvd; computer disk; page with curl;
-bookmark tabs; rolled-up newspaper; chart decreasing; chart increasing; card index; calendar; spiral calendar; round pushpin;
-muted speaker; hammer and pick; chains; level slider; control knobs; woman’s sandal; purse; clutch bag; glasses;
-man’s shoe; telephone receiver; trackball; card file box; airplane departure; airplane arrival; small airplane;
-tram car; trolleybus; minibus; light rail; station; monorail; mountain railway; motorway; new moon; glowing star;
-sun with face; closed umbrella; cloud with snow; ferry; passenger ship; love hotel; department store;
-convenience store; national park; mount fuji; sunset; soft ice cream; shaved ice; rice cracker; sparkles; fog;
-milky way; hole; map of Japan; alien monster; woman mage; man mage; woman fairy; man fairy; woman vampire;
-man vampire; woman elf; man elf; woman genie; man genie; woman zombie; man zombie; merman; merperson; mage; fairy;
-baby angel; Mrs. Claus; angry face; eyes; pie; bowl with spoon; stuffed flatbread; wedding; baby; ticket; goal net;
-woman’s hat; woman’s clothes; page facing up; shopping bags; video camera; film projector; clapper board; mailbox;
-musical keyboard; keyboard; motor boat; kick scooter; high voltage; sport utility vehicle; file folder;
-desktop computer; label
+bookmark tabs; rolled-up newspaper; chart decreasing; chart increasing; card index; calendar; spiral calendar; round
+pushpin; muted speaker; hammer and pick; chains; level slider; control knobs; woman’s sandal; purse; clutch bag;
+glasses; man’s shoe; telephone receiver; trackball; card file box; airplane departure; airplane arrival; small
+airplane; tram car; trolleybus; minibus; light rail; station; monorail; mountain railway; motorway; new moon;
+glowing star; sun with face; closed umbrella; cloud with snow; ferry; passenger ship; love hotel; department store;
+convenience store; national park; mount fuji; sunset; soft ice cream; shaved ice; rice cracker; sparkles; fog; milky
+way; hole; map of Japan; alien monster; woman mage; man mage; woman fairy; man fairy; woman vampire; man vampire;
+woman elf; man elf; woman genie; man genie; woman zombie; man zombie; merman; merperson; mage; fairy; baby angel;
+Mrs. Claus; angry face; eyes; pie; bowl with spoon; stuffed flatbread; wedding; baby; ticket; goal net; woman’s hat;
+woman’s clothes; page facing up; shopping bags; video camera; film projector; clapper board; musical
+keyboard; keyboard; motor boat; kick scooter; high voltage; sport utility vehicle; file folder; desktop computer;
+label
 """
 LEFT_OUT = frozenset(name.strip().casefold() for name in _LEFT_OUT.replace("\n", " ").split(";"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
@@ -110,7 +109,7 @@ def _move_into_place(work: Path, final: Path) -> None:
     if final.is_dir() and not (final / DONE).is_file():
         shutil.rmtree(final)
     try:
-        os.replace(work, final)
+        work.replace(final)
     except OSError:
         # Another process was first; its installation is as good as ours.
         if not (final / DONE).is_file():

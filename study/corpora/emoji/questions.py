@@ -88,7 +88,7 @@ class Asker:
         return Question(kind, tuple(scene), tuple(options), answer)
 
     def _what(self, number: int) -> tuple[list[str], Option, list[Option]]:
-        scene = self._mixed(self.drawer.new_scene(2))
+        scene = self._mixed(self.drawer.any_scene(2))
         right = scene[int(self.rng.integers(len(scene)))]
         wrong: list[str] = []
         for _ in range(OPTIONS - 1):

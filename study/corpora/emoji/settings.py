@@ -48,34 +48,24 @@ class EmojiSettings(CorpusSettings):
     """Settings of the emoji corpus."""
 
     seed: int = Field(default=0, ge=0)
-    concepts: int = Field(default=160, ge=8, le=400, description="a smaller number takes a prefix of the same order")
+    concepts: int = Field(default=160, ge=8, le=350, description="a smaller number takes a prefix of the same order")
     canvas: int = Field(default=32, ge=16, le=256, description="side of an image in pixels")
     scenes: Scenes = Scenes()
     questions: Questions = Questions()
-    captions_per_scene: int = Field(
-        default=8, ge=1, description="languages a scene of the teacher split is captioned in"
-    )
+    captions_per_scene: int = Field(default=8, ge=1, description="languages of a teacher scene")
     max_items: int = Field(default=3, ge=2, le=4)
     in_domain: Annotated[tuple[Vendor, ...], Field(strict=False, min_length=1)] = ("google", "openmoji")
     held_out: Vendor = Field(default="twitter", description="whose artwork the questions are asked about")
-    share: dict[str, float] = Field(default=WEB_SHARE, description="weight of each language in the captions of distil")
-    held_out_compositions: float = Field(
-        default=0.2, gt=0.0, le=0.8, description="kept from teacher and distil, in four parts"
-    )
-    repeat_share: Fraction = Field(
-        default=0.15, description="scenes of two or more items in which a concept is repeated"
-    )
-    same_group_share: Fraction = Field(
-        default=0.5, description="wrong concepts of the same Unicode group as the right one"
-    )
+    share: dict[str, float] = Field(default=WEB_SHARE, description="weights of languages in distil")
+    held_out_compositions: float = Field(default=0.2, gt=0.0, le=0.8, description="kept for evaluation, in four parts")
+    repeat_share: Fraction = Field(default=0.15, description="of scenes of two or more items")
+    same_group_share: Fraction = Field(default=0.5, description="of wrong concepts: the right one's group")
     sizes: Annotated[
         tuple[Annotated[tuple[float, float], Field(strict=False)], ...],
         Field(strict=False, description="least and largest size of an item in scenes of 1, 2, 3, ... items"),
     ] = ((0.5, 0.8), (0.4, 0.55), (0.36, 0.46), (0.3, 0.38))
     rotation: float = Field(default=20.0, ge=0.0, le=45.0, description="largest rotation either way, degrees")
-    overlap: float = Field(
-        default=0.15, ge=0.0, le=0.5, description="largest overlap of two items' circles, of their diameter"
-    )
+    overlap: float = Field(default=0.15, ge=0.0, le=0.5, description="of two items' circles, of their diameter")
     step: float = Field(default=0.15, gt=0.0, le=0.3, description="least horizontal distance of two items' centres")
     background: Annotated[tuple[int, int], Field(strict=False)] = (120, 255)
 

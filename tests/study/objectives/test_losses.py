@@ -110,7 +110,7 @@ def test_mcl_is_infonce_with_the_declared_key(key: str, field: str) -> None:
     keys = getattr(v, field)
     expected = []
     for i in range(N):
-        scores = [math.exp(float(v.student_x[i] @ keys[j]) / tau) for j in range(N)]
+        scores = [math.exp((v.student_x[i] @ keys[j]).item() / tau) for j in range(N)]
         expected.append(-math.log(scores[i] / sum(scores)))
     torch.testing.assert_close(make("mcl", key=key, tau=tau)(v), torch.tensor(expected))
 
@@ -135,11 +135,11 @@ def test_dr_is_the_mean_of_two_cross_entropies_over_the_queue() -> None:
     assert v.student_e is not None
     expected = []
     for i in range(N):
-        target = [math.exp(float(v.teacher_e[i] @ q) / 0.1) for q in queue]
+        target = [math.exp((v.teacher_e[i] @ q).item() / 0.1) for q in queue]
         target = [t / sum(target) for t in target]
         both = 0.0
         for side in (v.student_e[i], v.student_x[i]):
-            own = [math.exp(float(side @ q) / 0.3) for q in queue]
+            own = [math.exp((side @ q).item() / 0.3) for q in queue]
             both += 0.5 * -sum(t * math.log(o / sum(own)) for t, o in zip(target, own, strict=True))
         expected.append(both)
     torch.testing.assert_close(dr(v), torch.tensor(expected))

@@ -1,0 +1,103 @@
+"""Which methods ran where, and the design of the crossed model that follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis import mixed
+from analysis.frames import Outcome, Study
+from analysis.settings import Settings
+
+AVERAGE = "average"
+"""Value of arch and size in a contrast averaged over all of them."""
+
+Cell = tuple[str, str]
+"""An architecture and a size."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which methods ran in which arch x size, and the columns of the cell-means design."""
+
+    control: str
+    methods: tuple[str, ...]  # without the control
+    places: tuple[Cell, ...]  # arch x size
+    columns: tuple[tuple[str, str, str], ...]  # (arch, size, method) with at least one run
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, study: Study, control: str) -> Layout:
+        seen = set(zip(frame["arch"], frame["size"], frame["method"], strict=True))
+        columns = [(a, s, m) for a in study.archs for s in study.sizes for m in study.methods if (a, s, m) in seen]
+        places = list(dict.fromkeys((a, s) for a, s, _ in columns))
+        return cls(control, tuple(m for m in study.methods if m != control), tuple(places), tuple(columns))
+
+    def shared(self, method: str) -> list[Cell]:
+        """Places in which both the method and the control ran."""
+        return [c for c in self.places if (*c, method) in self.columns and (*c, self.control) in self.columns]
+
+    def row(self, method: str, place: Cell, width: int) -> np.ndarray:
+        row = np.zeros(width)
+        row[self.columns.index((*place, method))] = 1.0
+        row[self.columns.index((*place, self.control))] = -1.0
+        return row
+
+    def average(self, method: str, width: int) -> np.ndarray:
+        return np.asarray(np.mean([self.row(method, place, width) for place in self.shared(method)], axis=0))
+
+
+def contrast_places(layout: Layout) -> list[Cell]:
+    """Rows of the contrast table: the average first, then each place if there are several."""
+    return [(AVERAGE, AVERAGE), *(layout.places if len(layout.places) > 1 else ())]
+
+
+@dataclass(frozen=True)
+class CrossedDesign:
+    """Fixed-effect columns x [n, p], random terms and the formula in words."""
+
+    x: np.ndarray
+    terms: list[mixed.Term]
+    formula: str
+
+
+def crossed_design(outcome: Outcome, study: Study, layout: Layout, settings: Settings, own: bool) -> CrossedDesign:
+    """The crossed model of run x language scores; `own` gives each method its own run variance.
+
+    Columns of the design are the cell means of arch x size x method, which span method * arch * size; with
+    languages as fixed effects, sum-to-zero columns for languages and for language x method follow, so that the
+    cell means stay averages over languages.
+    """
+    frame = outcome.frame
+    key = pd.MultiIndex.from_frame(frame[["arch", "size", "method"]])
+    x = np.column_stack([key == column for column in layout.columns]).astype(float)
+    block = frame["arch"] + "|" + frame["size"] + "|" + frame["seed"].astype(str)
+    fixed = " * ".join(["method", *(f for f in ("arch", "size") if frame[f].nunique() > 1)])
+    terms, words = [], []
+    if block.nunique() > len(layout.places):
+        terms.append(mixed.Term.of("block", block))
+        words.append("(1 | block)")
+    if own:
+        present = [m for m in study.methods if (frame["method"] == m).any()]
+        terms += [mixed.Term.of(f"run {m}", frame["cell"], (frame["method"] == m).to_numpy()) for m in present]
+        words.append("(1 | run), its own variance for each method")
+    else:
+        terms.append(mixed.Term.of("run", frame["cell"]))
+        words.append("(1 | run)")
+    if settings.languages == "random":
+        terms.append(mixed.Term.of("language", frame["language"]))
+        terms.append(mixed.Term.of("language:method", frame["language"] + "|" + frame["method"]))
+        words += ["(1 | language)", "(1 | language:method)"]
+    else:
+        x = np.hstack([x, _language_columns(frame, layout)])
+        fixed += " + language * method"
+    return CrossedDesign(x, terms, " + ".join([f"score ~ {fixed}", *words]))
+
+
+def _language_columns(frame: pd.DataFrame, layout: Layout) -> np.ndarray:
+    """Sum-to-zero columns of language, and of its product with each method but the control."""
+    codes, levels = pd.factorize(frame["language"], sort=True)
+    basis = np.vstack([np.eye(len(levels) - 1), -np.ones(len(levels) - 1)])[codes]
+    products = [basis * (frame["method"] == m).to_numpy()[:, None] for m in layout.methods]
+    return np.hstack([basis, *products])

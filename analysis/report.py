@@ -1,0 +1,235 @@
+"""Assemble the report: analyses, figures, tables and sentences into one self-contained HTML file."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from analysis import confirm, contrasts, figures, frames, layout, sentences, tables, tradeoff
+from analysis.frames import Study
+from analysis.sentences import interval, number
+from analysis.settings import AnalysisError, Settings
+from study import records
+
+PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "matplotlib", "seaborn")
+
+_MARKER = ".analysis-report"
+"""File that marks a folder as one written here, so that --out can never delete anything else."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All results of one study."""
+
+    study: Study
+    headlines: dict[str, contrasts.Result]
+    secondary: dict[str, contrasts.Result]
+    tradeoffs: list[tradeoff.Tradeoff]
+    confirmations: dict[str, confirm.Confirmation]
+
+    def table(self) -> pd.DataFrame:
+        """All contrasts with the columns of contrasts.csv."""
+        results = [*self.headlines.values(), *self.secondary.values()]
+        return pd.concat([r.contrasts[contrasts.COLUMNS] for r in results], ignore_index=True)
+
+
+def analyse(folder: Path, settings: Settings) -> Analysis:
+    """Read a results folder and run every analysis.
+
+    Raises:
+        AnalysisError: the results cannot be used; the message names file and problem.
+    """
+    study = frames.load(folder, settings)
+    headlines = {name: contrasts.analyse(o, study, settings) for name, o in study.headlines.items()}
+    # A secondary outcome that was declared primary gets the full model.
+    secondary = {
+        name: contrasts.analyse(o, study, settings, crossed=name in settings.primary)
+        for name, o in study.secondary.items()
+    }
+    confirmations = {}
+    for name, result in headlines.items():
+        if result.pooled is not None and result.design is not None:
+            design = layout.crossed_design(result.outcome, study, result.design, settings, own=False)
+            scores = result.outcome.frame["score"].to_numpy()
+            confirmations[name] = confirm.confirm(scores, design.x, design.terms, result.pooled)
+    return Analysis(study, headlines, secondary, tradeoff.analyse(study, settings), confirmations)
+
+
+def best_lines(analysis: Analysis, settings: Settings) -> list[str]:
+    """One line for each headline outcome: which method did best."""
+    return [sentences.best_sentence(r, settings) for r in analysis.headlines.values()]
+
+
+def _fewest_seeds(study: Study) -> int:
+    """Seeds of the arch, size and method that has the fewest."""
+    students = study.cells[study.cells["role"] == "student"]
+    return int(students.groupby(["arch", "size", "method"])["seed"].nunique().min())
+
+
+def findings(analysis: Analysis, settings: Settings) -> list[str]:
+    """The plain lines, ten at most, that a terminal shows at the end."""
+    study = analysis.study
+    students = study.cells[study.cells["role"] == "student"]
+    lines = [
+        f"{settings.study}: {len(students)} student runs, {students['seed'].nunique()} seed(s), "
+        f"{len(study.languages)} languages"
+        + (f"; {len(study.missing)} planned run(s) missing" if study.missing else "")
+    ]
+    levels = [sentences.levels_sentence(r, settings).rstrip(".") for r in analysis.headlines.values()]
+    lines.append("; ".join(levels) + ".")
+    lines += [line[0].upper() + line[1:] for line in best_lines(analysis, settings)]
+    if analysis.tradeoffs:
+        bought = [t.method for t in analysis.tradeoffs if t.p_bought_holm < settings.alpha]
+        text = "; ".join(sentences.tradeoff_short(t) for t in analysis.tradeoffs)
+        lines.append(f"Trade-off against the control (points): {text}.")
+        names = sentences.join([sentences.method_name(m) for m in bought]) if bought else ""
+        lines.append(
+            f"Consistency was bought with VQA stability by: {names}." if bought
+            else "For no method is it shown that consistency was bought with VQA stability."
+        )  # fmt: skip
+    if _fewest_seeds(study) < 3:
+        lines.append("Caution: fewer than three seeds, so this is a trial of the machinery and not evidence.")
+    return lines
+
+
+def _no_break(text: str) -> str:
+    """Keep numbers together with their unit or relation: '95 %', 'p < .001', '[1, 2]'."""
+    kept = re.sub(r"(?<=\d) (?=%)|(?<=\bp) (?=[<>=])|(?<=[<>=]) (?=\.)|(?<=CI) (?=\[)", "\N{NO-BREAK SPACE}", text)
+    return re.sub(r"\[[^\[\]]*\]", lambda m: m.group().replace(" ", "\N{NO-BREAK SPACE}"), kept)
+
+
+def _cautions(analysis: Analysis, settings: Settings) -> list[str]:
+    """What a reader must know before the numbers."""
+    study = analysis.study
+    seeds = _fewest_seeds(study)
+    lines = []
+    if seeds < 3:
+        lines.append(
+            f"With {seeds} seed{'s' if seeds != 1 else ''} in some combination the run-to-run variance rests on almost "
+            "nothing: intervals are wide or too narrow by luck. Read this as a trial of the machinery, not as evidence."
+        )
+    lines += [f"Missing runs: {', '.join(study.missing)}."] if study.missing else []
+    for name, found in analysis.confirmations.items():
+        if found.ran and not found.agrees:
+            lines.append(sentences.confirmation_sentence(found, analysis.headlines[name].outcome.label))
+    return lines
+
+
+def context(analysis: Analysis, settings: Settings, pictures: dict[str, str]) -> dict[str, Any]:
+    """Everything the template shows."""
+    study = analysis.study
+    outcomes = [
+        {
+            "name": name,
+            "label": r.outcome.label,
+            "meaning": r.outcome.meaning,
+            "level": sentences.levels_sentence(r, settings),
+            "sentences": [sentences.contrast_sentence(row, row["method"], r, settings)
+                          for row in contrasts.rows(r.marginal())],
+            "average": tables.contrast_rows(r, r.marginal(), settings),
+            "places": tables.contrast_rows(r, r.contrasts[r.contrasts["arch"] != layout.AVERAGE], settings),
+            "procedure": r.procedure,
+            "formula": r.formula,
+            "notes": r.notes,
+            "variances": tables.variances(r.fit) if r.fit else [],
+            "variance_sentence": sentences.variance_sentence(r),
+            "sensitivity": sentences.sensitivity_sentence(r, settings),
+            "alternatives": tables.alternatives(r) if len(r.sensitivity) else [],
+            "smallest": settings.smallest(name),
+            "primary": name in settings.primary,
+            "unit": f"{len(r.outcome.frame):,} scores, one a run"
+                    + (" and language" if r.outcome.by_language else ""),
+        }
+        for name, r in analysis.headlines.items()
+    ]  # fmt: skip
+    secondary = [
+        {"label": r.outcome.label, "better": "more" if r.outcome.higher_is_better else "less", **row}
+        for r in analysis.secondary.values()
+        for row in tables.contrast_rows(r, r.marginal(), settings)
+    ]
+    found = tradeoff.correlation(analysis.tradeoffs)
+    return {
+        "settings": settings,
+        "study": study,
+        "outcomes": outcomes,
+        "secondary": secondary,
+        "best": best_lines(analysis, settings),
+        "tradeoff_sentences": [sentences.tradeoff_sentence(t, settings) for t in analysis.tradeoffs],
+        "tradeoff_rows": tables.tradeoff_rows(analysis.tradeoffs),
+        "correlation": f"{number(found[0], 2)} {interval(found[1], found[2], 2)}" if found else "",
+        "cautions": _cautions(analysis, settings),
+        "omnibus": tables.omnibus(analysis.headlines, analysis.secondary, settings),
+        "design": tables.design(study),
+        "runs": int((study.cells["role"] == "student").sum()),
+        "teachers": int((study.cells["role"] == "teacher").sum()),
+        "cost": tables.cost(study),
+        "cost_phrase": sentences.cost_phrase(study.cells[study.cells["role"] == "student"]),
+        "churn": tables.churn(study),
+        "measures": {"retrieval": records.RETRIEVAL_METRICS, "consistency": records.CONSISTENCY_CONSTRUCTS,
+                     "VQA stability": records.STABILITY_CONSTRUCTS},
+        "confirmations": [sentences.confirmation_sentence(c, analysis.headlines[n].outcome.label)
+                          for n, c in analysis.confirmations.items()],
+        "pictures": {name: Markup(svg) for name, svg in pictures.items()},  # drawn here, safe by construction
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
+        "level": sentences.percent(settings.alpha),
+    }  # fmt: skip
+
+
+def build(results: Path, out: Path, settings: Settings) -> list[str]:
+    """Analyse `results` and replace the folder `out`; returns the lines of findings.txt.
+
+    Raises:
+        AnalysisError: the results cannot be used, or `out` is a folder that was not written by this function.
+    """
+    if out.exists() and not (out / _MARKER).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise AnalysisError(f"{out}: exists and is not an earlier report; remove it or name another folder")
+    analysis = analyse(results, settings)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        lines = _write(work, analysis, settings)
+        work.chmod(0o755)
+        old = work.with_name(work.name + "-old")
+        if out.exists():
+            os.replace(out, old)
+        os.replace(work, out)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return lines
+
+
+def _write(folder: Path, analysis: Analysis, settings: Settings) -> list[str]:
+    study = analysis.study
+    drawn = {
+        "scores": figures.scores(study) if study.headlines else None,
+        "languages": figures.per_language(study, settings)
+        if any(o.by_language for o in study.headlines.values()) else None,
+        "tradeoff": figures.tradeoff(analysis.tradeoffs, study, settings) if analysis.tradeoffs else None,
+        "retrieval": figures.retrieval_languages(study),
+    }  # fmt: skip
+    pictures = {name: figures.save(f, folder / "figures", name) for name, f in drawn.items() if f is not None}
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    environment.filters["nb"] = _no_break
+    page = environment.get_template("report.html.j2").render(context(analysis, settings, pictures))
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    (folder / "tables").mkdir()
+    analysis.table().to_csv(folder / "tables" / "contrasts.csv", index=False)
+    lines = findings(analysis, settings)
+    (folder / "findings.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / _MARKER).write_text(study.data_hash + "\n", encoding="utf-8")
+    return lines

@@ -1,0 +1,159 @@
+"""Known effects are found, adjusted p values agree with Dunnett's, degenerate designs are survived."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from analysis import confirm, contrasts, frames, inference, layout
+from analysis.settings import Settings
+from tests.analysis import simulate
+
+
+@pytest.fixture(scope="module")
+def study(medium: Path) -> frames.Study:
+    return frames.load(medium, Settings())
+
+
+@pytest.fixture(scope="module")
+def results(study: frames.Study) -> dict[str, contrasts.Result]:
+    return {name: contrasts.analyse(o, study, Settings()) for name, o in study.headlines.items()}
+
+
+def by_method(result: contrasts.Result) -> dict[str, dict[str, Any]]:
+    return {row["method"]: row for row in contrasts.rows(result.marginal())}
+
+
+@pytest.mark.parametrize(("outcome", "index"), [("retrieval", 0), ("consistency", 1)])
+def test_known_effects_lie_in_wider_intervals(
+    results: dict[str, contrasts.Result], medium_plan: simulate.Plan, outcome: str, index: int
+) -> None:
+    table = by_method(results[outcome])
+    for method in ("fd", "sd", "dr"):
+        row = table[method]
+        # Four standard errors: the test fails on a wrong estimate or on a standard error that is far too small.
+        assert abs(row["estimate"] - medium_plan.effects[method][index]) < 4 * row["se"]
+        assert row["se"] < 1.5
+        assert row["ci_low"] < row["estimate"] < row["ci_high"]
+        assert row["p"] <= row["p_adjusted"] <= min(1, 3 * row["p"]) + 1e-12
+    assert table["fd"]["p_adjusted"] < 0.001
+
+
+def test_no_effect_of_dr_on_consistency_is_no_finding(results: dict[str, contrasts.Result]) -> None:
+    row = by_method(results["consistency"])["dr"]
+    assert row["p_adjusted"] > 0.05
+
+
+def test_stability_falls_for_sd(results: dict[str, contrasts.Result]) -> None:
+    row = by_method(results["stability"])["sd"]
+    assert results["stability"].procedure == contrasts.PAIRED
+    assert row["estimate"] < 0
+    assert row["df"] == 6  # two architectures of four blocks
+
+
+def test_paired_t_is_scipys_on_one_place(study: frames.Study) -> None:
+    frame = study.headlines["stability"].frame
+    one = frame[frame["arch"] == "clip"]
+    outcome = replace(study.headlines["stability"], frame=one)
+    found = by_method(contrasts.analyse(outcome, replace(study, archs=["clip"]), Settings()))
+    wide = one.pivot(index="seed", columns="method", values="score")
+    for method in ("fd", "sd", "dr"):
+        expected = stats.ttest_rel(wide[method], wide["none"])
+        interval = expected.confidence_interval()
+        np.testing.assert_allclose(found[method]["p"], expected.pvalue, rtol=1e-9)
+        np.testing.assert_allclose([found[method]["ci_low"], found[method]["ci_high"]], interval, rtol=1e-9)
+
+
+def test_places_average_to_the_marginal_contrast(results: dict[str, contrasts.Result]) -> None:
+    table = results["retrieval"].contrasts
+    places = table[table["arch"] != layout.AVERAGE].groupby("method")["estimate"].mean()
+    marginal = results["retrieval"].marginal().set_index("method")["estimate"]
+    np.testing.assert_allclose(places[marginal.index], marginal, rtol=1e-9)
+    assert set(table["arch"]) == {layout.AVERAGE, "clip", "siglip2"}
+
+
+def test_only_averages_of_primary_outcomes_are_confirmatory(study: frames.Study) -> None:
+    table = contrasts.analyse(study.headlines["stability"], study, Settings(primary=("retrieval",))).contrasts
+    assert table["exploratory"].all()
+    table = contrasts.analyse(study.headlines["stability"], study, Settings(primary=("stability",))).contrasts
+    assert list(table.loc[~table["exploratory"], "arch"].unique()) == [layout.AVERAGE]
+
+
+def test_adjusted_p_agrees_with_scipys_dunnett() -> None:
+    rng = np.random.default_rng(3)
+    control, samples = rng.normal(0, 1, 9), [rng.normal(m, 1, 9) for m in (0.4, 0.9, 1.3)]
+    expected = stats.dunnett(*samples, control=control, rng=np.random.default_rng(1))
+    pooled = np.mean([np.var(g, ddof=1) for g in (control, *samples)])
+    t = np.array([(s.mean() - control.mean()) / np.sqrt(2 * pooled / 9) for s in samples])
+    correlation = np.full((3, 3), 0.5) + 0.5 * np.eye(3)
+    found = inference.dunnett(t, np.full(3, 32.0), correlation)
+    np.testing.assert_allclose(found, expected.pvalue, atol=1e-3)
+
+
+def test_critical_value_of_dunnetts_table() -> None:
+    # Dunnett (1964), two-sided 5 %, three treatments, 16 degrees of freedom: 2.59.
+    correlation = np.full((3, 3), 0.5) + 0.5 * np.eye(3)
+    assert inference.dunnett(np.full(3, 2.59), np.full(3, 16.0), correlation)[0] == pytest.approx(0.05, abs=6e-4)
+
+
+def test_fixed_languages_leave_balanced_estimates_alone(
+    study: frames.Study, results: dict[str, contrasts.Result]
+) -> None:
+    fixed = contrasts.analyse(study.headlines["retrieval"], study, Settings(languages="fixed"))
+    random = results["retrieval"].marginal()
+    np.testing.assert_allclose(fixed.marginal()["estimate"], random["estimate"], rtol=1e-6)
+    assert (fixed.marginal()["se"] < random["se"]).all()
+
+
+def test_statsmodels_confirms_the_optimum_and_would_notice_another(study: frames.Study) -> None:
+    outcome = study.headlines["retrieval"]
+    places = layout.Layout.of(outcome.frame, study, "none")
+    design = layout.crossed_design(outcome, study, places, Settings(), own=False)
+    result = contrasts.analyse(outcome, study, Settings())
+    assert result.pooled is not None
+    y = outcome.frame["score"].to_numpy()
+    assert confirm.confirm(y, design.x, design.terms, result.pooled).agrees
+    wrong = replace(result.pooled, cov=result.pooled.cov * 1.1)
+    assert not confirm.confirm(y, design.x, design.terms, wrong).agrees
+
+
+def test_a_method_absent_from_one_place_is_averaged_over_the_rest(study: frames.Study) -> None:
+    outcome = study.headlines["retrieval"]
+    frame = outcome.frame[~((outcome.frame["arch"] == "clip") & (outcome.frame["method"] == "sd"))]
+    result = contrasts.analyse(replace(outcome, frame=frame.reset_index(drop=True)), study, Settings())
+    assert any("sd: averaged over 1 of 2" in note for note in result.notes)
+    assert result.marginal()["method"].tolist() == ["fd", "sd", "dr"]
+    assert ("clip", "sd") not in set(zip(result.contrasts["arch"], result.contrasts["method"], strict=True))
+
+
+def test_one_seed_gives_differences_without_intervals(tmp_path: Path) -> None:
+    folder = simulate.write(tmp_path / "r", replace(simulate.smoke(), seeds=1))
+    one = frames.load(folder, Settings())
+    for outcome in one.headlines.values():
+        result = contrasts.analyse(outcome, one, Settings())
+        assert result.marginal()["estimate"].notna().all()
+        assert result.contrasts[["se", "p", "p_adjusted", "ci_low"]].isna().all().all()
+        assert any("one seed" in note for note in result.notes)
+
+
+def test_constant_scores_do_not_break_the_analysis(study: frames.Study) -> None:
+    outcome = study.headlines["retrieval"]
+    flat = replace(outcome, frame=outcome.frame.assign(score=50.0))
+    table = contrasts.analyse(flat, study, Settings()).marginal()
+    assert (table["estimate"] == 0).all()
+    assert table["p"].isna().all()
+
+
+def test_columns_are_the_published_ones(results: dict[str, contrasts.Result]) -> None:
+    table = pd.concat([r.contrasts[contrasts.COLUMNS] for r in results.values()])
+    assert list(table.columns) == [
+        "outcome", "arch", "size", "contrast", "estimate", "se", "df", "ci_low", "ci_high", "p", "p_adjusted",
+        "procedure", "exploratory",
+    ]  # fmt: skip
+    assert set(table["contrast"]) == {"fd - none", "sd - none", "dr - none"}

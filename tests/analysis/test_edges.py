@@ -1,0 +1,60 @@
+"""Results with holes: the report is still written, and says what is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import report
+from analysis.settings import AnalysisError, Settings
+from tests.analysis import simulate
+
+TABLES = ("cells", "retrieval", "consistency", "vqa", "stability")
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def without(*prefixes: str) -> dict[str, Change]:
+    return dict.fromkeys(TABLES, lambda f: f[~f["cell"].str.startswith(prefixes)])
+
+
+TWO = replace(simulate.smoke(), archs=("clip", "siglip2"), seeds=3)
+
+
+@pytest.mark.parametrize(
+    ("plan", "changes"),
+    [
+        pytest.param(replace(simulate.smoke(), languages=["en"], vqa_languages=1), {}, id="one language"),
+        pytest.param(replace(simulate.smoke(), methods=("none", "zeta", "dr+ed")), {}, id="methods of their own"),
+        pytest.param(TWO, without("clip-half-fd-s0", "siglip2-half-none-s1"), id="runs lost"),
+        pytest.param(TWO, without("clip-half-none"), id="control lacks an architecture"),
+        pytest.param(TWO, without("clip-half-none", "siglip2-half-fd"), id="a method never beside the control"),
+        pytest.param(simulate.smoke(), without("clip-teacher"), id="no teacher"),
+        pytest.param(simulate.smoke(), {"vqa": lambda f: f.head(0)}, id="no vqa"),
+        pytest.param(simulate.smoke(), {"vqa": lambda f: f.assign(correct=False)}, id="nothing right"),
+        pytest.param(simulate.smoke(), {"stability": lambda f: f[f["level"] == "group"]}, id="no stability"),
+        pytest.param(simulate.smoke(), {"retrieval": lambda f: f.head(0)}, id="no retrieval"),
+    ],
+)
+def test_a_report_is_written(tmp_path: Path, plan: simulate.Plan, changes: dict[str, Change]) -> None:
+    folder = simulate.write(tmp_path / "results", plan)
+    for table, change in changes.items():
+        path = folder / f"{table}.parquet"
+        change(pd.read_parquet(path)).to_parquet(path, index=False)
+    lines = report.build(folder, tmp_path / "report", Settings())
+    assert len(lines) >= 2
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert ">nan<" not in page
+    assert " nan " not in page
+
+
+def test_nothing_beside_the_control_is_refused(tmp_path: Path) -> None:
+    folder = simulate.write(tmp_path / "results", TWO)
+    for table, change in without("clip-half-none", "siglip2-half-fd", "siglip2-half-sd").items():
+        path = folder / f"{table}.parquet"
+        change(pd.read_parquet(path)).to_parquet(path, index=False)
+    with pytest.raises(AnalysisError, match="no method shares an arch and size with 'none'"):
+        report.build(folder, tmp_path / "report", Settings())

@@ -1,0 +1,119 @@
+"""Results that cannot be used are refused by name; missing runs are named."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import frames, settings
+from analysis.settings import AnalysisError, Settings
+
+
+@pytest.fixture
+def spoil(smoke: Path, tmp_path: Path) -> Callable[[str, Callable[[pd.DataFrame], pd.DataFrame]], Path]:
+    folder = tmp_path / "results"
+    shutil.copytree(smoke, folder)
+
+    def change(table: str, how: Callable[[pd.DataFrame], pd.DataFrame]) -> Path:
+        path = folder / f"{table}.parquet"
+        how(pd.read_parquet(path)).to_parquet(path, index=False)
+        return folder
+
+    return change
+
+
+def test_scores_are_points_averaged_over_directions(smoke: Path) -> None:
+    study = frames.load(smoke, Settings())
+    raw = pd.read_parquet(smoke / "retrieval.parquet").query("metric == 'map@10'")
+    expected = 100 * raw[(raw["cell"] == "clip-half-fd-s0") & (raw["language"] == "de")]["score"].mean()
+    frame = study.headlines["retrieval"].frame
+    got = frame[(frame["cell"] == "clip-half-fd-s0") & (frame["language"] == "de")]["score"]
+    assert got.tolist() == [pytest.approx(expected)]
+    assert "teacher" not in set(frame["method"])
+    assert len(study.headlines["stability"].frame) == 6
+
+
+def test_missing_and_unplanned_cells_are_named(smoke: Path) -> None:
+    study = frames.load(smoke, Settings(planned=("clip-half-fd-s0", "clip-half-fd-s7")))
+    assert study.missing == ["clip-half-fd-s7"]
+    assert "clip-half-none-s0" in study.extra
+
+
+def test_without_a_plan_holes_in_the_crossing_are_named(
+    spoil: Callable[[str, Callable[[pd.DataFrame], pd.DataFrame]], Path],
+) -> None:
+    for table in ("cells", "retrieval", "consistency", "vqa", "stability"):
+        folder = spoil(table, lambda f: f[f["cell"] != "clip-half-sd-s1"])
+    assert frames.load(folder, Settings()).missing == ["clip-half-sd-s1"]
+
+
+def test_incomplete_scores_are_named(spoil: Callable[[str, Callable[[pd.DataFrame], pd.DataFrame]], Path]) -> None:
+    folder = spoil("retrieval", lambda f: f[~((f["cell"] == "clip-half-fd-s1") & (f["language"] == "sw"))])
+    assert frames.load(folder, Settings()).incomplete == ["clip-half-fd-s1: retrieval in 5 of 6 languages"]
+
+
+@pytest.mark.parametrize(
+    ("table", "how", "message"),
+    [
+        ("vqa", lambda f: f.drop(columns="type"), r"vqa.parquet: .*missing columns \['type'\]"),
+        ("retrieval", lambda f: f.replace({"cell": {"clip-half-fd-s0": "clip-haff-fd-s0"}}), "mean 'clip-half-fd-s0'"),
+        ("cells", lambda f: f[f["method"] != "none"], "no run of the control 'none'"),
+        ("cells", lambda f: f.assign(role="studnet"), "role 'studnet'; did you mean 'student'"),
+        ("cells", lambda f: f[f["role"] == "teacher"], "no student"),
+        ("consistency", lambda f: pd.concat([f, f.head(1)]), "repeat a key"),
+    ],
+)
+def test_unusable_results_are_refused(
+    spoil: Callable[[str, Callable[[pd.DataFrame], pd.DataFrame]], Path],
+    table: str,
+    how: Callable[[pd.DataFrame], pd.DataFrame],
+    message: str,
+) -> None:
+    with pytest.raises(AnalysisError, match=message):
+        frames.load(spoil(table, how), Settings())
+
+
+def test_absent_folder_file_and_rubbish_are_refused(tmp_path: Path, smoke: Path) -> None:
+    with pytest.raises(AnalysisError, match="no such folder"):
+        frames.load(tmp_path / "nowhere", Settings())
+    with pytest.raises(AnalysisError, match=r"cells.parquet: missing"):
+        frames.load(tmp_path, Settings())
+    shutil.copytree(smoke, tmp_path / "r")
+    (tmp_path / "r" / "vqa.parquet").write_text("rubbish")
+    with pytest.raises(AnalysisError, match=r"vqa.parquet: not a readable parquet file"):
+        frames.load(tmp_path / "r", Settings())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"contol": "none"}, "unknown key 'contol'; did you mean 'control'"),
+        ({"languages": "mixed"}, "'random' or 'fixed'"),
+        ({"alpha": 5}, "between 0 and 0.5"),
+        ({"primary": "retrieval"}, "must be a list of names"),
+        ({"smallest_effect": {"vqa": -1}}, "must be above 0"),
+    ],
+)
+def test_settings_are_checked(values: dict[str, object], message: str) -> None:
+    with pytest.raises(AnalysisError, match=message):
+        settings.parse(values)
+
+
+def test_an_unknown_primary_outcome_offers_the_nearest(smoke: Path) -> None:
+    with pytest.raises(AnalysisError, match="'retrival'; did you mean 'retrieval'"):
+        frames.load(smoke, Settings(primary=("retrival",)))
+
+
+def test_order_of_methods_and_hash(smoke: Path, tmp_path: Path) -> None:
+    assert frames.method_order(["zeta", "dr", "none", "alpha", "fd"], "none") == ["none", "fd", "dr", "alpha", "zeta"]
+    shutil.copytree(smoke, tmp_path / "r")
+    path = tmp_path / "r" / "vqa.parquet"
+    before = frames.load(smoke, Settings()).data_hash
+    pd.read_parquet(path).iloc[::-1].to_parquet(path, index=False)
+    assert frames.load(tmp_path / "r", Settings()).data_hash == before
+    pd.read_parquet(path).iloc[1:].to_parquet(path, index=False)
+    assert frames.load(tmp_path / "r", Settings()).data_hash != before

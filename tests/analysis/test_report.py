@@ -1,0 +1,144 @@
+"""The whole report on small studies: complete, self-contained, and careful with its words."""
+
+from __future__ import annotations
+
+import ast
+import html
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import __main__ as command
+from analysis import contrasts, sentences
+from tests.analysis import simulate
+
+PACKAGE = Path(command.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def report(medium: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("reports") / "report"
+    assert command.main(["--results", str(medium), "--out", str(out)]) == 0
+    return out
+
+
+def text(out: Path) -> str:
+    page = (out / "report.html").read_text(encoding="utf-8")
+    page = re.sub(r"<(style|svg).*?</\1>", "", page, flags=re.DOTALL)
+    return html.unescape(re.sub(r"<[^>]+>", " ", page))
+
+
+def test_everything_is_written(report: Path) -> None:
+    names = {"scores", "languages", "tradeoff", "retrieval"}
+    assert {p.name for p in (report / "figures").iterdir()} == {f"{n}.{e}" for n in names for e in ("svg", "png")}
+    table = pd.read_csv(report / "tables" / "contrasts.csv")
+    assert list(table.columns) == contrasts.COLUMNS
+    assert {"retrieval", "consistency", "vqa", "stability"} <= set(table["outcome"])
+    lines = (report / "findings.txt").read_text(encoding="utf-8").splitlines()
+    assert 5 <= len(lines) <= 10
+    assert [p for p in report.parent.iterdir() if p != report] == []
+
+
+def test_the_page_asks_nothing_of_the_network(report: Path) -> None:
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 4
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", page)
+    assert "<script" not in page
+    assert "@import" not in page
+    # matplotlib's SVG namespaces are names, not addresses that a browser would fetch
+    assert not re.search(r"url\(\s*['\"]?http", page)
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    sections = {"findings", "evidence", "tradeoff", "design", "constructs", "diagnostics", "origin"}
+    assert sections <= set(ids)
+
+
+def test_words_carry_no_wald_z_and_no_leaks(report: Path) -> None:
+    words = text(report)
+    assert not re.search(r"\bz\b|P>\|z\||Wald", words)
+    for leak in ("nan", "None", "built-in", "Undefined", "inf "):
+        assert leak not in words
+    assert not re.search(r"p = \.000|p = 1\.000|\+0\.0 ", words)
+    assert "statsmodels MixedLM confirms" in words
+
+
+def test_findings_state_the_known_effects(report: Path) -> None:
+    words = " ".join(text(report).replace("\N{NO-BREAK SPACE}", " ").split())
+    assert re.search(r"FD raised retrieval mAP@10 over the control by 1[2-6]\.\d points \(95 % CI \[", words)
+    assert re.search("DR left retrieval consistency within 2 points|DR changes retrieval consistency cannot", words)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_smoke_study_is_reported_with_caution(tmp_path: Path, seeds: int) -> None:
+    results = simulate.write(tmp_path / "results", replace(simulate.smoke(), seeds=seeds))
+    assert command.main(["--results", str(results), "--out", str(tmp_path / "report")]) == 0
+    words = text(tmp_path / "report")
+    assert f"With {seeds} seed" in words
+    assert "nan" not in words
+    if seeds == 1:
+        assert "so this study cannot tell" in words
+
+
+def test_a_report_replaces_a_report_and_nothing_else(
+    tmp_path: Path, smoke: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "report"
+    arguments = ["--results", str(smoke), "--out", str(out)]
+    assert command.main(arguments) == 0
+    (out / "stale.txt").write_text("old")
+    before = (out / "report.html").read_bytes()
+    assert command.main(arguments) == 0
+    assert not (out / "stale.txt").exists()
+    assert (out / "report.html").read_bytes() == before
+    other = tmp_path / "precious"
+    other.mkdir()
+    (other / "file.txt").write_text("keep")
+    assert command.main(["--results", str(smoke), "--out", str(other)]) == 2
+    assert "is not an earlier report" in capsys.readouterr().err
+    assert (other / "file.txt").read_text() == "keep"
+
+
+def test_a_failed_analysis_leaves_the_old_report(tmp_path: Path, smoke: Path) -> None:
+    out = tmp_path / "report"
+    assert command.main(["--results", str(smoke), "--out", str(out)]) == 0
+    before = (out / "report.html").read_bytes()
+    assert command.main(["--results", str(tmp_path / "nowhere"), "--out", str(out)]) == 2
+    assert (out / "report.html").read_bytes() == before
+
+
+def test_description_is_escaped(tmp_path: Path, smoke: Path) -> None:
+    choices = tmp_path / "settings.json"
+    choices.write_text('{"study": "<script>x</script>", "language_resources": {"en": 0.7, "de": 0.2}}')
+    out = tmp_path / "report"
+    assert command.main(["--results", str(smoke), "--out", str(out), "--settings", str(choices)]) == 0
+    assert "<script>" not in (out / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0.0004, "p < .001"), (0.0416, "p = .042"), (0.9997, "p > .999"), (float("nan"), "p not available")],
+)
+def test_p_in_words(value: float, expected: str) -> None:
+    assert sentences.p_value(value) == expected
+
+
+def test_signs_in_words() -> None:
+    assert [sentences.sign(v) for v in (1.26, -1.26, -0.04, np.nan)] == ["+1.3", "\N{MINUS SIGN}1.3", "0.0", "n/a"]
+    assert sentences.interval(-1.0, 2.0) == "[\N{MINUS SIGN}1.0, 2.0]"
+
+
+def test_imports_go_one_way() -> None:
+    for path in PACKAGE.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            else:
+                continue
+            for name in names:
+                assert name.split(".")[0] not in {"torch", "mlflow", "dvc", "pipeline"}, path
+                assert not name.startswith("study") or name == "study.records", path

@@ -1,0 +1,48 @@
+"""A very small corpus in the prepared layout, and very small teachers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from study.corpora.layout import PreparedCorpus
+from study.towers import family
+from study.towers.protocol import DualEncoder
+from study.vocabulary import Vocabulary
+from tests.study.tiny import write_corpus
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> PreparedCorpus:
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="session")
+def texts(corpus: PreparedCorpus) -> list[str]:
+    frame = corpus.captions("distil")
+    return [*frame["text"], *frame["english"]]
+
+
+@pytest.fixture(scope="session")
+def vocabulary(texts: list[str]) -> Vocabulary:
+    return Vocabulary.train(texts, 2000)
+
+
+@pytest.fixture(params=["clip", "siglip2"])
+def teacher(request: pytest.FixtureRequest, vocabulary: Vocabulary) -> DualEncoder:
+    from study.seeds import torch_stream
+
+    with torch_stream("test", request.param):
+        return family(request.param).build("polyglot-s-p8-32", vocabulary, 20).eval()
+
+
+@pytest.fixture
+def embeddings(teacher: DualEncoder, corpus: PreparedCorpus, tmp_path: Path) -> Path:
+    import torch
+
+    from study.embedding import write_embeddings
+
+    folder = tmp_path / "embeddings"
+    write_embeddings(teacher, corpus, folder, torch.device("cpu"), layers=True)
+    return folder

@@ -1,0 +1,179 @@
+"""The loop, its checkpoints, and the pairing of methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from study.batches import Batches
+from study.corpora.layout import PreparedCorpus
+from study.distillation import Corner, StudentSpec, distil, initial_student
+from study.objectives import OBJECTIVES
+from study.towers.protocol import DualEncoder
+from study.training import Schedule, TrainingError, fit, learning_rate
+from tests.study.tiny import SPLITS
+
+CPU = torch.device("cpu")
+SCHEDULE = Schedule(steps=6, batch=8, learning_rate=1e-3)
+
+
+def corner(method: str, seed: int = 0, **spec: object) -> Corner:
+    declared = {"training": SCHEDULE.model_dump(), **spec}
+    return Corner("arch", "most", 0.9, seed, {method: {}}, StudentSpec.model_validate(declared))
+
+
+def test_every_item_comes_once_an_epoch_and_the_step_alone_decides() -> None:
+    batches = Batches(20, 5, "batches", "clip", "half", 3)
+    epoch = np.concatenate([batches(step) for step in range(4)])
+    assert sorted(epoch) == list(range(20))
+    assert not np.array_equal(batches(0), batches(4))
+    assert np.array_equal(batches(5), Batches(20, 5, "batches", "clip", "half", 3)(5))
+    assert not np.array_equal(batches(0), Batches(20, 5, "batches", "clip", "half", 4)(0))
+    with pytest.raises(ValueError, match="batch of 21 out of 20"):
+        Batches(20, 21, "batches")
+
+
+def test_the_learning_rate_warms_up_and_falls_to_nearly_zero() -> None:
+    schedule = Schedule(steps=100, batch=2, learning_rate=1.0, warmup=0.1)
+    rates = [learning_rate(step, schedule) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == 1.0
+    assert rates[-1] < 0.001
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+class Line(nn.Module):
+    """The least that the loop asks of a model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(1, 3)
+        nn.init.zeros_(self.table.weight)
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def token_table(self) -> nn.Embedding:
+        return self.table
+
+    def temperature_parameters(self) -> list[nn.Parameter]:
+        return [self.scale]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * x @ self.table.weight.T
+
+
+def losses(model: Line, stop: int | None = None) -> object:
+    def step_loss(step: int) -> dict[str, Tensor]:
+        if step == stop:
+            raise KeyboardInterrupt
+        x = torch.randn(4, 3, generator=torch.Generator().manual_seed(step))
+        return {"loss": (model(x) - x.sum(dim=1, keepdim=True)).square().mean()}
+
+    return step_loss
+
+
+def run(model: Line, checkpoint: Path | None = None, stop: int | None = None) -> None:
+    schedule = Schedule(steps=40, batch=4, learning_rate=0.05)
+    step_loss = losses(model, stop)
+    fit(model, {}, step_loss, schedule, checkpoint=checkpoint, checkpoint_seconds=0, report_every=5)  # type: ignore[arg-type]
+
+
+def test_a_killed_run_goes_on_to_the_very_same_weights(tmp_path: Path) -> None:
+    whole, killed, resumed = Line(), Line(), Line()
+    run(whole)
+    with pytest.raises(KeyboardInterrupt):
+        run(killed, tmp_path / "c", stop=23)
+    assert (tmp_path / "c").exists()
+    run(resumed, tmp_path / "c")
+    assert torch.equal(whole.table.weight, resumed.table.weight)
+    assert not torch.equal(whole.table.weight, killed.table.weight)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run() -> None:
+    model = Line()
+    with pytest.raises(TrainingError, match="smaller learning rate"):
+        fit(model, {}, lambda step: {"loss": model.scale * float("nan")}, SCHEDULE, report_every=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("init", ["teacher", "random"])
+def test_all_methods_start_from_the_same_weights_and_see_the_same_batches(
+    init: str, teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path, texts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, list[list[int]]] = {}
+    starts: dict[str, dict[str, Tensor]] = {}
+    call, method = Batches.__call__, ""
+
+    def recorded(self: Batches, step: int) -> np.ndarray:
+        rows = call(self, step)
+        seen.setdefault(method, []).append(rows.tolist())
+        return rows
+
+    monkeypatch.setattr(Batches, "__call__", recorded)
+    original = initial_student
+
+    def started(*arguments: object) -> DualEncoder:
+        student = original(*arguments)  # type: ignore[arg-type]
+        starts[method] = {name: tensor.clone() for name, tensor in student.state_dict().items()}
+        return student
+
+    monkeypatch.setattr("study.distillation.initial_student", started)
+    ends = {}
+    for method in OBJECTIVES:
+        student, _, _ = distil(corner(method, init=init), teacher, corpus, embeddings, CPU)
+        ends[method] = student.token_table().weight.detach()
+    first, *others = OBJECTIVES
+    for other in others:
+        assert seen[other] == seen[first]
+        assert all(torch.equal(starts[other][name], starts[first][name]) for name in starts[first])
+        assert not torch.equal(ends[other], ends[first])
+
+
+def test_a_run_repeats_bit_for_bit_and_another_seed_does_not(
+    teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path
+) -> None:
+    first, again, other = (
+        distil(corner("dr", seed), teacher, corpus, embeddings, CPU)[0].state_dict() for seed in (0, 0, 1)
+    )
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("towers", ["text", "both"])
+def test_the_frozen_image_tower_stays_the_teachers(
+    towers: str, teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path
+) -> None:
+    student, history, cost = distil(corner("fd", towers=towers), teacher, corpus, embeddings, CPU)
+    theirs, own = teacher.image_module().state_dict(), student.image_module().state_dict()
+    same = set(theirs) == set(own) and all(torch.equal(theirs[name], own[name]) for name in theirs)
+    assert same == (towers == "text")
+    assert ("fd_image" in history.rows[-1]) == (towers == "both")
+    assert (cost.steps, cost.items, cost.captions) == (6, 48, 48)
+
+
+def test_fd_on_layers_trains_through_the_cached_hidden_states(
+    teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path
+) -> None:
+    plain = corner("fd")
+    layered = Corner("arch", "most", 0.9, 0, {"fd": {"layers": True}}, plain.spec)
+    without, with_layers = (distil(c, teacher, corpus, embeddings, CPU)[1].rows[-1]["fd"] for c in (plain, layered))
+    assert with_layers > without
+
+
+def test_an_equal_budget_of_captions_halves_the_steps_of_two_caption_methods(
+    teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path
+) -> None:
+    costs = {m: distil(corner(m, budget="captions"), teacher, corpus, embeddings, CPU)[2] for m in ("fd", "ed")}
+    assert costs["fd"].captions == costs["ed"].captions
+    assert costs["ed"].steps * 2 == costs["fd"].steps
+    assert costs["fd"].flops > 0
+
+
+def test_distillation_learns(teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path) -> None:
+    spec = StudentSpec(training=Schedule(steps=60, batch=20, learning_rate=3e-3))
+    start = Corner("arch", "most", 0.9, 0, {"fd": {}}, spec)
+    _, history, _ = distil(start, teacher, corpus, embeddings, CPU)
+    assert history.rows[-1]["loss"] < 0.5 * history.rows[0]["loss"]
+    assert len(SPLITS["distil"]) >= spec.training.batch

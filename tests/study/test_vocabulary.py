@@ -1,0 +1,54 @@
+"""Training and trimming of the vocabulary."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from study.vocabulary import BOS, EOS, PAD, SMALLEST, SPECIAL, Vocabulary, VocabularyError
+
+TEXTS = ["red apple, green pear", "roter Apfel, grüne Birne", "красное яблоко", "赤いりんご"] * 5
+VOCABULARY = Vocabulary.train(TEXTS, 330)
+
+
+@given(st.text(max_size=30))
+def test_every_text_is_spelled_without_unknown_tokens(text: str) -> None:
+    ids = VOCABULARY.split([text])[0]
+    assert SPECIAL.index("<unk>") not in ids
+    assert all(0 <= token < len(VOCABULARY) for token in ids)
+
+
+def test_encoding_is_bos_tokens_eos_padding_and_is_cut_to_fit() -> None:
+    [row] = VOCABULARY.encode(["red"], 12, bos=True)
+    ids = VOCABULARY.split(["red"])[0]
+    assert row.tolist() == [BOS, *ids, EOS, *[PAD] * (10 - len(ids))]
+    [cut] = VOCABULARY.encode([TEXTS[0]], 4, bos=False)
+    assert cut.tolist() == [*VOCABULARY.split([TEXTS[0]])[0][:3], EOS]
+
+
+def test_trimming_keeps_segmentation_where_every_used_token_stays() -> None:
+    used = {token for ids in VOCABULARY.split(TEXTS[:2]) for token in ids if token >= SMALLEST}
+    trimmed, old = VOCABULARY.trim(SMALLEST + len(used), TEXTS[:2])
+    assert len(trimmed) == SMALLEST + len(used)
+    assert [[int(old[t]) for t in ids] for ids in trimmed.split(TEXTS[:2])] == VOCABULARY.split(TEXTS[:2])
+
+
+def test_trimming_fragments_what_it_was_not_told_of() -> None:
+    trimmed, _ = VOCABULARY.trim(SMALLEST + 20, TEXTS[:2])
+    before = VOCABULARY.fragmentation({"ja": TEXTS[3:4], "en": TEXTS[:1]})
+    after = trimmed.fragmentation({"ja": TEXTS[3:4], "en": TEXTS[:1]})
+    assert after["ja"] > before["ja"]
+
+
+def test_trimming_does_not_depend_on_the_order_of_texts() -> None:
+    first, old = VOCABULARY.trim(SMALLEST + 15, TEXTS)
+    second, again = VOCABULARY.trim(SMALLEST + 15, TEXTS[::-1])
+    assert old.tolist() == again.tolist()
+    assert first.pieces() == second.pieces()
+
+
+@pytest.mark.parametrize("size", [10, SMALLEST, 331, 10_000])
+def test_impossible_sizes_are_refused(size: int) -> None:
+    with pytest.raises(VocabularyError):
+        VOCABULARY.trim(size, TEXTS) if size > 300 or size == SMALLEST else Vocabulary.train(TEXTS, size)
