@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pipeline import paths, stage
 
 
-def settings() -> dict[str, object]:
+def told() -> dict[str, Any]:
     """What the analysis is told beside the tables: the declaration, the planned cells, the resources."""
-    from study.corpora.layout import PreparedCorpus
-
     plan = stage.read_json(paths.PLAN / "analysis.json")
-    grid = stage.read_json(paths.PLAN / "grid.json")
-    counts = PreparedCorpus(paths.CORPUS).card.captions["distil"]
+    plan.pop("code")
+    counts = stage.read_json(paths.CORPUS / "corpus.json")["captions"]["distil"]
     total = sum(counts.values())
     shares = {language: count / total for language, count in counts.items()}
-    return {**plan, "planned": grid["cells"], "language_resources": shares}
+    planned = stage.read_json(paths.PLAN / "grid.json")["cells"]
+    return {**plan, "planned": planned, "language_resources": shares}
 
 
 def main() -> None:
     with stage.main("analyse"):
-        from analysis.__main__ import run
+        from analysis import report, settings
 
-        told = settings()
+        declared = settings.parse(told(), "params.yaml, analysis")
 
         def make(folder: Path) -> None:
-            run(paths.RESULTS, folder, told)
+            report.build(paths.RESULTS, folder / "report", declared)
+            for part in sorted((folder / "report").iterdir()):
+                part.rename(folder / part.name)
+            (folder / "report").rmdir()
 
         stage.write_folder(paths.REPORT, make)
 

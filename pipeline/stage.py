@@ -7,13 +7,14 @@ before it) makes no difference.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -112,18 +113,19 @@ def write_folder(out: Path, maker: Make) -> None:
 
 
 @contextmanager
-def main(name: str) -> Any:
+def main(name: str) -> Iterator[None]:
     """Run a stage: one line for an expected error, and no child that outlives an interrupted stage."""
-    from study.names import UnknownNameError
-
     die_with_parent()
     try:
         yield
     except OSError as error:
-        if error.errno == 28:
-            sys.exit(f"{name}: no space left on the disk that holds {Path.cwd()}: nothing was left half-written")
-        raise
-    except (StageError, UnknownNameError, ValueError) as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.exit(f"{name}: no space left on the disk that holds {Path.cwd()}; nothing was left half-written")
+    except Exception as error:
+        # Errors of our own classes are addressed to the user; anything else is a fault, with its traceback.
+        if type(error).__module__.partition(".")[0] not in ("study", "pipeline", "analysis"):
+            raise
         sys.exit(f"{name}: {error}")
 
 

@@ -17,6 +17,9 @@ from pipeline.work import open_corpus, open_teacher, torch_device
 from study.seeds import entropy
 
 
+VALUES = Path("tuning") / "values"
+
+
 def suggested(trial: Any, plan: dict[str, Any]) -> dict[str, float]:
     """Values of one trial; every range is searched on a log scale."""
     ranges = {"learning_rate": plan["learning_rate"], **plan["search"]}
@@ -26,8 +29,7 @@ def suggested(trial: Any, plan: dict[str, Any]) -> dict[str, float]:
 def score(plan: dict[str, Any], values: dict[str, float]) -> float:
     """Validation mAP@10 of both directions, mean over languages and tuning seeds."""
     from study.distillation import Corner, StudentSpec, distil
-    from study.evaluation import Images, average_precision
-    from study.evaluation import images_of
+    from study.evaluation import average_precision, images_of
 
     settled = apply(plan, values)
     arch, where = plan["arch"], torch_device("auto")
@@ -37,7 +39,7 @@ def score(plan: dict[str, Any], values: dict[str, float]) -> float:
         spec = StudentSpec.model_validate(settled["spec"])
         corner = Corner(arch, plan["size"], plan["fraction"], seed, settled["objectives"], spec)
         student, _, _ = distil(corner, teacher, corpus, paths.EMBEDDINGS / arch, where)
-        images: Images = images_of(student, corpus, "validation", where)
+        images = images_of(student, corpus, "validation", where)
         scores.append(average_precision(student, corpus, images, "validation", where))
     return sum(scores) / len(scores)
 
@@ -70,7 +72,7 @@ def main(arch: str, method: str) -> None:
             search.tell(trial, value)
             shown = ", ".join(f"{name} {number:.3g}" for name, number in values.items())
             print(f"tune {arch} {method}: trial {done + 1} of {plan['trials']}: {shown} -> {value:.4f}", flush=True)
-        stage.write_json(Path("tuning") / f"{arch}-{method}.json", outcome(search, plan))
+        stage.write_json(VALUES / f"{arch}-{method}.json", outcome(search, plan))
 
 
 def outcome(search: Any, plan: dict[str, Any]) -> dict[str, Any]:

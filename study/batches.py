@@ -9,6 +9,10 @@ import numpy as np
 from study.seeds import stream
 
 
+class BatchError(ValueError):
+    """A batch cannot be drawn."""
+
+
 class Batches:
     """Random batches of `batch` out of `items`, every item once an epoch (the ragged end is left out).
 
@@ -17,7 +21,7 @@ class Batches:
 
     def __init__(self, items: int, batch: int, *names: str | int) -> None:
         if batch > items:
-            raise ValueError(f"batch of {batch} out of {items} items: give a smaller batch or more items")
+            raise BatchError(f"batch of {batch} out of {items} items: give a smaller batch or more items")
         self.items, self.batch, self.names = items, batch, names
         self._order = lru_cache(maxsize=2)(self._shuffled)
 

@@ -54,7 +54,7 @@ class Cached:
     """The distillation corpus with the teacher's embeddings, as tensors on the device."""
 
     def __init__(self, corpus: PreparedCorpus, embeddings: Path, device: torch.device, layers: bool) -> None:
-        rows = corpus.captions("distil")["image"].to_numpy()
+        rows = corpus.captions("distil")["image"].to_numpy(dtype=np.int64, copy=True)
 
         def array(name: str) -> Tensor:
             return torch.from_numpy(np.load(embeddings / f"{name}.npy")).to(device)

@@ -21,11 +21,14 @@ from study.names import UnknownNameError
 from study.objectives.contrastive import sigmoid_contrastive
 from study.towers import torchvision_ops
 from study.towers.protocol import DualEncoder, TextOutput, normalise
-from study.vocabulary import EOS, PAD, Vocabulary
+from study.vocabulary import BOS, EOS, PAD, Vocabulary
 
 torchvision_ops.ensure()
 
 from transformers import SiglipConfig, SiglipModel  # noqa: E402 (needs torchvision's operators)
+
+PAPER_START = {"scale": 10.0, "bias": -10.0}
+"""SigLIP's start, for its batches of 32,768; a configuration's `start` has another where batches are small."""
 
 CONFIGS = Path(__file__).parent / "configs" / "siglip2"
 
@@ -39,10 +42,13 @@ class Siglip2(DualEncoder):
         super().__init__()
         self._config = config
         self.vocabulary = vocabulary
-        self.model = SiglipModel(SiglipConfig(**copy.deepcopy(config)))
-        with torch.no_grad():  # SigLIP starts at t = 10, b = -10; transformers leaves both at zero
-            self.model.logit_scale.fill_(math.log(10.0))
-            self.model.logit_bias.fill_(-10.0)
+        declared = copy.deepcopy(config)
+        start = declared.pop("start", PAPER_START)
+        declared["text_config"].setdefault("bos_token_id", BOS)  # unused, but transformers checks it
+        self.model = SiglipModel(SiglipConfig(**declared))
+        with torch.no_grad():  # transformers leaves both at zero
+            self.model.logit_scale.fill_(math.log(start["scale"]))
+            self.model.logit_bias.fill_(start["bias"])
 
     @classmethod
     def build(cls, model: str, vocabulary: Vocabulary, context: int) -> Self:

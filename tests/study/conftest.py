@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from study.corpora.layout import PreparedCorpus
+from study.seeds import stream, torch_stream
 from study.towers import family
 from study.towers.protocol import DualEncoder
 from study.vocabulary import Vocabulary
@@ -26,13 +27,14 @@ def texts(corpus: PreparedCorpus) -> list[str]:
 
 @pytest.fixture(scope="session")
 def vocabulary(texts: list[str]) -> Vocabulary:
-    return Vocabulary.train(texts, 2000)
+    # Made-up words, so that there is a table to cut.
+    rng = stream("test", "words")
+    words = ["".join(rng.choice(list("abdegiklmnorstu"), 6)) for _ in range(4000)]
+    return Vocabulary.train([*texts * 20, *words, *words], 3000)
 
 
 @pytest.fixture(params=["clip", "siglip2"])
 def teacher(request: pytest.FixtureRequest, vocabulary: Vocabulary) -> DualEncoder:
-    from study.seeds import torch_stream
-
     with torch_stream("test", request.param):
         return family(request.param).build("polyglot-s-p8-32", vocabulary, 20).eval()
 

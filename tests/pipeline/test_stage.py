@@ -1,0 +1,88 @@
+"""Folders are whole or not there; plans follow the code; errors are one line."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from pipeline import sources, stage
+
+
+def test_a_folder_is_made_once_and_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder, calls = stage.scratch("kind", "key"), []
+
+    def maker(where: Path) -> None:
+        calls.append(where)
+        (where / "a.txt").write_text("a")
+
+    stage.make(folder, maker)
+    stage.make(folder, maker)
+    assert len(calls) == 1
+    stage.adopt(folder, Path("out"))
+    assert [p.name for p in Path("out").iterdir()] == ["a.txt"]
+    assert not folder.exists()
+
+
+def test_a_maker_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("out").mkdir()
+    (Path("out") / "old").touch()
+
+    def maker(where: Path) -> None:
+        (where / "half").touch()
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        stage.write_folder(Path("out"), maker)
+    assert [p.name for p in Path("out").iterdir()] == ["old"]
+    assert [p for p in stage.SCRATCH.rglob("*") if p.is_file()] == []
+    with pytest.raises(stage.StageError, match="not finished"):
+        stage.adopt(stage.scratch("out", "never"), Path("out"))
+
+
+def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "die_with_parent", lambda: None)
+    with pytest.raises(SystemExit, match="no space left"), stage.main("prepare"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(SystemExit, match="prepare: what was wrong"), stage.main("prepare"):
+        raise stage.StageError("what was wrong")
+    with pytest.raises(KeyError), stage.main("prepare"):
+        raise KeyError("a fault of ours keeps its traceback")
+
+
+def test_json_that_is_not_whole_is_named(tmp_path: Path) -> None:
+    (tmp_path / "half.json").write_text('{"a": ')
+    with pytest.raises(stage.StageError, match="no whole JSON"):
+        stage.read_json(tmp_path / "half.json")
+    with pytest.raises(stage.StageError, match="is not there"):
+        stage.read_json(tmp_path / "none.json")
+
+
+def test_the_closure_follows_imports_and_stops_at_registries() -> None:
+    files = {path.relative_to(sources.ROOT).as_posix() for path in sources.closure(["study.objectives.sd"])}
+    assert {"study/objectives/sd.py", "study/objectives/ed.py", "study/objectives/views.py"} <= files
+    assert "study/objectives/dr.py" not in files
+    through = {path.name for path in sources.closure(["study.objectives.method"])}
+    assert {"dr.py", "views.py"} <= through
+    stopped = {path.name for path in sources.closure(["study.objectives.method"], without=["study.objectives"])}
+    assert "views.py" in stopped
+    assert "dr.py" not in stopped
+
+
+def test_the_code_hash_changes_with_the_code_it_covers_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "study"
+    package.mkdir()
+    (package / "a.py").write_text("from study.b import x\n")
+    (package / "b.py").write_text("x = 1\n")
+    (package / "c.py").write_text("y = 1\n")
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    first = sources.code_hash(["study.a"])
+    (package / "c.py").write_text("y = 2\n")
+    assert sources.code_hash(["study.a"]) == first
+    (package / "b.py").write_text("x = 2\n")
+    assert sources.code_hash(["study.a"]) != first

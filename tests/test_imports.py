@@ -1,0 +1,71 @@
+"""Imports go one way: pipeline -> study, analysis; analysis -> study.records; study -> neither."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.sources import ROOT, imports, module_file
+
+FILES = {package: sorted((ROOT / package).rglob("*.py")) for package in ("study", "pipeline", "analysis")}
+
+
+def names(package: str) -> list[tuple[Path, str]]:
+    return [(file, name) for file in FILES[package] for name in imports(file)]
+
+
+@pytest.mark.parametrize(
+    ("package", "forbidden"),
+    [
+        ("study", ("pipeline", "analysis", "mlflow", "dvc", "optuna", "tests")),
+        ("analysis", ("pipeline", "torch", "transformers", "open_clip", "mlflow", "dvc", "optuna", "tests")),
+        ("pipeline", ("tests",)),
+    ],
+)
+def test_no_import_goes_the_wrong_way(package: str, forbidden: tuple[str, ...]) -> None:
+    wrong = [f"{file.name}: {name}" for file, name in names(package) if name.split(".")[0] in forbidden]
+    assert wrong == []
+
+
+def test_of_study_the_analysis_knows_the_record_schema_only() -> None:
+    known = {name for _, name in names("analysis") if name.startswith("study.") and module_file(name) is not None}
+    assert known <= {"study.records"}
+
+
+def test_mlflow_is_imported_by_one_module() -> None:
+    users = {file.name for file, name in names("pipeline") if name.split(".")[0] == "mlflow"}
+    assert users == {"tracking.py"}
+
+
+def test_there_is_no_cycle_between_modules() -> None:
+    def module(file: Path) -> str:
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    graph = {}
+    for files in FILES.values():
+        for file in files:
+            targets = {name for name in imports(file) if module_file(name) is not None}
+            # `from package.module import name` also names the package, which is no dependency on its __init__.
+            graph[module(file)] = {t for t in targets if module_file(t) != file and not (t + ".").startswith(module(file) + ".")}
+    done: set[str] = set()
+
+    def visit(node: str, path: tuple[str, ...]) -> None:
+        assert node not in path, " -> ".join([*path, node])
+        if node not in done:
+            for target in graph.get(node, ()):
+                visit(target, (*path, node))
+            done.add(node)
+
+    for node in graph:
+        visit(node, ())
+
+
+@pytest.mark.parametrize("module", ["pipeline.distil", "pipeline.evaluate", "pipeline.teacher"])
+def test_a_cell_that_only_adopts_imports_no_heavy_library(module: str) -> None:
+    script = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'mlflow', 'pandas') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert out.stdout.strip() == "[]"
