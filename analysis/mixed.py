@@ -127,8 +127,9 @@ class MixedFit:
             low = high = np.nan
             if not zero and spread > 0:
                 df = 2 * value**2 / spread
-                # Below half a degree of freedom the upper end is off any scale: leave it open.
-                low = np.sqrt(df * value / stats.chi2.isf(tail, df))
+                # With next to no degrees of freedom an end is off any scale: leave it open.
+                upper = stats.chi2.isf(tail, df)
+                low = np.sqrt(df * value / upper) if upper > 0 else 0.0
                 high = np.sqrt(df * value / stats.chi2.ppf(tail, df)) if df > 0.5 else np.inf
             rows.append({"component": name, "sd": float(np.sqrt(value)), "low": low, "high": high, "zero": bool(zero)})
         return pd.DataFrame(rows)

@@ -44,7 +44,7 @@ _report: multiprocessing.SimpleQueue[tuple[str, int, int]] | None = None
 _device = "cpu"
 
 
-def _start_worker(report: multiprocessing.SimpleQueue, devices: multiprocessing.SimpleQueue, threads: int) -> None:  # type: ignore[type-arg]
+def _start_worker(report: multiprocessing.SimpleQueue, devices: multiprocessing.SimpleQueue, threads: int) -> None:
     global _report, _device
     import torch
 
@@ -117,7 +117,9 @@ def main(what: str, stamp: Path, device: str, workers: str, threads: int) -> Non
             started = time.perf_counter()
             names = devices(device, workers)[: len(todo)]
             run(what, todo, names, threads)
-            print(f"pool: {len(todo)} {what} in {time.perf_counter() - started:.0f} s on {', '.join(names)}", flush=True)
+            print(
+                f"pool: {len(todo)} {what} in {time.perf_counter() - started:.0f} s on {', '.join(names)}", flush=True
+            )
         stamp.write_text(f"{what}: whatever was missing has been made\n")
 
 

@@ -51,7 +51,9 @@ class Board:
         self.listener.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.reports.put(("", 0, 0))
         self.listener.join(timeout=2.0)
         self.bar.stop()

@@ -30,7 +30,9 @@ def apply(plan: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
         elif name in settled["objectives"] and option:
             settled["objectives"][name][option] = value
         else:
-            raise stage.StageError(f"tuned value {key!r} fits none of the method's objectives {list(plan['objectives'])}")
+            raise stage.StageError(
+                f"tuned value {key!r} fits none of the method's objectives {list(plan['objectives'])}"
+            )
     return settled
 
 

@@ -16,7 +16,6 @@ from pipeline.settle import apply
 from pipeline.work import open_corpus, open_teacher, torch_device
 from study.seeds import entropy
 
-
 VALUES = Path("tuning") / "values"
 
 
@@ -59,11 +58,15 @@ def main(arch: str, method: str) -> None:
         journal = stage.scratch("tune", f"{key}.journal")
         journal.parent.mkdir(parents=True, exist_ok=True)
         storage = JournalStorage(JournalFileBackend(str(journal)))
-        search = optuna.create_study(study_name=f"{arch}-{method}", storage=storage, direction="maximize", load_if_exists=True)
+        search = optuna.create_study(
+            study_name=f"{arch}-{method}", storage=storage, direction="maximize", load_if_exists=True
+        )
         # The declared settings are always among the trials: tuning can only choose what is at least as good.
         first = {"learning_rate": plan["spec"]["training"]["learning_rate"]}
         while (done := len(search.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL)))) < plan["trials"]:
-            search.sampler = optuna.samplers.TPESampler(seed=entropy("tune", arch, method, done) % 2**32, n_startup_trials=6)
+            search.sampler = optuna.samplers.TPESampler(
+                seed=entropy("tune", arch, method, done) % 2**32, n_startup_trials=6
+            )
             if not search.trials:
                 search.enqueue_trial(first)
             trial = search.ask()

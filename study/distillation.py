@@ -137,6 +137,7 @@ def distil(
         return method(views, w / w.mean(), own_image)
 
     history = fit(student, {"method": method}, step_loss, schedule, checkpoint=checkpoint, progress=progress)
-    lengths = sum((ids != PAD).sum(dim=1).cpu().numpy() for ids in (ids_x, ids_e) if ids is not None)
+    encoded = ids_x if ids_e is None else torch.cat([ids_x, ids_e], dim=1)
+    lengths = (encoded != PAD).sum(dim=1).cpu().numpy()
     tokens = sum(int(lengths[batches(step)].sum()) for step in range(schedule.steps))
     return student, history, cost(student, schedule, method.captions_per_item, tokens, both)

@@ -33,7 +33,9 @@ def pooled_layers(output: TextOutput) -> Tensor:
 
 
 @torch.inference_mode()
-def blockwise(function: Callable[[Tensor], Tensor], rows: Tensor, device: torch.device, block: int = BLOCK) -> np.ndarray:
+def blockwise(
+    function: Callable[[Tensor], Tensor], rows: Tensor, device: torch.device, block: int = BLOCK
+) -> np.ndarray:
     """`function` over the first axis of `rows` in blocks, as one float32 array."""
     return np.concatenate([function(part.to(device)).float().cpu().numpy() for part in rows.split(block)])
 

@@ -91,7 +91,10 @@ def _captions(
 
 def _consistency(gallery: np.ndarray, texts: Mapping[str, np.ndarray], index: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Parallel queries are each language's first caption of the images that all languages describe."""
-    first = {language: dict(reversed(list(zip(images, range(len(images)), strict=True)))) for language, images in index.items()}
+    first = {
+        language: dict(reversed(list(zip(images, range(len(images)), strict=True))))
+        for language, images in index.items()
+    }
     shared = np.asarray(sorted(set.intersection(*(set(rows) for rows in first.values()))), dtype=np.int64)
     parallel = {language: texts[language][[rows[image] for image in shared]] for language, rows in first.items()}
     return consistency_rows(gallery, parallel, shared)
@@ -105,15 +108,16 @@ def _answers(
     questions = corpus.questions(split)
     asked = corpus.texts(split=split)
     asked = asked.assign(language=asked["language"].astype(str))
-    flat = [scored_text(row.prompt, option) for row in asked.itertuples() for option in row.options]
+    rows_of_options = zip(asked["prompt"].astype(str), asked["options"].map(list), strict=True)
+    flat = [scored_text(prompt, str(option)) for prompt, options in rows_of_options for option in options]
     width = len(questions["options"].iloc[0])
     features = embed_texts(model, flat, device).reshape(len(asked), width, -1)
     order = {question: place for place, question in enumerate(questions["question"])}
-    options = {}
+    by_language = {}
     for language in corpus.vqa_languages:
         rows = np.flatnonzero(asked["language"] == language)
-        options[language] = features[rows[np.argsort(asked["question"].iloc[rows].map(order).to_numpy())]]
-    return vqa_rows(images.questions, options, questions)
+        by_language[language] = features[rows[np.argsort(asked["question"].iloc[rows].map(order).to_numpy())]]
+    return vqa_rows(images.questions, by_language, questions)
 
 
 def _named(frame: pd.DataFrame, name: str, table: records.Table) -> pd.DataFrame:

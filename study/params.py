@@ -174,7 +174,25 @@ def _names(params: Params) -> list[str]:
         must_be_in([teacher.family], FAMILIES, "family", f"teachers.{arch}.family")
     for method, terms in params.methods.items():
         problems.extend(_objectives(method, terms))
+    if not problems:
+        problems.extend(_search(params))
     problems.extend(_corpus(params.corpus))
+    return problems
+
+
+def _search(params: Params) -> list[str]:
+    """Tuning may search options that the method's objectives have, within two positive bounds."""
+    problems = []
+    for method, ranges in params.tuning.search.items():
+        if method not in params.methods:
+            problems.append(f"unknown method {method!r} in tuning.search{hint(method, params.methods)}")
+            continue
+        known = [f"{n}.{o}" for n in params.methods[method] for o in objective(n).Options.model_fields]
+        for key, bounds in ranges.items():
+            if key not in known:
+                problems.append(f"unknown option {key!r} in tuning.search.{method}{hint(key, known)}")
+            if len(bounds) != 2 or not 0 < bounds[0] < bounds[1]:
+                problems.append(f"tuning.search.{method}.{key} is {bounds}: must be two numbers, 0 < low < high")
     return problems
 
 

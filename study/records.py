@@ -193,8 +193,7 @@ def check(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     unknown = [str(name) for name in frame.columns if name not in table.names]
     if missing or unknown:
         raise RecordError(
-            f"table {table.name!r}: missing columns {missing}, unknown columns {unknown}; "
-            f"its columns are {table.names}"
+            f"table {table.name!r}: missing columns {missing}, unknown columns {unknown}; its columns are {table.names}"
         )
     out = {}
     for column in table.columns:

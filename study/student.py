@@ -12,7 +12,7 @@ from torch import Tensor
 from study.layers import matched_layers
 from study.seeds import torch_stream
 from study.towers.protocol import DualEncoder, count
-from study.vocabulary import SMALLEST, Vocabulary
+from study.vocabulary import SMALLEST
 
 
 class SizeError(ValueError):

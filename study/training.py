@@ -118,7 +118,9 @@ def fit(
             row = {"step": step + 1, "learning_rate": rate, "gradient_norm": float(norm)}
             row |= {name: float(value.detach()) for name, value in terms.items()}
             if not math.isfinite(row["loss"]):
-                raise TrainingError(f"loss is {row['loss']} at step {step + 1}; try a smaller learning rate than {rate:g}")
+                raise TrainingError(
+                    f"loss is {row['loss']} at step {step + 1}; try a smaller learning rate than {rate:g}"
+                )
             history.rows.append(row)
             history.seconds = time.perf_counter() - started
             if progress is not None:
@@ -131,7 +133,9 @@ def fit(
     return history
 
 
-def _save(path: Path, step: int, modules: Mapping[str, nn.Module], optim: torch.optim.Optimizer, history: History) -> None:
+def _save(
+    path: Path, step: int, modules: Mapping[str, nn.Module], optim: torch.optim.Optimizer, history: History
+) -> None:
     state = {
         "step": step,
         "modules": {name: module.state_dict() for name, module in modules.items()},

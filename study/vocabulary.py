@@ -105,7 +105,9 @@ class Vocabulary:
             VocabularyError: `size` is larger than the vocabulary or leaves no room for a piece.
         """
         if not SMALLEST < size <= len(self):
-            raise VocabularyError(f"cannot trim {len(self)} tokens to {size}: allowed are {SMALLEST + 1} to {len(self)}")
+            raise VocabularyError(
+                f"cannot trim {len(self)} tokens to {size}: allowed are {SMALLEST + 1} to {len(self)}"
+            )
         used: Counter[int] = Counter()
         for ids in self.split(list(texts)):
             used.update(ids)

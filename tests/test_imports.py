@@ -50,7 +50,9 @@ def test_there_is_no_cycle_between_modules() -> None:
         for file in files:
             targets = {name for name in imports(file) if module_file(name) is not None}
             # `from package.module import name` also names the package, which is no dependency on its __init__.
-            graph[module(file)] = {t for t in targets if module_file(t) != file and not (t + ".").startswith(module(file) + ".")}
+            graph[module(file)] = {
+                t for t in targets if module_file(t) != file and not (t + ".").startswith(module(file) + ".")
+            }
     done: set[str] = set()
 
     def visit(node: str, path: tuple[str, ...]) -> None:
@@ -66,6 +68,8 @@ def test_there_is_no_cycle_between_modules() -> None:
 
 @pytest.mark.parametrize("module", ["pipeline.distil", "pipeline.evaluate", "pipeline.teacher"])
 def test_a_cell_that_only_adopts_imports_no_heavy_library(module: str) -> None:
-    script = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'mlflow', 'pandas') if m in sys.modules])"
+    script = (
+        f"import sys, {module}; print([m for m in ('torch', 'transformers', 'mlflow', 'pandas') if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert out.stdout.strip() == "[]"

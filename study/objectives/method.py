@@ -22,15 +22,18 @@ class Method(nn.Module):
         self.weights: dict[str, float] = {}
         self.text = nn.ModuleDict()
         self.image = nn.ModuleDict()
+        needs: frozenset[str] = frozenset()
         for name, options in declared.items():
             kind = objective(name)
             settings = kind.Options(**options)
             self.weights[name] = settings.weight
-            self.text[name] = kind(settings, around)
+            term = kind(settings, around)
+            self.text[name] = term
+            needs |= term.needs
             if images and kind.image_term:
                 # A term of its own: what it remembers are images, not captions.
                 self.image[name] = kind(settings, around)
-        self.needs = frozenset(need for term in self.text.values() for need in term.needs)
+        self.needs: frozenset[str] = needs
 
     @property
     def captions_per_item(self) -> int:

@@ -35,6 +35,8 @@ class Clip(DualEncoder):
     """open_clip's CustomTextCLIP with its own native text tower."""
 
     family: ClassVar[str] = "clip"
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, config: dict[str, Any], vocabulary: Vocabulary) -> None:
         super().__init__()

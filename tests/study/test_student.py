@@ -58,8 +58,10 @@ def test_kept_rows_and_layers_are_the_teachers(teacher: DualEncoder, texts: list
     _, old = teacher.vocabulary.trim(target.vocabulary, texts)
     assert torch.equal(student.token_table().weight, teacher.token_table().weight[torch.from_numpy(old)])
     own, theirs = student.state_dict(), teacher.state_dict()
-    for tower, deep, shallow in (("text", teacher.text_layers, target.text_layers),
-                                 ("image", teacher.image_layers, target.image_layers)):
+    for tower, deep, shallow in (
+        ("text", teacher.text_layers, target.text_layers),
+        ("image", teacher.image_layers, target.image_layers),
+    ):
         prefix = teacher.layer_prefixes()[tower]
         for new, source in enumerate(matched_layers(deep, shallow)):
             names = [n.removeprefix(f"{prefix}{new}.") for n in own if n.startswith(f"{prefix}{new}.")]

@@ -78,7 +78,11 @@ def test_the_hidden_states_are_there_for_every_layer(teacher: DualEncoder, texts
 
 
 def test_the_towers_hold_all_parameters_but_the_temperature(teacher: DualEncoder) -> None:
-    parts = [*teacher.text_module().parameters(), *teacher.image_module().parameters(), *teacher.temperature_parameters()]
+    parts = [
+        *teacher.text_module().parameters(),
+        *teacher.image_module().parameters(),
+        *teacher.temperature_parameters(),
+    ]
     assert {id(p) for p in parts} == {id(p) for p in teacher.parameters()}
 
 

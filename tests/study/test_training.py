@@ -100,7 +100,12 @@ def test_a_loss_that_is_not_finite_stops_the_run() -> None:
 
 @pytest.mark.parametrize("init", ["teacher", "random"])
 def test_all_methods_start_from_the_same_weights_and_see_the_same_batches(
-    init: str, teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path, texts: list[str], monkeypatch: pytest.MonkeyPatch
+    init: str,
+    teacher: DualEncoder,
+    corpus: PreparedCorpus,
+    embeddings: Path,
+    texts: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: dict[str, list[list[int]]] = {}
     starts: dict[str, dict[str, Tensor]] = {}

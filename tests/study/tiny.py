@@ -18,7 +18,16 @@ WORDS = {
     "sw": ["nyekundu", "kijani", "buluu", "nyeusi", "nyeupe", "manjano", "waridi", "kijivu"],
 }
 COLOURS = np.asarray(
-    [[230, 20, 20], [20, 180, 20], [20, 20, 230], [0, 0, 0], [255, 255, 255], [240, 230, 10], [250, 150, 200], [128] * 3]
+    [
+        [230, 20, 20],
+        [20, 180, 20],
+        [20, 20, 230],
+        [0, 0, 0],
+        [255, 255, 255],
+        [240, 230, 10],
+        [250, 150, 200],
+        [128] * 3,
+    ]
 )
 LANGUAGES = tuple(WORDS)
 PAIRS = list(itertools.permutations(range(8), 2))
@@ -61,7 +70,9 @@ def write_corpus(out: Path) -> PreparedCorpus:
     languages = [("en", "en", "en", "en", "de", "ru", "en", "de", "en", "sw")[i % 10] for i in range(len(pairs))]
     text = [caption(pair, language) for pair, language in zip(pairs, languages, strict=True)]
     english = [caption(pair, "en") for pair in pairs]
-    writer.captions("distil", {"image": list(range(len(pairs))), "language": languages, "text": text, "english": english})
+    writer.captions(
+        "distil", {"image": list(range(len(pairs))), "language": languages, "text": text, "english": english}
+    )
     _questions(writer)
     writer.finish(RECORD, CorpusSettings(), list(LANGUAGES), list(LANGUAGES), {})
     return PreparedCorpus(out)
@@ -79,10 +90,19 @@ def _questions(writer: CorpusWriter) -> None:
             options[0], options[answer] = options[answer], options[0]
             name = f"{split}-{image}"
             ids = ["+".join(map(str, option)) for option in options]
-            for key, value in zip(questions, (name, split, image, "pair", answer, ids), strict=True):
+            row: dict[str, object] = {
+                "question": name,
+                "split": split,
+                "image": image,
+                "type": "pair",
+                "answer": answer,
+                "options": ids,
+            }
+            for key, value in row.items():
                 questions[key].append(value)
             for language in LANGUAGES:
                 shown = [caption(option, language) for option in options]
-                for key, value in zip(texts, (name, language, ":", shown), strict=True):
+                text: dict[str, object] = {"question": name, "language": language, "prompt": ":", "options": shown}
+                for key, value in text.items():
                     texts[key].append(value)
     writer.questions(questions, texts)

@@ -30,9 +30,7 @@ def unit(*shape: int, seed: int) -> Tensor:
 def views(n: int = N, **changes: Any) -> Views:
     fields: dict[str, Any] = {
         name: unit(n, D, seed=seed)
-        for seed, name in enumerate(
-            ["student_x", "student_e", "teacher_x", "teacher_e", "image", "teacher_image"]
-        )
+        for seed, name in enumerate(["student_x", "student_e", "teacher_x", "teacher_e", "image", "teacher_image"])
     }
     for name in ("student_x", "student_e"):
         fields[name].requires_grad_()
@@ -104,7 +102,9 @@ def test_sd_can_hold_the_english_side_still() -> None:
     assert held.student_x.grad is not None
 
 
-@pytest.mark.parametrize(("key", "field"), [("english", "teacher_e"), ("same_language", "teacher_x"), ("image", "teacher_image")])
+@pytest.mark.parametrize(
+    ("key", "field"), [("english", "teacher_e"), ("same_language", "teacher_x"), ("image", "teacher_image")]
+)
 def test_mcl_is_infonce_with_the_declared_key(key: str, field: str) -> None:
     v, tau = views(), 0.2
     keys = getattr(v, field)
@@ -251,7 +251,14 @@ def test_a_trained_image_tower_gets_the_same_loss_with_the_image() -> None:
 
 
 def test_captions_an_item_follow_from_what_the_terms_need() -> None:
-    assert [method({name: {}}).captions_per_item for name in ("task", "fd", "mcl", "ed", "sd", "dr")] == [1, 1, 1, 2, 2, 2]
+    assert [method({name: {}}).captions_per_item for name in ("task", "fd", "mcl", "ed", "sd", "dr")] == [
+        1,
+        1,
+        1,
+        2,
+        2,
+        2,
+    ]
 
 
 @given(st.lists(st.sampled_from(["en", "de", "sw"]), min_size=1, max_size=60), st.floats(0, 1))

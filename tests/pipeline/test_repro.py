@@ -1,0 +1,147 @@
+"""A miniature of the real `dvc repro`: a copy of this tree, a study of its own, every stage."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.prepare import CACHE
+from pipeline.sources import ROOT
+
+PARTS = (
+    "study",
+    "pipeline",
+    "analysis",
+    "studies",
+    "tuning",
+    "dvc.yaml",
+    "params.yaml",
+    "pyproject.toml",
+    ".dvcignore",
+)
+STUDY = "studies/mini"
+
+
+def edit(copy: Path, changes: Mapping[str, Any]) -> None:
+    """Set values of the study's params.yaml, by dotted key."""
+    yaml = YAML()
+    path = copy / STUDY / "params.yaml"
+    raw = yaml.load(path)
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        block = raw
+        for parent in parents:
+            block = block[parent]
+        block[last] = value
+    with path.open("w") as file:
+        yaml.dump(raw, file)
+
+
+def repro(copy: Path) -> str:
+    """Run `dvc repro` on the study; returns what it printed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = os.environ | {
+        "PATH": path,
+        "PYTHONPATH": str(copy),
+        "POLYGLOTS_CACHE": str(CACHE),
+        "DVC_NO_ANALYTICS": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "dvc", "repro", f"{STUDY}/dvc.yaml"]
+    done = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
+    return done.stdout
+
+
+def ran(output: str, stage: str) -> list[str]:
+    """Names after `stage@` of the stages that were executed."""
+    lines = [line for line in output.splitlines() if line.startswith(f"Running stage '{STUDY}/dvc.yaml:{stage}@")]
+    return sorted(line.split("@", 1)[1].rstrip("':") for line in lines)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This tree in a git repository of its own, with the smoke study made smaller still."""
+    folder = tmp_path_factory.mktemp("clone")
+    made = ("plan", "settled", "corpus", "teachers", "embeddings", "runs", "scores", "results", "report", "mlartifacts")
+    kept_out = shutil.ignore_patterns("__pycache__", ".scratch", "mlflow.db*", "*.stamp", "dvc.lock", "published.json")
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, symlinks=True, ignore=kept_out)
+        else:
+            shutil.copy(source, folder / part)
+    for name in made:
+        shutil.rmtree(folder / "studies" / "smoke" / name, ignore_errors=True)
+    shutil.copytree(folder / "studies" / "smoke", folder / STUDY, symlinks=True)
+    (folder / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    edit(
+        folder,
+        {
+            "study.name": "mini",
+            "grid.seeds": [0],
+            "corpus.languages": ["de", "en", "zh"],
+            "corpus.vqa_languages": ["de", "en"],
+            "corpus.settings.concepts": 16,
+            "corpus.settings.share": {"en": 60.0, "de": 30.0, "zh": 10.0},
+            "corpus.settings.scenes": {"teacher": 300, "distil": 120, "validation": 20, "test": 20},
+            "corpus.settings.questions": {"validation": 8, "test": 16},
+            "corpus.settings.captions_per_scene": 3,
+            "teachers.clip.vocabulary": 1000,
+            "teachers.siglip2.vocabulary": 1000,
+            "teachers.clip.training.steps": 12,
+            "teachers.siglip2.training.steps": 12,
+            "students.training.steps": 6,
+            "students.training.batch": 20,
+            "sizes.half": 0.85,
+        },
+    )
+    return folder
+
+
+@pytest.mark.timeout(600)
+def test_the_study_runs_is_cached_and_follows_its_declaration(copy: Path) -> None:
+    first = repro(copy)
+    study = copy / STUDY
+    cells = {f"{arch}-half-{method}-s0" for arch in ("clip", "siglip2") for method in ("none", "fd", "dr")}
+    teachers = {"clip-teacher", "siglip2-teacher"}
+    assert set(pd.read_parquet(study / "results" / "cells.parquet")["cell"]) == cells | teachers
+    assert "6 of 6" in first or "8 of 8" in first  # the pool's progress
+    for table in ("retrieval", "consistency", "vqa"):
+        assert set(pd.read_parquet(study / "results" / f"{table}.parquet")["cell"]) == cells | teachers
+    assert (study / "report" / "report.html").stat().st_size > 50_000
+    assert "8 created" in first
+
+    again = repro(copy)
+    assert "Running stage" not in again
+    assert "up to date" in again
+
+    edit(copy, {"grid.seeds": [0, 1]})
+    more = repro(copy)
+    assert all(name.startswith("1-") for name in ran(more, "distil") + ran(more, "evaluate"))
+    assert len(ran(more, "distil")) == 6
+    assert ran(more, "teacher") == ran(more, "embed") == []
+    assert "6 created" in more
+
+    edit(copy, {"grid.methods": ["none", "fd"], "methods.fd.fd.weight": 2.0})
+    fewer = repro(copy)
+    assert {name.rsplit("-", 1)[1] for name in ran(fewer, "distil")} == {"fd"}
+    methods = set(pd.read_parquet(study / "results" / "cells.parquet")["method"])
+    assert methods == {"teacher", "none", "fd"}
+
+    shutil.rmtree(study / "runs")
+    restored = repro(copy)
+    assert "Running stage" not in restored
+    assert (study / "runs" / "clip-half-fd-s1" / "model.safetensors").is_file()

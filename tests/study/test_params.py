@@ -1,0 +1,114 @@
+"""params.yaml: what is wrong is named, with what is allowed and the nearest name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.sources import ROOT
+from study.params import ParamsError, load
+
+Edit = Callable[[dict[str, Any]], None]
+STUDIES = [ROOT, *sorted(path.parent for path in (ROOT / "studies").glob("*/params.yaml"))]
+
+
+def edited(tmp_path: Path, edit: Edit) -> Path:
+    raw = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+    edit(raw)
+    path = tmp_path / "params.yaml"
+    YAML().dump(raw, path)
+    return path
+
+
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
+def test_the_studies_of_this_repository_are_valid(folder: Path) -> None:
+    params = load(folder / "params.yaml")
+    assert params.analysis.control in params.grid.methods
+    assert (folder / "dvc.yaml").resolve() == ROOT / "dvc.yaml"
+
+
+def test_the_smoke_study_is_the_default_one_made_smaller() -> None:
+    default, smoke = load(ROOT / "params.yaml"), load(ROOT / "studies" / "smoke" / "params.yaml")
+    assert set(smoke.grid.methods) < set(default.grid.methods)
+    assert smoke.grid.archs == default.grid.archs
+    assert {name: list(terms) for name, terms in smoke.methods.items()} == {
+        name: list(default.methods[name]) for name in smoke.methods
+    }
+
+
+CASES: dict[str, tuple[Edit, str]] = {
+    "unknown block": (lambda p: p.update(gird={}), "unknown key 'gird'; did you mean 'grid'"),
+    "unknown key": (
+        lambda p: p["students"].update(tower="text"),
+        "unknown key 'students.tower'; did you mean 'towers'",
+    ),
+    "deep unknown key": (
+        lambda p: p["teachers"]["clip"]["training"].update(lr=1.0),
+        "unknown key 'teachers.clip.training.lr'",
+    ),
+    "missing key": (lambda p: p["grid"].pop("seeds"), "missing key 'grid.seeds'"),
+    "text for a number": (lambda p: p["students"]["training"].update(learning_rate="1e-3"), "write it like 1.0e-3"),
+    "negative": (lambda p: p["students"]["training"].update(steps=-1), "students.training.steps is -1"),
+    "choice": (lambda p: p["students"].update(towers="image"), "students.towers is 'image'"),
+    "unknown method": (
+        lambda p: p["grid"]["methods"].append("sdd"),
+        "unknown method 'sdd' in grid.methods; did you mean 'sd'",
+    ),
+    "unknown objective": (lambda p: p["methods"].update(x={"mlc": {}}), "did you mean 'mcl'"),
+    "unknown option": (lambda p: p["methods"]["mcl"]["mcl"].update(taw=0.1), "did you mean 'tau'"),
+    "option out of range": (lambda p: p["methods"]["mcl"]["mcl"].update(tau=-0.1), "methods.mcl.mcl: tau is -0.1"),
+    "no objective": (lambda p: p["methods"].update(fd={}), "methods.fd has no objective"),
+    "unknown size": (lambda p: p["grid"]["sizes"].append("third"), "unknown size 'third'"),
+    "size above one": (lambda p: p["sizes"].update(half=1.5), "sizes.half is 1.5"),
+    "unknown arch": (lambda p: p["grid"]["archs"].append("siglip"), "did you mean 'siglip2'"),
+    "unknown family": (lambda p: p["teachers"]["clip"].update(family="clib"), "did you mean 'clip'"),
+    "unknown corpus": (lambda p: p["corpus"].update(name="emojis"), "emoji"),
+    "unknown language": (
+        lambda p: p["corpus"]["languages"].append("dee"),
+        "unknown language 'dee' in corpus.languages; did you mean 'de'",
+    ),
+    "corpus setting": (lambda p: p["corpus"]["settings"].update(concept=3), "did you mean 'concepts'"),
+    "control not run": (lambda p: p["analysis"].update(control="nona"), "did you mean 'none'"),
+    "a tuning seed is scored": (lambda p: p["tuning"].update(seeds=[3]), "share [3]"),
+    "a search of nothing": (
+        lambda p: p["tuning"].update(search={"mcl": {"mcl.taw": [0.1, 1.0]}}),
+        "did you mean 'mcl.tau'",
+    ),
+    "a search upside down": (lambda p: p["tuning"]["search"].update(mcl={"mcl.tau": [0.2, 0.1]}), "0 < low < high"),
+    "a seed twice": (lambda p: p["grid"]["seeds"].append(0), "twice in grid.seeds"),
+    "a dash in a name": (lambda p: p["methods"].update({"fd-x": {"fd": {}}}), "fd-x"),
+    "a boolean language": (lambda p: p["corpus"].update(languages=["en", False]), "corpus.languages"),
+}
+
+
+@pytest.mark.parametrize(("edit", "message"), CASES.values(), ids=CASES.keys())
+def test_what_is_wrong_is_named(edit: Edit, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ParamsError) as raised:
+        load(edited(tmp_path, edit))
+    assert message in str(raised.value)
+    assert str(tmp_path / "params.yaml") in str(raised.value)
+
+
+def test_everything_wrong_is_named_at_once(tmp_path: Path) -> None:
+    def edit(raw: dict[str, Any]) -> None:
+        raw["grid"]["methods"].append("sdd")
+        raw["grid"]["sizes"].append("third")
+
+    with pytest.raises(ParamsError) as raised:
+        load(edited(tmp_path, edit))
+    assert len(str(raised.value).splitlines()) == 2
+
+
+def test_broken_and_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="no such file"):
+        load(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("grid: {a: 1, a: 2}\n")
+    with pytest.raises(ParamsError, match="duplicate key"):
+        load(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("- 1\n")
+    with pytest.raises(ParamsError, match="mapping"):
+        load(tmp_path / "params.yaml")
