@@ -14,6 +14,7 @@ from typing import Any
 from pipeline import paths, stage
 from pipeline.settle import apply
 from pipeline.work import open_corpus, open_teacher, torch_device
+from study.objectives import objective
 from study.seeds import entropy
 
 VALUES = Path("tuning") / "values"
@@ -23,6 +24,18 @@ def suggested(trial: Any, plan: dict[str, Any]) -> dict[str, float]:
     """Values of one trial; every range is searched on a log scale."""
     ranges = {"learning_rate": plan["learning_rate"], **plan["search"]}
     return {name: trial.suggest_float(name, low, high, log=True) for name, (low, high) in ranges.items()}
+
+
+def declared(plan: dict[str, Any]) -> dict[str, float]:
+    """What params.yaml declares for the searched values.
+
+    Always the first trial, so that tuning can only choose what is at least as good on validation.
+    """
+    values = {"learning_rate": plan["spec"]["training"]["learning_rate"]}
+    for key in plan["search"]:
+        name, _, option = key.partition(".")
+        values[key] = getattr(objective(name).Options(**plan["objectives"][name]), option)
+    return values
 
 
 def score(plan: dict[str, Any], values: dict[str, float]) -> float:
@@ -61,14 +74,12 @@ def main(arch: str, method: str) -> None:
         search = optuna.create_study(
             study_name=f"{arch}-{method}", storage=storage, direction="maximize", load_if_exists=True
         )
-        # The declared settings are always among the trials: tuning can only choose what is at least as good.
-        first = {"learning_rate": plan["spec"]["training"]["learning_rate"]}
         while (done := len(search.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL)))) < plan["trials"]:
             search.sampler = optuna.samplers.TPESampler(
                 seed=entropy("tune", arch, method, done) % 2**32, n_startup_trials=6
             )
             if not search.trials:
-                search.enqueue_trial(first)
+                search.enqueue_trial(declared(plan))
             trial = search.ask()
             values = suggested(trial, plan)
             value = score(plan, values)

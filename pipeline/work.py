@@ -202,7 +202,8 @@ class EvaluateTask(Task):
         model = towers.load(source, teacher).to(where)
         own_images = towers.has_images(source)
         images = images_by(model, where) if own_images else teacher_images(self.arch, device)
-        scores = evaluate(self.name, model, open_corpus(), images, "test", where)
+        protocol = stage.read_json(paths.PLAN / "evaluation.json")["protocol"]
+        scores = evaluate(self.name, model, open_corpus(), images, "test", where, protocol)
         for table, frame in scores.tables().items():
             frame.to_parquet(folder / f"{table}.parquet", index=False)
 

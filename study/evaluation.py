@@ -22,6 +22,8 @@ from study.scoring.vqa import vqa_rows
 from study.towers.protocol import DualEncoder
 
 Split = Literal["validation", "test"]
+Protocol = Literal["all-captions", "first-caption"]
+"""Whether every caption of an image counts as relevant, or only its first in each language."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,17 @@ def images_of(model: DualEncoder, corpus: PreparedCorpus, split: Split, device: 
 
 
 def evaluate(
-    name: str, model: DualEncoder, corpus: PreparedCorpus, images: Images, split: Split, device: torch.device
+    name: str,
+    model: DualEncoder,
+    corpus: PreparedCorpus,
+    images: Images,
+    split: Split,
+    device: torch.device,
+    protocol: Protocol = "all-captions",
 ) -> Scores:
     """All scores of `model` on `split`, in every language of the corpus."""
-    texts, index = _captions(model, corpus, split, device)
-    retrieval = retrieval_rows(images.gallery, texts, index, protocol="all-captions")
+    texts, index = _captions(model, corpus, split, device, protocol)
+    retrieval = retrieval_rows(images.gallery, texts, index, protocol=protocol)
     return Scores(
         _named(retrieval, name, records.RETRIEVAL),
         _named(_consistency(images.gallery, texts, index), name, records.CONSISTENCY),
@@ -71,15 +79,18 @@ def average_precision(
     model: DualEncoder, corpus: PreparedCorpus, images: Images, split: Split, device: torch.device
 ) -> float:
     """mAP@10, mean of both directions and all languages: what validation chooses by."""
-    rows = retrieval_rows(images.gallery, *_captions(model, corpus, split, device), protocol="all-captions")
+    texts, index = _captions(model, corpus, split, device, "all-captions")
+    rows = retrieval_rows(images.gallery, texts, index, protocol="all-captions")
     return float(rows.loc[rows["metric"] == "map@10", "score"].mean())
 
 
 def _captions(
-    model: DualEncoder, corpus: PreparedCorpus, split: Split, device: torch.device
+    model: DualEncoder, corpus: PreparedCorpus, split: Split, device: torch.device, protocol: Protocol
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Caption embeddings of each language, and the image each of them describes."""
     captions = corpus.captions(split)
+    if protocol == "first-caption":
+        captions = captions.drop_duplicates(["image", "language"])
     languages = captions["language"].astype(str).to_numpy()
     features = embed_texts(model, captions["text"].tolist(), device)
     texts, index = {}, {}

@@ -10,7 +10,6 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from study.augment import jitter
 from study.batches import Batches
 from study.corpora.layout import PreparedCorpus
 from study.cost import Cost, cost
@@ -34,7 +33,6 @@ class TeacherSpec(BaseModel):
     vocabulary: int = Field(gt=0)
     context: int = Field(gt=2)
     seed: int = Field(default=0, ge=0)
-    jitter: bool = Field(default=True, description="colour jitter of the training images")
     training: Schedule
 
 
@@ -81,8 +79,6 @@ def train_teacher(
         rows = batches(step)
         ids = by_image.draw(rows, stream("captions", "teacher", spec.family, spec.seed, step)).to(device)
         seen = pixels[torch.from_numpy(by_image.images[rows]).to(device)]
-        if spec.jitter:
-            seen = jitter(seen, stream("jitter", "teacher", spec.family, spec.seed, step))
         images = model.image_features(seen)
         return {"loss": model.image_text_loss(images, model.text_features(ids)).mean()}
 

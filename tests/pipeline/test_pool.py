@@ -1,0 +1,106 @@
+"""The pool: everything that can be made is made, what failed is named, what is there is left alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from pipeline import pool, stage
+from pipeline.progress import Board, duration
+from pipeline.work import Progress, Task
+
+
+@dataclass(frozen=True)
+class Fake(Task):
+    """Writes a file, fails, or dies."""
+
+    label: str
+    behaviour: str = "works"
+    kind = "fake"
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.label
+
+    @property
+    def out(self) -> Path:
+        return Path("out") / self.label
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return f"f-{self.label}"
+
+    def make(self, folder: Path, device: str, progress: Progress) -> None:
+        progress(1, 2)
+        if self.behaviour == "fails":
+            raise ValueError("no such thing")
+        if self.behaviour == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        (folder / "who").write_text(f"{os.getpid()} {device}")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_what_fails_is_named_after_the_rest_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    jobs: list[pool.Job] = [(Fake("a"),), (Fake("b", "fails"),), (Fake("c"), Fake("d"))]
+    with pytest.raises(stage.StageError, match="1 of 3 failed.*\n.*b: ValueError: no such thing"):
+        pool.run("fakes", jobs, ["cpu", "cpu"], 1)
+    assert [stage.is_done(Fake(name).folder) for name in "abcd"] == [True, False, True, True]
+    assert "3 of 3 done" in capsys.readouterr().out
+    assert not list(stage.SCRATCH.rglob("*.tmp"))
+
+
+def test_a_killed_worker_is_told_and_what_is_finished_is_kept() -> None:
+    stage.make(Fake("a").folder, lambda where: Fake("a").make(where, "before", lambda done, total: None))
+    with pytest.raises(stage.StageError, match="a worker was killed"):
+        pool.run("fakes", [(Fake("a"), Fake("b", "dies"))], ["cpu"], 1)
+    assert (Fake("a").folder / "who").read_text().endswith("before")
+
+
+def test_what_is_in_place_or_done_is_not_missing() -> None:
+    task = Fake("a")
+    assert pool.missing((task,))
+    task.run("cpu", lambda done, total: None)
+    assert not pool.missing((task,))
+    stage.adopt(task.folder, task.out)
+    assert not pool.missing((task,))
+    (task.out / "fingerprint").write_text("another\n")
+    assert pool.missing((task,))
+
+
+def test_devices_are_one_a_worker() -> None:
+    assert pool.devices("cpu", "3") == ["cpu"] * 3
+    assert set(pool.devices("auto", "2")) <= {"cpu", "cuda:0", "cuda:1"}
+
+
+def test_durations_read_like_durations() -> None:
+    assert [duration(s) for s in (4.4, 59.6, 61, 3599, 3700)] == [
+        "4 s",
+        "1 min 00 s",
+        "1 min 01 s",
+        "59 min 59 s",
+        "1 h 01 min",
+    ]
+
+
+def test_time_left_follows_the_work_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    from multiprocessing import get_context
+
+    clock = 100.0
+    monkeypatch.setattr("pipeline.progress.time.perf_counter", lambda: clock)
+    board = Board("cells", 10, 2, get_context("spawn").SimpleQueue())
+    assert board.left() == "estimating"
+    board.done.update({"a", "b"})
+    clock = 120.0
+    assert board.left() == "about 1 min 20 s left"
+    board.fractions["c"] = 0.5
+    assert board.left() == "about 1 min 00 s left"
