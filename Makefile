@@ -19,20 +19,24 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro report tune ui test clean-venv clean-mlflow clean-cache
+.PHONY: help check repro report tune ui test clean-venv clean-mlflow clean-cache
 
 help: ## what can be made
 	@echo "make TARGET [STUDY=name]    studies: $(STUDIES)"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 
-repro: $(INSTALLED) ## run what is missing or out of date of a study, then say what was found
+# DVC reads params.yaml too, with shorter messages, so it is checked first.
+check: $(INSTALLED) ## check a study's params.yaml
+	@cd $(FOLDER) && python -m pipeline.validate --check
+
+repro: check ## run what is missing or out of date of a study, then say what was found
 	@dvc repro $(FOLDER)/dvc.yaml
 	@cd $(FOLDER) && python -m pipeline.summary
 
-report: $(INSTALLED) ## as repro, without MLflow
+report: check ## as repro, without MLflow
 	@dvc repro $(FOLDER)/dvc.yaml:analyse
 
-tune: $(INSTALLED) ## search each method's settings anew on the validation split; rewrites the study's tuning/
+tune: check ## search each method's settings anew on the validation split; rewrites the study's tuning/
 	@dvc repro $(FOLDER)/dvc.yaml:embed
 	@cd $(FOLDER) && ls plan | sed -n 's/^tune-\(.*\)-\(.*\)\.json$$/\1 \2/p' | xargs -P $(JOBS) -n 2 python -m pipeline.tune
 

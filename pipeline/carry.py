@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from pipeline import stage
-from pipeline.work import Task
+from pipeline.work import Task, execution
 
 
 def carry_out(task: Task) -> None:
@@ -13,6 +11,7 @@ def carry_out(task: Task) -> None:
     if not stage.is_done(task.folder):
         import torch
 
-        torch.set_num_threads(int(os.environ.get("POLYGLOTS_THREADS", os.cpu_count() or 1)))
-        task.run(os.environ.get("POLYGLOTS_DEVICE", "auto"), lambda done, total: None)
+        declared = execution()
+        torch.set_num_threads(declared["threads"])
+        task.run(declared["device"], lambda done, total: None)
     stage.adopt(task.folder, task.out)

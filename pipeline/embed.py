@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 from pipeline import paths, stage
-from pipeline.work import open_corpus, open_teacher, torch_device
+from pipeline.work import execution, open_corpus, open_teacher, torch_device
 
 
 def main(arch: str) -> None:
@@ -15,7 +14,7 @@ def main(arch: str) -> None:
         from study.embedding import write_embeddings
 
         plan = stage.read_json(paths.PLAN / f"embed-{arch}.json")
-        where = torch_device(os.environ.get("POLYGLOTS_DEVICE", "auto"))
+        where = torch_device(execution()["device"])
         teacher = open_teacher(arch).to(where)
 
         def make(folder: Path) -> None:

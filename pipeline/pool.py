@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pipeline import paths, stage
 from pipeline.progress import Board
-from pipeline.work import DistilTask, EvaluateTask, Task, TeacherTask
+from pipeline.work import DistilTask, EvaluateTask, Task, TeacherTask, open_corpus
 from study.design import cells
 
 Job = Sequence[Task]
@@ -103,6 +103,10 @@ def run(what: str, todo: list[Job], names: list[str], threads: int) -> None:
                 except Exception as error:
                     failed[name] = "".join(traceback.format_exception_only(error)).strip()
                 board.finished(name)
+        except KeyboardInterrupt:
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     if failed:
@@ -112,8 +116,10 @@ def run(what: str, todo: list[Job], names: list[str], threads: int) -> None:
 
 def main(what: str, stamp: Path, device: str, workers: str, threads: int) -> None:
     with stage.main("pool"):
+        stage.sweep()
         todo = [job for job in jobs(what) if missing(job)]
         if todo:
+            open_corpus().verify()  # a cache that has decayed would go unnoticed otherwise
             started = time.perf_counter()
             names = devices(device, workers)[: len(todo)]
             run(what, todo, names, threads)

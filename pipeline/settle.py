@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import paths, stage
-from pipeline.sources import ROOT, code_hash
-from pipeline.validate import REGISTRIES
-from study.objectives import objective
-from study.towers import FAMILIES
+from pipeline.validate import model_code
+from study.teacher import TeacherSpec
 
 
 def apply(plan: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
@@ -36,10 +34,17 @@ def apply(plan: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     return settled
 
 
-def student_code(family: str, objectives: list[str]) -> str:
-    """The code that makes a student of that family by those objectives."""
-    roots = ["study.distillation", FAMILIES[family].partition(":")[0], *(objective(n).__module__ for n in objectives)]
-    return code_hash(roots, data=[ROOT / "study" / "towers" / "configs"], without=REGISTRIES)
+def tuned_values(file: Path, declared: dict[str, Any]) -> dict[str, Any]:
+    """The values that tuning found for this very declaration, or none, and it says so."""
+    if not file.is_file():
+        return {}
+    found = stage.read_json(file)
+    differ = [key for key, value in declared.items() if found["declared"].get(key) != value]
+    if differ:
+        print(f"settle: {file} was tuned for another declaration ({', '.join(differ)} differ) and is not used")
+        return {}
+    best: dict[str, Any] = found["best"]
+    return best
 
 
 def main(tuned: Path) -> None:
@@ -47,20 +52,18 @@ def main(tuned: Path) -> None:
         grid, students = (stage.read_json(paths.PLAN / f"{name}.json") for name in ("grid", "students"))
         settled: dict[str, Any] = {}
         for arch in grid["archs"]:
-            family = stage.read_json(paths.PLAN / f"teacher-{arch}.json")["spec"]["family"]
             for method in grid["methods"]:
-                objectives = students["methods"][method]
-                file = tuned / f"{arch}-{method}.json"
-                found = stage.read_json(file)["best"] if file.is_file() else {}
-                for size in grid["sizes"]:
-                    plan = {
-                        "fraction": students["sizes"][size],
-                        "objectives": objectives,
-                        "spec": students["spec"],
-                        "code": student_code(family, list(objectives)),
-                        "tuned": bool(found),
-                    }
-                    settled[f"{arch}-{size}-{method}"] = apply(plan, found)
+                declared = students["declared"][f"{arch}-{method}"]
+                found = tuned_values(tuned / f"{arch}-{method}.json", declared)
+                teacher = TeacherSpec.model_validate(declared["teacher"])
+                plan = {
+                    "objectives": declared["objectives"],
+                    "spec": declared["spec"],
+                    "code": model_code("study.distillation", teacher, declared["objectives"]),
+                    "tuned": bool(found),
+                }
+                for size, fraction in students["sizes"].items():
+                    settled[f"{arch}-{size}-{method}"] = apply({**plan, "fraction": fraction}, found)
 
         def make(folder: Path) -> None:
             for name, content in settled.items():

@@ -21,6 +21,8 @@ from typing import Any
 
 SCRATCH = Path(".scratch")
 DONE = "DONE"
+SPARE_BYTES = 1 << 20
+"""A disk with less than this left is a full one."""
 
 Make = Callable[[Path], None]
 """Fills the folder it is given."""
@@ -94,6 +96,27 @@ def make(folder: Path, maker: Make) -> None:
         shutil.rmtree(working, ignore_errors=True)
 
 
+def sweep() -> None:
+    """Remove what processes that are no more left behind half-made."""
+    for working in SCRATCH.rglob("*.tmp"):
+        pid = working.name.split(".")[-2]
+        if pid.isdigit() and not _alive(int(pid)):
+            if working.is_dir():
+                shutil.rmtree(working, ignore_errors=True)
+            else:
+                working.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def adopt(folder: Path, out: Path) -> None:
     """Move a finished scratch folder to where DVC expects it."""
     if not is_done(folder):
@@ -118,15 +141,22 @@ def main(name: str) -> Iterator[None]:
     die_with_parent()
     try:
         yield
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        sys.exit(f"{name}: no space left on the disk that holds {Path.cwd()}; nothing was left half-written")
+    except KeyboardInterrupt:
+        sys.exit(f"{name}: interrupted; what is finished is kept, `dvc repro` goes on from there")
     except Exception as error:
+        if out_of_space(error):
+            sys.exit(f"{name}: no space left on the disk that holds {Path.cwd()}; nothing was left half-written")
         # Errors of our own classes are addressed to the user; anything else is a fault, with its traceback.
         if type(error).__module__.partition(".")[0] not in ("study", "pipeline", "analysis"):
             raise
         sys.exit(f"{name}: {error}")
+
+
+def out_of_space(error: BaseException) -> bool:
+    """Whether a full disk is behind an error; torch and safetensors raise their own classes for it."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return shutil.disk_usage(".").free < SPARE_BYTES and isinstance(error, RuntimeError | ValueError | SystemError)
 
 
 def die_with_parent() -> None:

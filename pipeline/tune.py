@@ -13,11 +13,10 @@ from typing import Any
 
 from pipeline import paths, stage
 from pipeline.settle import apply
-from pipeline.work import open_corpus, open_teacher, torch_device
+from pipeline.work import execution, open_corpus, open_teacher, torch_device
 from study.objectives import objective
 from study.seeds import entropy
-
-VALUES = Path("tuning") / "values"
+from study.training import TrainingError
 
 
 def suggested(trial: Any, plan: dict[str, Any]) -> dict[str, float]:
@@ -31,10 +30,11 @@ def declared(plan: dict[str, Any]) -> dict[str, float]:
 
     Always the first trial, so that tuning can only choose what is at least as good on validation.
     """
-    values = {"learning_rate": plan["spec"]["training"]["learning_rate"]}
+    given = plan["declared"]
+    values = {"learning_rate": given["spec"]["training"]["learning_rate"]}
     for key in plan["search"]:
         name, _, option = key.partition(".")
-        values[key] = getattr(objective(name).Options(**plan["objectives"][name]), option)
+        values[key] = getattr(objective(name).Options(**given["objectives"][name]), option)
     return values
 
 
@@ -43,8 +43,8 @@ def score(plan: dict[str, Any], values: dict[str, float]) -> float:
     from study.distillation import Corner, StudentSpec, distil
     from study.evaluation import average_precision, images_of
 
-    settled = apply(plan, values)
-    arch, where = plan["arch"], torch_device("auto")
+    settled = apply(plan["declared"], values)
+    arch, where = plan["arch"], torch_device(execution()["device"])
     teacher, corpus = open_teacher(arch), open_corpus()
     scores = []
     for seed in plan["seeds"]:
@@ -64,10 +64,12 @@ def main(arch: str, method: str) -> None:
     from optuna.trial import TrialState
 
     with stage.main("tune"):
-        torch.set_num_threads(1)
+        torch.set_num_threads(execution()["threads"])
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         plan = stage.read_json(paths.PLAN / f"tune-{arch}-{method}.json")
-        key = stage.declared_hash(plan, (paths.TEACHERS / arch / "fingerprint").read_text())
+        # More trials go on with the same journal; other code or another declaration starts a new one.
+        searched = {name: value for name, value in plan.items() if name != "trials"}
+        key = stage.declared_hash(searched, (paths.TEACHERS / arch / "fingerprint").read_text())
         journal = stage.scratch("tune", f"{key}.journal")
         journal.parent.mkdir(parents=True, exist_ok=True)
         storage = JournalStorage(JournalFileBackend(str(journal)))
@@ -78,15 +80,22 @@ def main(arch: str, method: str) -> None:
             search.sampler = optuna.samplers.TPESampler(
                 seed=entropy("tune", arch, method, done) % 2**32, n_startup_trials=6
             )
-            if not search.trials:
+            if done == 0:
                 search.enqueue_trial(declared(plan))
             trial = search.ask()
             values = suggested(trial, plan)
-            value = score(plan, values)
-            search.tell(trial, value)
             shown = ", ".join(f"{name} {number:.3g}" for name, number in values.items())
+            try:
+                value = score(plan, values)
+            except TrainingError as error:
+                search.tell(trial, state=TrialState.FAIL)
+                print(
+                    f"tune {arch} {method}: trial {done + 1} of {plan['trials']}: {shown} failed: {error}", flush=True
+                )
+                continue
+            search.tell(trial, value)
             print(f"tune {arch} {method}: trial {done + 1} of {plan['trials']}: {shown} -> {value:.4f}", flush=True)
-        stage.write_json(VALUES / f"{arch}-{method}.json", outcome(search, plan))
+        stage.write_json(Path(plan["values"]) / f"{arch}-{method}.json", outcome(search, plan))
 
 
 def outcome(search: Any, plan: dict[str, Any]) -> dict[str, Any]:
@@ -98,6 +107,7 @@ def outcome(search: Any, plan: dict[str, Any]) -> dict[str, Any]:
         "method": plan["method"],
         "size": plan["size"],
         "seeds": plan["seeds"],
+        "declared": plan["declared"],
         "measure": "validation map@10, mean of directions, languages and seeds",
         "best": {name: float(f"{value:.6g}") for name, value in best.params.items()},
         "trials": [{"number": t.number, "value": round(t.value, 6), **t.params} for t in trials],

@@ -6,7 +6,8 @@ code. DVC re-runs what depends on a plan that changed, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +15,38 @@ from pipeline import paths, stage
 from pipeline.sources import ROOT, code_hash
 from study.corpora import corpus as find_corpus
 from study.design import cells, teacher_name
-from study.params import Params, load
+from study.objectives import objective
+from study.params import Params, load, resolved_languages
+from study.teacher import TeacherSpec
 from study.towers import FAMILIES
 
 REGISTRIES = ("study.objectives", "study.towers", "study.corpora", "study.params")
 """Adding an entry to one of these changes no plan that does not name it."""
 
 
+WORK = ROOT / "pipeline" / "work.py"
+"""The file that carries out the long stages' plans; it imports on use, so it is hashed by itself."""
+
+
 def plans(params: Params) -> dict[str, Any]:
     """Plan name to content."""
     grid = params.grid
     corpus = find_corpus(params.corpus.name)
-    record, wanted = corpus.record, params.corpus
+    wanted = params.corpus
+    languages, asked = resolved_languages(wanted)
     declared: dict[str, Any] = {
         "corpus": {
             "name": wanted.name,
-            "languages": list(record.languages) if wanted.languages == "all" else wanted.languages,
-            "vqa_languages": list(record.vqa_languages) if wanted.vqa_languages == "all" else wanted.vqa_languages,
+            "languages": languages,
+            "vqa_languages": asked,
             "settings": corpus.Settings.model_validate(wanted.settings).model_dump(mode="json"),
             "code": _corpus_code(wanted.name),
         },
-        "evaluation": {**params.evaluation.model_dump(), "code": _code("study.evaluation")},
+        "evaluation": {
+            **params.evaluation.model_dump(),
+            "code": code_hash(["study.evaluation", "study.towers.checkpoint"], [WORK], REGISTRIES),
+        },
+        "execution": params.execution.model_dump(),
         "grid": {
             "study": params.study.name,
             "description": params.study.description,
@@ -43,9 +55,8 @@ def plans(params: Params) -> dict[str, Any]:
             "teachers": [teacher_name(arch) for arch in grid.archs],
         },
         "students": {
-            "spec": params.students.model_dump(),
-            "sizes": {size: params.sizes[size] for size in {*grid.sizes, params.tuning.size}},
-            "methods": {method: params.methods[method] for method in grid.methods},
+            "sizes": {size: params.sizes[size] for size in grid.sizes},
+            "declared": {f"{arch}-{m}": tuned_for(params, arch, m) for arch in grid.archs for m in grid.methods},
         },
         "collect": {"code": code_hash(["pipeline.collect"])},
         "publish": {"code": code_hash(["pipeline.publish"])},
@@ -53,15 +64,15 @@ def plans(params: Params) -> dict[str, Any]:
             **params.analysis.model_dump(),
             "study": params.study.name,
             "description": params.study.description,
-            "code": code_hash(["analysis.__main__"], data=[ROOT / "analysis" / "templates"]),
+            "code": code_hash(["pipeline.analyse", "analysis.__main__"], [ROOT / "analysis" / "templates"]),
         },
     }
     layers = any(options.get("layers") for m in grid.methods for options in params.methods[m].values())
     for arch in grid.archs:
         spec = params.teachers[arch]
-        code = _code("study.teacher", family=spec.family)
+        code = model_code("study.teacher", spec)
         declared[f"teacher-{arch}"] = {"arch": arch, "spec": spec.model_dump(), "code": code}
-        code = _code("study.embedding", family=spec.family)
+        code = model_code("study.embedding", spec)
         declared[f"embed-{arch}"] = {"arch": arch, "layers": layers, "code": code}
     for arch in grid.archs:
         for method in grid.methods:
@@ -69,9 +80,12 @@ def plans(params: Params) -> dict[str, Any]:
     return declared
 
 
-def _code(module: str, family: str | None = None) -> str:
-    roots = [module] if family is None else [module, FAMILIES[family].partition(":")[0]]
-    return code_hash(roots, data=[ROOT / "study" / "towers" / "configs"], without=REGISTRIES)
+def model_code(module: str, teacher: TeacherSpec, objectives: Iterable[str] = ()) -> str:
+    """The code of `module`, of the teacher's family and configuration, and of `objectives`."""
+    roots = [module, "study.towers.checkpoint", FAMILIES[teacher.family].partition(":")[0]]
+    roots += [objective(name).__module__ for name in objectives]
+    configurations = sorted((ROOT / "study" / "towers" / "configs").glob(f"*/{teacher.model}.json"))
+    return code_hash(roots, [WORK, *configurations], REGISTRIES)
 
 
 def _corpus_code(name: str) -> str:
@@ -81,7 +95,7 @@ def _corpus_code(name: str) -> str:
 
 
 def _tuning(params: Params, arch: str, method: str) -> Mapping[str, Any]:
-    tuning = params.tuning
+    tuning, objectives = params.tuning, params.methods[method]
     return {
         "arch": arch,
         "method": method,
@@ -91,14 +105,31 @@ def _tuning(params: Params, arch: str, method: str) -> Mapping[str, Any]:
         "trials": tuning.trials,
         "learning_rate": tuning.learning_rate,
         "search": tuning.search.get(method, {}),
-        "objectives": params.methods[method],
-        "spec": params.students.model_dump(),
+        "declared": tuned_for(params, arch, method),
+        "values": tuning.values,
+        "code": model_code("study.distillation", params.teachers[arch], objectives),
     }
 
 
-def main() -> None:
+def tuned_for(params: Params, arch: str, method: str) -> dict[str, Any]:
+    """What tuned values belong to: under another declaration they are not used."""
+    return {
+        "objectives": params.methods[method],
+        "spec": params.students.model_dump(),
+        "teacher": params.teachers[arch].model_dump(),
+        "corpus": {"name": params.corpus.name, "settings": params.corpus.settings},
+    }
+
+
+def main(check_only: bool) -> None:
     with stage.main("validate"):
         params = load(Path("params.yaml"))
+        if (Path(params.root) / "study").resolve() != ROOT / "study":
+            raise stage.StageError(
+                f"params.yaml: root is {params.root!r}, which is not the way from here to {ROOT.name}/"
+            )
+        if check_only:
+            return
         declared = plans(params)
 
         def write(folder: Path) -> None:
@@ -111,4 +142,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main("--check" in sys.argv[1:])

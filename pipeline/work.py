@@ -6,6 +6,7 @@ Each kind of work is a `Task`: its fingerprint covers exactly what DVC tracks fo
 
 from __future__ import annotations
 
+import copy
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -146,7 +147,7 @@ class DistilTask(Task):
     @cached_property
     def fingerprint(self) -> str:
         inputs = [corpus_content(), _tree(paths.TEACHERS / self.cell.arch), _tree(paths.EMBEDDINGS / self.cell.arch)]
-        return stage.declared_hash({"seed": self.cell.seed, **self.plan}, *inputs)
+        return stage.declared_hash({"cell": self.name, **self.plan}, *inputs)
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
         from study.distillation import Corner, StudentSpec, distil
@@ -190,18 +191,19 @@ class EvaluateTask(Task):
 
     @cached_property
     def fingerprint(self) -> str:
-        return stage.declared_hash(stage.read_json(paths.PLAN / "evaluation.json"), self.model.fingerprint)
+        plan = stage.read_json(paths.PLAN / "evaluation.json")
+        return stage.declared_hash({"cell": self.name, **plan}, self.model.fingerprint)
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
-        from study import towers
         from study.evaluation import evaluate
+        from study.towers import checkpoint
 
         source = self.model.out if self.model.in_place() else self.model.folder
         where = torch_device(device)
         teacher = open_teacher(self.arch)
-        model = towers.load(source, teacher).to(where)
-        own_images = towers.has_images(source)
-        images = images_by(model, where) if own_images else teacher_images(self.arch, device)
+        model = checkpoint.load(source, teacher).to(where)
+        # A student without an image tower sees its teacher's images, which are embedded once.
+        images = images_by(model, where) if checkpoint.has_images(source) else teacher_images(self.arch, device)
         protocol = stage.read_json(paths.PLAN / "evaluation.json")["protocol"]
         scores = evaluate(self.name, model, open_corpus(), images, "test", where, protocol)
         for table, frame in scores.tables().items():
@@ -253,17 +255,18 @@ def open_corpus() -> PreparedCorpus:
 @lru_cache(maxsize=4)
 def open_teacher(arch: str) -> DualEncoder:
     """The trained teacher; callers do not change it."""
-    from study import towers
+    from study.towers import checkpoint
 
     folder = TeacherTask(arch).out
     if not folder.is_dir():
         raise stage.StageError(f"{folder} is not there: run `dvc repro teacher`")
-    return towers.load(folder).requires_grad_(False)
+    return checkpoint.load(folder).requires_grad_(False)
 
 
 @lru_cache(maxsize=4)
 def teacher_images(arch: str, device: str) -> Images:
-    return images_by(open_teacher(arch), torch_device(device))
+    where = torch_device(device)
+    return images_by(copy.deepcopy(open_teacher(arch)).to(where), where)
 
 
 def images_by(model: DualEncoder, where: torch.device) -> Images:
@@ -285,6 +288,12 @@ def torch_device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise stage.StageError(f"execution.device is {name!r}, but torch sees no GPU here")
     return device
+
+
+def execution() -> dict[str, Any]:
+    """Where and how to run: device, workers, threads. It changes no result, so no stage depends on it."""
+    declared: dict[str, Any] = stage.read_json(paths.PLAN / "execution.json")
+    return declared
 
 
 def device_name(device: torch.device) -> str:

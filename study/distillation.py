@@ -15,9 +15,10 @@ from torch import Tensor
 from study.batches import Batches
 from study.corpora.layout import PreparedCorpus
 from study.cost import Cost, cost
-from study.embedding import pooled_layers
+from study.embedding import check_key, pooled_layers
 from study.objectives.method import Method, language_weights
 from study.objectives.views import Surroundings, Views
+from study.seeds import torch_stream
 from study.student import shape, shrink
 from study.towers.protocol import DualEncoder
 from study.training import History, Progress, Schedule, fit
@@ -60,7 +61,7 @@ class Cached:
             return torch.from_numpy(np.load(embeddings / f"{name}.npy")).to(device)
 
         self.teacher_x, self.teacher_e = array("distil_x"), array("distil_e")
-        self.teacher_image = array("images_distil")[torch.from_numpy(rows).to(device)]
+        self.teacher_image = array("distil_images")[torch.from_numpy(rows).to(device)]
         self.teacher_layers = array("distil_layers") if layers else None
         self.pixels = corpus.images("distil")
         self.image_rows = rows
@@ -69,7 +70,8 @@ class Cached:
 def initial_student(teacher: DualEncoder, corner: Corner, texts: list[str]) -> DualEncoder:
     """The student before training: a function of arch, size and seed, and of no method."""
     target = shape(teacher, corner.fraction, corner.spec.towers)
-    return shrink(teacher, target, texts, corner.spec.init, ("init", corner.arch, corner.size, corner.seed))
+    stream = ("init", corner.arch, corner.size, corner.seed)
+    return shrink(teacher, target, texts, corner.spec.init, stream, corner.spec.towers)
 
 
 def surroundings(student: DualEncoder, teacher: DualEncoder) -> Surroundings:
@@ -99,7 +101,9 @@ def distil(
     student = initial_student(teacher, corner, texts + english).to(device)
     both = spec.towers == "both"
     student.image_module().requires_grad_(both)
-    method = Method(corner.objectives, surroundings(student, teacher), images=both).to(device)
+    with torch_stream("objectives", corner.arch, corner.size, corner.seed):
+        method = Method(corner.objectives, surroundings(student, teacher), images=both).to(device)
+    check_key(embeddings, teacher, corpus)
     if spec.budget == "captions":
         schedule = schedule.model_copy(update={"steps": max(1, schedule.steps // method.captions_per_item)})
     data = Cached(corpus, embeddings, device, "layers" in method.needs)

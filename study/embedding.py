@@ -1,12 +1,14 @@
-"""A teacher's outputs on everything that students meet, computed once and cached as arrays.
+"""A teacher's outputs on the distillation corpus, computed once and cached as arrays.
 
-On disk, row-aligned with the prepared corpus: images_<set>.npy [M, D]; distil_x.npy, distil_e.npy
-[M, D]; distil_layers.npy [M, K, E] (token-pooled hidden states of x, only if some method needs them).
-All float32; key.json says which teacher and which data.
+On disk, row-aligned with the prepared corpus: distil_images.npy, distil_x.npy, distil_e.npy [M, D];
+distil_layers.npy [M, K, E] (token-pooled hidden states of x, only if some method needs them). All
+float32; key.json says which teacher and which data.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,7 +20,6 @@ from study.corpora.layout import PreparedCorpus
 from study.towers.protocol import DualEncoder, TextOutput
 
 BLOCK = 256
-IMAGE_SETS = ("distil", "validation", "test", "vqa_validation", "vqa_test")
 
 
 class EmbeddingError(ValueError):
@@ -53,18 +54,40 @@ def embed_texts(model: DualEncoder, texts: Sequence[str], device: torch.device) 
     return features[[place[text] for text in texts]]
 
 
+def key(teacher: DualEncoder, corpus: PreparedCorpus) -> dict[str, str]:
+    """Which teacher and which data: a hash of its weights, and the corpus's own."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(teacher.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return {"teacher": digest.hexdigest(), "corpus": corpus.card.content}
+
+
+def check_key(folder: Path, teacher: DualEncoder, corpus: PreparedCorpus) -> None:
+    """Refuse embeddings of another teacher or other data.
+
+    Raises:
+        EmbeddingError: key.json says so, or is not there.
+    """
+    try:
+        written = json.loads((folder / "key.json").read_text())
+    except FileNotFoundError:
+        raise EmbeddingError(f"{folder} has no key.json: embed again") from None
+    for what, value in key(teacher, corpus).items():
+        if written.get(what) != value:
+            raise EmbeddingError(f"{folder} was made from another {what}: embed again")
+
+
 def write_embeddings(
-    model: DualEncoder, corpus: PreparedCorpus, out: Path, device: torch.device, layers: bool, batch: int = BLOCK
+    teacher: DualEncoder, corpus: PreparedCorpus, out: Path, device: torch.device, layers: bool
 ) -> None:
     """Fill `out` with the arrays named above."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in IMAGE_SETS:
-        if name in corpus.card.images:
-            np.save(out / f"images_{name}.npy", embed_images(model, corpus.images(name), device))  # type: ignore[arg-type]
     distil = corpus.captions("distil")
-    np.save(out / "distil_x.npy", embed_texts(model, distil["text"].tolist(), device))
-    np.save(out / "distil_e.npy", embed_texts(model, distil["english"].tolist(), device))
+    np.save(out / "distil_images.npy", embed_images(teacher, corpus.images("distil"), device))
+    np.save(out / "distil_x.npy", embed_texts(teacher, distil["text"].tolist(), device))
+    np.save(out / "distil_e.npy", embed_texts(teacher, distil["english"].tolist(), device))
     if layers:
-        ids = model.tokenize(distil["text"].tolist())
-        hidden = blockwise(lambda part: pooled_layers(model.text_output(part)), ids, device, batch)
+        ids = teacher.tokenize(distil["text"].tolist())
+        hidden = blockwise(lambda part: pooled_layers(teacher.text_output(part)), ids, device)
         np.save(out / "distil_layers.npy", hidden)
+    (out / "key.json").write_text(json.dumps(key(teacher, corpus), indent=1) + "\n")

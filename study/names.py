@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class UnknownNameError(ValueError):
     """A name is not one of those that exist; the message says which are, nearest first."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
-        self.kind, self.name, self.known = kind, name, sorted(known)
+    def __init__(self, kind: str, name: str, known: Collection[str], where: str = "") -> None:
+        self.given = (kind, name, sorted(known), where)
         at = f" ({where})" if where else ""
-        super().__init__(f"unknown {kind} {name!r}{at}{hint(name, self.known)}")
+        super().__init__(f"unknown {kind} {name!r}{at}{hint(name, known)}")
+
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str], str]]:
+        return type(self), self.given  # a worker's error travels to the pool
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -10,12 +10,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
+from study import records
+from study.corpora import CorpusError
 from study.corpora import corpus as find_corpus
 from study.distillation import StudentSpec
 from study.names import UnknownNameError, hint
 from study.objectives import objective
 from study.teacher import TeacherSpec
-from study.towers import FAMILIES
+from study.towers import FAMILIES, family
+
+OUTCOMES = (
+    *("retrieval", "consistency", "vqa", "stability"),
+    *(f"retrieval:{measure.name}" for measure in records.RETRIEVAL_METRICS),
+    *(f"consistency:{measure.name}" for measure in records.CONSISTENCY_CONSTRUCTS),
+    *(f"stability:{measure.name}" for measure in records.STABILITY_CONSTRUCTS),
+)
+"""What an analysis can be about: a headline, or `table:measure`."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_.+][a-z0-9]+)*$")]
 """Factor levels become parts of a cell's name, where `-` divides them."""
@@ -53,7 +63,7 @@ class Tuning(Strict):
     trials: int = Field(gt=0)
     seeds: list[int] = Field(min_length=1)
     size: str
-    learning_rate: list[float] = Field(min_length=2, max_length=2)
+    learning_rate: list[Annotated[float, Field(gt=0)]] = Field(min_length=2, max_length=2)
     search: dict[str, dict[str, list[float]]] = {}
 
 
@@ -70,8 +80,8 @@ class Analysis(Strict):
 
 
 class Execution(Strict):
-    device: str = "auto"
-    workers: int | Literal["auto"] = "auto"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    workers: Annotated[int, Field(gt=0)] | Literal["auto"] = "auto"
     threads: int = Field(default=1, gt=0)
 
 
@@ -89,7 +99,7 @@ class Params(Strict):
     tuning: Tuning
     evaluation: Evaluation
     analysis: Analysis
-    execution: Execution = Execution()
+    execution: Execution
 
 
 def load(path: Path) -> Params:
@@ -170,8 +180,14 @@ def _names(params: Params) -> list[str]:
     both = sorted(set(params.tuning.seeds) & set(params.grid.seeds))
     if both:
         problems.append(f"tuning.seeds and grid.seeds share {both}: what chose the settings must not be scored")
+    if params.tuning.learning_rate[0] >= params.tuning.learning_rate[1]:
+        problems.append(f"tuning.learning_rate is {params.tuning.learning_rate}: must be low, then high")
+    must_be_in(params.analysis.primary, dict.fromkeys(OUTCOMES), "outcome", "analysis.primary")
     for arch, teacher in params.teachers.items():
         must_be_in([teacher.family], FAMILIES, "family", f"teachers.{arch}.family")
+        if teacher.family in FAMILIES:
+            models = family(teacher.family).models()
+            must_be_in([teacher.model], dict.fromkeys(models), "model", f"teachers.{arch}.model")
     for method, terms in params.methods.items():
         problems.extend(_objectives(method, terms))
     if not problems:
@@ -215,10 +231,10 @@ def _objectives(method: str, terms: Mapping[str, Mapping[str, Any]]) -> list[str
 def _corpus(spec: CorpusSpec) -> list[str]:
     try:
         found = find_corpus(spec.name)
-        found.Settings.model_validate(spec.settings)
+        settings = found.Settings.model_validate(spec.settings)
     except ValidationError as error:
         return [f"corpus.settings: {describe(problem, found.Settings)}" for problem in error.errors()]
-    except ValueError as error:
+    except CorpusError as error:
         return [f"corpus.name: {error}"]
     problems = []
     for key, wanted, known in (
@@ -227,4 +243,17 @@ def _corpus(spec: CorpusSpec) -> list[str]:
     ):
         if wanted != "all":
             problems += [f"unknown language {n!r} in corpus.{key}{hint(n, known)}" for n in wanted if n not in known]
+    if not problems:
+        try:
+            found.check(settings, *resolved_languages(spec))
+        except CorpusError as error:
+            problems.append(f"corpus: {error}")
     return problems
+
+
+def resolved_languages(spec: CorpusSpec) -> tuple[list[str], list[str]]:
+    """Languages of captions and of questions, with `all` spelled out."""
+    record = find_corpus(spec.name).record
+    languages = list(record.languages) if spec.languages == "all" else spec.languages
+    asked = list(record.vqa_languages) if spec.vqa_languages == "all" else spec.vqa_languages
+    return languages, asked

@@ -58,13 +58,19 @@ def _layer_parameters(model: DualEncoder, tower: str) -> int:
 
 
 def shrink(
-    teacher: DualEncoder, target: Shape, texts: Sequence[str], init: str, stream: tuple[str | int, ...]
+    teacher: DualEncoder,
+    target: Shape,
+    texts: Sequence[str],
+    init: str,
+    stream: tuple[str | int, ...],
+    towers: str = "text",
 ) -> DualEncoder:
     """A student of that shape.
 
     `texts` decide which tokens stay. init `teacher`: evenly spaced layers (the last always), the kept
     rows of the token table and everything else are inherited, by a strict load. init `random`: fresh
-    weights, drawn from the stream named by `stream`; the temperature is still the family's own.
+    weights, drawn from the stream named by `stream`; only an image tower that is not trained (towers `text`)
+    is still the teacher's.
     """
     vocabulary, old_ids = teacher.vocabulary.trim(target.vocabulary, texts)
     config = teacher.resized(target.text_layers, target.image_layers, vocabulary)
@@ -72,9 +78,8 @@ def shrink(
         student = type(teacher).from_config(config, vocabulary)
     if init == "teacher":
         student.load_state_dict(inherited(teacher, target, old_ids), strict=True)
-    elif target.image_layers == teacher.image_layers:
-        own, theirs = student.image_module(), teacher.image_module()
-        own.load_state_dict(theirs.state_dict(), strict=True)
+    elif towers == "text":
+        student.image_module().load_state_dict(teacher.image_module().state_dict(), strict=True)
     return student
 
 

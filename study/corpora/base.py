@@ -49,6 +49,8 @@ class Record:
     notes: tuple[str, ...] = ()
 
 
+Languages = Sequence[str]
+
 S = TypeVar("S", bound=CorpusSettings)
 S_contra = TypeVar("S_contra", bound=CorpusSettings, contravariant=True)
 
@@ -77,6 +79,8 @@ class Corpus(Generic[S]):
     record: Record
     Settings: type[S]
     build: Build[S]
+    check: Callable[[S, Languages, Languages], None]
+    """Refuse what cannot be built, before anything is downloaded; raises `CorpusError`."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

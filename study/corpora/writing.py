@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,9 @@ class CorpusWriter:
         """An array on disk, uint8 [count, height, width, 3], for the caller to fill."""
         self._images[name] = count
         path = self.out / "images" / f"{name}.npy"
+        with path.open("wb") as file:
+            # A memory map is sparse: on a full disk, writing into it would kill the process without a word.
+            os.posix_fallocate(file.fileno(), 0, count * height * width * 3)
         return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, height, width, 3))
 
     def captions(self, split: CaptionSplit, columns: dict[str, list[Any] | np.ndarray]) -> None:

@@ -47,10 +47,15 @@ class Clip(DualEncoder):
         self.register_buffer("std", 255 * torch.tensor(OPENAI_DATASET_STD).view(3, 1, 1), persistent=False)
 
     @classmethod
+    def models(cls) -> list[str]:
+        names: list[str] = open_clip.list_models()
+        return names
+
+    @classmethod
     def build(cls, model: str, vocabulary: Vocabulary, context: int) -> Self:
         config = open_clip.get_model_config(model)
         if config is None:
-            raise UnknownNameError("open_clip configuration", model, open_clip.list_models())
+            raise UnknownNameError("open_clip configuration", model, cls.models())
         config = copy.deepcopy(config)
         config.pop("custom_text", None)
         config["text_cfg"].update(

@@ -57,6 +57,11 @@ class DualEncoder(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
+    def models(cls) -> list[str]:
+        """Names of the registered configurations."""
+
+    @classmethod
+    @abstractmethod
     def build(cls, model: str, vocabulary: Vocabulary, context: int) -> Self:
         """A fresh model of the registered configuration `model`.
 

@@ -51,10 +51,14 @@ class Siglip2(DualEncoder):
             self.model.logit_bias.fill_(start["bias"])
 
     @classmethod
+    def models(cls) -> list[str]:
+        return sorted(path.stem for path in CONFIGS.glob("*.json"))
+
+    @classmethod
     def build(cls, model: str, vocabulary: Vocabulary, context: int) -> Self:
         path = CONFIGS / f"{model}.json"
         if not path.is_file():
-            raise UnknownNameError("SigLIP2 configuration", model, [p.stem for p in CONFIGS.glob("*.json")])
+            raise UnknownNameError("SigLIP2 configuration", model, cls.models())
         config = json.loads(path.read_text())
         config["text_config"].update(
             vocab_size=len(vocabulary), max_position_embeddings=context, pad_token_id=PAD, eos_token_id=EOS

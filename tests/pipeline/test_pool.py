@@ -13,6 +13,7 @@ import pytest
 from pipeline import pool, stage
 from pipeline.progress import Board, duration
 from pipeline.work import Progress, Task
+from study.names import UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Fake(Task):
         progress(1, 2)
         if self.behaviour == "fails":
             raise ValueError("no such thing")
+        if self.behaviour == "misnames":
+            raise UnknownNameError("model", "tinny", ["tiny"])
         if self.behaviour == "dies":
             os.kill(os.getpid(), signal.SIGKILL)
         (folder / "who").write_text(f"{os.getpid()} {device}")
@@ -52,11 +55,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_fails_is_named_after_the_rest_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     jobs: list[pool.Job] = [(Fake("a"),), (Fake("b", "fails"),), (Fake("c"), Fake("d"))]
-    with pytest.raises(stage.StageError, match="1 of 3 failed.*\n.*b: ValueError: no such thing"):
+    with pytest.raises(stage.StageError, match=r"1 of 3 failed.*\n.*b: ValueError: no such thing"):
         pool.run("fakes", jobs, ["cpu", "cpu"], 1)
     assert [stage.is_done(Fake(name).folder) for name in "abcd"] == [True, False, True, True]
     assert "3 of 3 done" in capsys.readouterr().out
     assert not list(stage.SCRATCH.rglob("*.tmp"))
+
+
+def test_our_own_errors_travel_to_the_pool() -> None:
+    with pytest.raises(stage.StageError, match="did you mean 'tiny'"):
+        pool.run("fakes", [(Fake("a", "misnames"),)], ["cpu"], 1)
 
 
 def test_a_killed_worker_is_told_and_what_is_finished_is_kept() -> None:

@@ -58,6 +58,7 @@ def repro(copy: Path) -> str:
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "dvc", "repro", f"{STUDY}/dvc.yaml"]
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled files must not make a second run differ from the first
     done = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
     return done.stdout

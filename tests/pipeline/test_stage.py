@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,24 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         raise stage.StageError("what was wrong")
     with pytest.raises(KeyError), stage.main("prepare"):
         raise KeyError("a fault of ours keeps its traceback")
+
+
+def test_a_full_disk_is_told_whoever_meets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil.disk_usage(".")._replace(free=100)
+    error = RuntimeError("PytorchStreamWriter failed writing file")
+    assert not stage.out_of_space(error)
+    monkeypatch.setattr("pipeline.stage.shutil.disk_usage", lambda path: full)
+    assert stage.out_of_space(error)
+
+
+def test_what_a_dead_process_left_half_made_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    dead, alive = (stage.SCRATCH / "kind" / f"key.{pid}.tmp" for pid in (2**22 + 1, os.getpid()))
+    for folder in (dead, alive):
+        folder.mkdir(parents=True)
+    stage.sweep()
+    assert not dead.exists()
+    assert alive.exists()
 
 
 def test_json_that_is_not_whole_is_named(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from study import towers
 from study.names import UnknownNameError
 from study.student import shape, shrink
-from study.towers import CheckpointError
+from study.towers import checkpoint
+from study.towers.checkpoint import CheckpointError
 from study.towers.clip import Clip
 from study.towers.protocol import DualEncoder
 from study.towers.siglip2 import Siglip2
@@ -92,25 +93,25 @@ def test_a_checkpoint_gives_the_same_model_again(
 ) -> None:
     student = shrink(teacher, shape(teacher, 0.9, "text"), texts, "teacher", ("init", 0)).eval()
     student.save(tmp_path, images=images)
-    again = towers.load(tmp_path, teacher)
+    again = checkpoint.load(tmp_path, teacher)
     with torch.inference_mode():
         ids = student.tokenize(texts[:5])
         assert torch.equal(again.text_features(again.tokenize(texts[:5])), student.text_features(ids))
         assert torch.equal(again.image_features(pixels()), student.image_features(pixels()))
-    assert towers.has_images(tmp_path) == images
+    assert checkpoint.has_images(tmp_path) == images
     if not images:
         with pytest.raises(CheckpointError, match="teacher to take it from"):
-            towers.load(tmp_path)
+            checkpoint.load(tmp_path)
 
 
 def test_broken_checkpoints_are_refused(teacher: DualEncoder, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"config\.json"):
-        towers.load(tmp_path)
+        checkpoint.load(tmp_path)
     teacher.save(tmp_path)
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="not whole"):
-        towers.load(tmp_path)
+        checkpoint.load(tmp_path)
 
 
 def test_unknown_families_and_configurations_name_the_nearest(vocabulary: Vocabulary) -> None:

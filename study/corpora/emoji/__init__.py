@@ -67,4 +67,9 @@ def build(
     prepare(PackageSource(modules), RECORD, settings, languages, vqa_languages, out, progress)
 
 
-CORPUS = Corpus(record=RECORD, Settings=EmojiSettings, build=build)
+def check(settings: EmojiSettings, languages: Sequence[str], vqa_languages: Sequence[str]) -> None:
+    """Refuse what cannot be built."""
+    check_asked(RECORD, settings, languages, vqa_languages)
+
+
+CORPUS = Corpus(record=RECORD, Settings=EmojiSettings, build=build, check=check)
