@@ -1,8 +1,8 @@
 """Is the declared difficulty a discriminating one? Teacher and control alone, on the validation split.
 
-    python benchmarks/difficulty.py        in a study's folder, after `dvc repro embed`
+    python benchmarks/difficulty.py        in a study's folder, after `dvc repro settle`
 
-Trains the control of every arch and size with the declared settings and the first tuning seed, prints
+Trains the control of every arch and size as the study does, but with the first tuning seed, and prints
 mAP@10 and VQA accuracy, and holds the default study's conditions: the control at most 85 % of its
 teacher's mAP, low-resource languages clearly lower than high-resource ones, VQA between 35 and 85 %.
 No objective is scored here, so a choice made by these figures is blind to them.
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import paths
+from pipeline import paths, stage
 from pipeline.work import execution, open_corpus, open_teacher, torch_device
-from study.distillation import Corner, distil
+from study.distillation import Corner, StudentSpec, distil
 from study.evaluation import Scores, evaluate, images_of
 from study.params import load
 from study.towers.protocol import DualEncoder
@@ -54,8 +54,9 @@ def main() -> int:
         teacher = open_teacher(arch).to(where)
         score(teacher, arch, "teacher")
         for size in params.grid.sizes:
-            objectives = params.methods[params.analysis.control]
-            corner = Corner(arch, size, params.sizes[size], params.tuning.seeds[0], objectives, params.students)
+            plan = stage.read_json(paths.SETTLED / f"{arch}-{size}-{params.analysis.control}.json")
+            spec = StudentSpec.model_validate(plan["spec"])
+            corner = Corner(arch, size, plan["fraction"], params.tuning.seeds[0], plan["objectives"], spec)
             score(distil(corner, teacher, corpus, paths.EMBEDDINGS / arch, where)[0], arch, size)
     table = pd.DataFrame(rows)
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
