@@ -227,22 +227,33 @@ class _Problem:
 
 
 def _search(problem: _Problem, start: Array) -> Array:
-    """The minimising theta: bounded quasi-Newton, then every SD near 0 is settled by its slope there."""
+    """The minimising theta: bounded quasi-Newton over theta, then over theta^2.
+
+    theta is the better scale far from 0, but theta = 0 is stationary whatever the data say, and a line
+    search can land there. Over theta^2 the slope at 0 tells a minimum from a trap, and leads out of it.
+    """
+    options = {"ftol": 1e-13, "gtol": 1e-6, "maxiter": 500}
     bounds = [(0.0, MAX_RATIO)] * problem.k
-    theta = start
+    theta = optimize.minimize(problem.objective, start, jac=True, bounds=bounds, method="L-BFGS-B", options=options).x
     for _ in range(5):
-        found = optimize.minimize(
-            problem.objective, theta, jac=True, bounds=bounds, method="L-BFGS-B",
-            options={"ftol": 1e-13, "gtol": 1e-6, "maxiter": 500},
-        )  # fmt: skip
-        theta = np.where(found.x < _ZERO, 0.0, found.x)
-        _, slope = problem.slopes(theta)
-        # theta = 0 is stationary whatever the data say; the slope in theta^2 tells a minimum from a trap.
-        trapped = (theta == 0) & (slope < -1e-6)
+        squares = optimize.minimize(
+            lambda squared: problem.slopes(np.sqrt(squared)),
+            theta**2,
+            jac=True,
+            bounds=[(0.0, MAX_RATIO**2)] * problem.k,
+            method="L-BFGS-B",
+            options=options,
+        ).x
+        theta = np.sqrt(squares)
+        small = theta < _ZERO
+        settled = np.where(small, 0.0, theta)
+        _, slope = problem.slopes(settled)
+        trapped = small & (slope < -1e-6)
         if not trapped.any():
-            break
-        theta = np.where(trapped, 0.3, theta)
-    return theta
+            return settled
+        # A long step to the bound can end the search there: start again from just inside.
+        theta = np.where(trapped, np.sqrt(_ZERO), theta)
+    return np.where(small & ~trapped, 0.0, theta)
 
 
 def _polish(problem: _Problem, theta: Array) -> tuple[Array, bool]:

@@ -189,3 +189,20 @@ def test_refuses_dependent_columns_and_constant_scores() -> None:
         mixed.fit(y, np.ones((12, 2)), [mixed.Term.of("group", group)])
     with pytest.raises(mixed.ModelError, match="no variation"):
         mixed.fit(np.ones(12), np.ones((12, 1)), [mixed.Term.of("group", group)])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_small_and_absent_variances_are_settled_and_not_left_where_the_search_began(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    blocks, methods, languages = 10, 4, 12
+    b, m, g = (index.ravel() for index in np.meshgrid(range(blocks), range(methods), range(languages), indexing="ij"))
+    y = 9.0 * rng.normal(size=languages)[g] + 0.1 * rng.normal(size=blocks)[b] + 2.6 * rng.normal(size=len(b))
+    x = np.eye(methods)[m]
+    codes = {"block": b, "run": b * methods + m, "language": g, "language:method": g * methods + m}
+    terms = [mixed.Term(name, c, tuple(map(str, range(int(c.max()) + 1)))) for name, c in codes.items()]
+    fit = mixed.fit(y, x, terms)
+    _, slope = mixed._Problem(y, x, terms).slopes(fit.theta)
+    inside = fit.theta > 0
+    assert fit.converged
+    assert np.abs(slope * fit.theta**2)[inside].max() < 1e-3
+    assert (slope[~inside] > -1e-3).all()
