@@ -20,6 +20,10 @@ SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>")
 PAD, EOS, BOS, UNK = range(len(SPECIAL))
 BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 SMALLEST = len(SPECIAL) + len(BYTES)
+UNLEARNT_STEP = 1e-4
+"""What the trainer of `tokenizers` adds from one character that no piece covers to the next."""
+SCORE_DIGITS = 4
+"""Decimals of a score that are kept: far above the rounding error of a sum, far below what matters."""
 
 
 class VocabularyError(ValueError):
@@ -35,6 +39,23 @@ def _assemble(pieces: Sequence[tuple[str, float]]) -> Tokenizer:
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse(), decoders.Metaspace()])
     tokenizer.add_special_tokens(list(SPECIAL))
     return tokenizer
+
+
+def _repeatable(pieces: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """The trainer's pieces, the likeliest first, without what differs between two trainings on one text.
+
+    It sums in the order of a randomly seeded hash table, so the last digits of a score differ; and it
+    numbers the characters that it kept only because they occur, `UNLEARNT_STEP` apart from the lowest
+    score up, in that same order: all of them get the lowest score here.
+    """
+    lowest = min((score for _, score in pieces), default=0.0)
+    characters = sum(len(token) == 1 for token, _ in pieces)
+    unlearnt = lowest + UNLEARNT_STEP * characters
+    scored = [
+        (token, round(lowest if len(token) == 1 and score < unlearnt else score, SCORE_DIGITS))
+        for token, score in pieces
+    ]
+    return sorted(scored, key=lambda piece: (-piece[1], piece[0]))
 
 
 class Vocabulary:
@@ -65,7 +86,7 @@ class Vocabulary:
         )
         tokenizer.train_from_iterator((clean(text) for text in texts), trainer=trainer)
         learnt = json.loads(tokenizer.to_str())["model"]["vocab"]
-        pieces = [(token, score) for token, score in learnt if token != "<unk>"]
+        pieces = _repeatable([(token, score) for token, score in learnt if token != "<unk>"])
         # Rare characters fall to bytes first when the trainer keeps more than was asked for.
         return cls(_assemble(pieces[: size - SMALLEST]))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,3 +55,18 @@ def test_trimming_does_not_depend_on_the_order_of_texts() -> None:
 def test_impossible_sizes_are_refused(size: int) -> None:
     with pytest.raises(VocabularyError):
         VOCABULARY.trim(size, TEXTS) if size > 300 or size == SMALLEST else Vocabulary.train(TEXTS, size)
+
+
+MANY = (
+    "import random; from study.vocabulary import Vocabulary; draw = random.Random(0);"
+    "words = [''.join(chr(start + draw.randrange(span)) for _ in range(draw.randrange(1, 6)))"
+    " for start, span in [(0x61, 26), (0x430, 32), (0x4E00, 400), (0xAC00, 300)] for _ in range(400)];"
+    "texts = [', '.join(draw.choices(words, k=3)) for _ in range(3000)];"
+    "print(Vocabulary.train(texts, 2000).pieces())"
+)
+
+
+def test_training_repeats_in_another_process() -> None:
+    first, second = (subprocess.run([sys.executable, "-c", MANY], capture_output=True, check=True) for _ in range(2))
+    assert len(first.stdout) > 10_000
+    assert first.stdout == second.stdout
