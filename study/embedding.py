@@ -18,6 +18,7 @@ from torch import Tensor
 
 from study.corpora.layout import PreparedCorpus
 from study.towers.protocol import DualEncoder, TextOutput
+from study.vocabulary import PAD
 
 BLOCK = 256
 
@@ -48,9 +49,11 @@ def embed_images(model: DualEncoder, pixels: np.ndarray, device: torch.device) -
 
 def embed_texts(model: DualEncoder, texts: Sequence[str], device: torch.device) -> np.ndarray:
     """[M, D]; equal texts are encoded once, short ones together."""
-    unique = sorted(set(texts), key=lambda text: (len(text), text))
-    place = {text: row for row, text in enumerate(unique)}
-    features = blockwise(model.text_features, model.tokenize(unique), device)
+    place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+    ids = model.tokenize(list(place))
+    by_length = (ids != PAD).sum(dim=1).argsort(stable=True)
+    features = np.empty((len(place), model.embedding_width), dtype=np.float32)
+    features[by_length.numpy()] = blockwise(model.text_features, ids[by_length], device)
     return features[[place[text] for text in texts]]
 
 
