@@ -38,7 +38,7 @@ report: check ## as repro, without MLflow
 
 tune: check ## search each method's settings anew on the validation split; rewrites the study's tuning/
 	@dvc repro $(FOLDER)/dvc.yaml:embed
-	@cd $(FOLDER) && ls plan | sed -n 's/^tune-\(.*\)-\(.*\)\.json$$/\1 \2/p' | xargs -P $(JOBS) -n 2 python -m pipeline.tune
+	@cd $(FOLDER) && ls plan | sed -n 's/^tune-\(.*\)\.json$$/\1/p' | tr - ' ' | xargs -P $(JOBS) -n 3 python -m pipeline.tune
 
 ui: $(INSTALLED) ## show a study's runs in MLflow on PORT (5000)
 	@cd $(FOLDER) && python -m pipeline.publish

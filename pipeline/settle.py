@@ -49,21 +49,16 @@ def tuned_values(file: Path, declared: dict[str, Any]) -> dict[str, Any]:
 
 def main(tuned: Path) -> None:
     with stage.main("settle"):
-        grid, students = (stage.read_json(paths.PLAN / f"{name}.json") for name in ("grid", "students"))
         settled: dict[str, Any] = {}
-        for arch in grid["archs"]:
-            for method in grid["methods"]:
-                declared = students["declared"][f"{arch}-{method}"]
-                found = tuned_values(tuned / f"{arch}-{method}.json", declared)
-                teacher = TeacherSpec.model_validate(declared["teacher"])
-                plan = {
-                    "objectives": declared["objectives"],
-                    "spec": declared["spec"],
-                    "code": model_code("study.distillation", teacher, declared["objectives"]),
-                    "tuned": bool(found),
-                }
-                for size, fraction in students["sizes"].items():
-                    settled[f"{arch}-{size}-{method}"] = apply({**plan, "fraction": fraction}, found)
+        for name, declared in stage.read_json(paths.PLAN / "students.json").items():
+            found = tuned_values(tuned / f"{name}.json", declared)
+            teacher = TeacherSpec.model_validate(declared["teacher"])
+            plan = {
+                **{key: declared[key] for key in ("objectives", "fraction", "spec")},
+                "code": model_code("study.distillation", teacher, declared["objectives"]),
+                "tuned": bool(found),
+            }
+            settled[name] = apply(plan, found)
 
         def make(folder: Path) -> None:
             for name, content in settled.items():

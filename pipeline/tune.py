@@ -1,8 +1,8 @@
-"""Stage `tune@arch-method`: the method's settings, chosen on the validation split (frozen; `make tune`).
+"""Stage `tune@arch-size-method`: a cell's settings, chosen on the validation split (frozen; `make tune`).
 
-One sequential seeded Optuna study a method, with the same number of trials for each, the control
-included; its seeds are never evaluated. The journal beside it makes it resumable: a killed trial is
-dropped, and the sampler's seed follows the number of finished trials, so it repeats nothing.
+One sequential seeded Optuna study for each architecture, size and method, with the same number of trials
+for each, the control included; its seeds are never evaluated. The journal beside it makes it resumable: a
+killed trial is dropped, and the sampler's seed follows the number of finished trials, so it repeats nothing.
 """
 
 from __future__ import annotations
@@ -49,36 +49,35 @@ def score(plan: dict[str, Any], values: dict[str, float]) -> float:
     scores = []
     for seed in plan["seeds"]:
         spec = StudentSpec.model_validate(settled["spec"])
-        corner = Corner(arch, plan["size"], plan["fraction"], seed, settled["objectives"], spec)
+        corner = Corner(arch, plan["size"], settled["fraction"], seed, settled["objectives"], spec)
         student, _, _ = distil(corner, teacher, corpus, paths.EMBEDDINGS / arch, where)
         images = images_of(student, corpus, "validation", where)
         scores.append(average_precision(student, corpus, images, "validation", where))
     return sum(scores) / len(scores)
 
 
-def main(arch: str, method: str) -> None:
+def main(arch: str, size: str, method: str) -> None:
     import optuna
     import torch
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
     from optuna.trial import TrialState
 
+    name = f"{arch}-{size}-{method}"
     with stage.main("tune"):
         torch.set_num_threads(execution()["threads"])
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        plan = stage.read_json(paths.PLAN / f"tune-{arch}-{method}.json")
+        plan = stage.read_json(paths.PLAN / f"tune-{name}.json")
         # More trials go on with the same journal; other code or another declaration starts a new one.
         searched = {name: value for name, value in plan.items() if name != "trials"}
         key = stage.declared_hash(searched, (paths.TEACHERS / arch / "fingerprint").read_text())
         journal = stage.scratch("tune", f"{key}.journal")
         journal.parent.mkdir(parents=True, exist_ok=True)
         storage = JournalStorage(JournalFileBackend(str(journal)))
-        search = optuna.create_study(
-            study_name=f"{arch}-{method}", storage=storage, direction="maximize", load_if_exists=True
-        )
+        search = optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
         while (done := len(search.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL)))) < plan["trials"]:
             search.sampler = optuna.samplers.TPESampler(
-                seed=entropy("tune", arch, method, done) % 2**32, n_startup_trials=6
+                seed=entropy("tune", arch, size, method, done) % 2**32, n_startup_trials=6
             )
             if done == 0:
                 search.enqueue_trial(declared(plan))
@@ -89,13 +88,11 @@ def main(arch: str, method: str) -> None:
                 value = score(plan, values)
             except TrainingError as error:
                 search.tell(trial, state=TrialState.FAIL)
-                print(
-                    f"tune {arch} {method}: trial {done + 1} of {plan['trials']}: {shown} failed: {error}", flush=True
-                )
+                print(f"tune {name}: trial {done + 1} of {plan['trials']}: {shown} failed: {error}", flush=True)
                 continue
             search.tell(trial, value)
-            print(f"tune {arch} {method}: trial {done + 1} of {plan['trials']}: {shown} -> {value:.4f}", flush=True)
-        stage.write_json(Path(plan["values"]) / f"{arch}-{method}.json", outcome(search, plan))
+            print(f"tune {name}: trial {done + 1} of {plan['trials']}: {shown} -> {value:.4f}", flush=True)
+        stage.write_json(Path(plan["values"]) / f"{name}.json", outcome(search, plan))
 
 
 def outcome(search: Any, plan: dict[str, Any]) -> dict[str, Any]:
@@ -104,8 +101,8 @@ def outcome(search: Any, plan: dict[str, Any]) -> dict[str, Any]:
     best = max(trials, key=lambda t: (t.value, -t.number))
     return {
         "arch": plan["arch"],
-        "method": plan["method"],
         "size": plan["size"],
+        "method": plan["method"],
         "seeds": plan["seeds"],
         "declared": plan["declared"],
         "measure": "validation map@10, mean of directions, languages and seeds",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,8 @@ def plans(params: Params) -> dict[str, Any]:
             "teachers": [teacher_name(arch) for arch in grid.archs],
         },
         "students": {
-            "sizes": {size: params.sizes[size] for size in grid.sizes},
-            "declared": {f"{arch}-{m}": tuned_for(params, arch, m) for arch in grid.archs for m in grid.methods},
+            f"{arch}-{size}-{method}": tuned_for(params, arch, size, method)
+            for arch, size, method in product(grid.archs, grid.sizes, grid.methods)
         },
         "collect": {"code": code_hash(["pipeline.collect"])},
         "publish": {"code": code_hash(["pipeline.publish"])},
@@ -74,9 +75,8 @@ def plans(params: Params) -> dict[str, Any]:
         declared[f"teacher-{arch}"] = {"arch": arch, "spec": spec.model_dump(), "code": code}
         code = model_code("study.embedding", spec)
         declared[f"embed-{arch}"] = {"arch": arch, "layers": layers, "code": code}
-    for arch in grid.archs:
-        for method in grid.methods:
-            declared[f"tune-{arch}-{method}"] = _tuning(params, arch, method)
+    for arch, size, method in product(grid.archs, grid.sizes, grid.methods):
+        declared[f"tune-{arch}-{size}-{method}"] = _tuning(params, arch, size, method)
     return declared
 
 
@@ -94,27 +94,27 @@ def _corpus_code(name: str) -> str:
     return code_hash([f"study.corpora.{name}"], data=sorted(data), without=REGISTRIES)
 
 
-def _tuning(params: Params, arch: str, method: str) -> Mapping[str, Any]:
+def _tuning(params: Params, arch: str, size: str, method: str) -> Mapping[str, Any]:
     tuning, objectives = params.tuning, params.methods[method]
     return {
         "arch": arch,
+        "size": size,
         "method": method,
-        "size": tuning.size,
-        "fraction": params.sizes[tuning.size],
         "seeds": tuning.seeds,
         "trials": tuning.trials,
         "learning_rate": tuning.learning_rate,
         "search": tuning.search.get(method, {}),
-        "declared": tuned_for(params, arch, method),
+        "declared": tuned_for(params, arch, size, method),
         "values": tuning.values,
         "code": model_code("study.distillation", params.teachers[arch], objectives),
     }
 
 
-def tuned_for(params: Params, arch: str, method: str) -> dict[str, Any]:
+def tuned_for(params: Params, arch: str, size: str, method: str) -> dict[str, Any]:
     """What tuned values belong to: under another declaration they are not used."""
     return {
         "objectives": params.methods[method],
+        "fraction": params.sizes[size],
         "spec": params.students.model_dump(),
         "teacher": params.teachers[arch].model_dump(),
         "corpus": {"name": params.corpus.name, "settings": params.corpus.settings},

@@ -62,7 +62,6 @@ class Tuning(Strict):
     values: str
     trials: int = Field(gt=0)
     seeds: list[int] = Field(min_length=1)
-    size: str
     learning_rate: list[Annotated[float, Field(gt=0)]] = Field(min_length=2, max_length=2)
     search: dict[str, dict[str, list[float]]] = {}
 
@@ -173,7 +172,6 @@ def _names(params: Params) -> list[str]:
     must_be_in(params.grid.archs, params.teachers, "architecture", "grid.archs")
     must_be_in(params.grid.sizes, params.sizes, "size", "grid.sizes")
     must_be_in(params.grid.methods, params.methods, "method", "grid.methods")
-    must_be_in([params.tuning.size], params.sizes, "size", "tuning.size")
     must_be_in([params.analysis.control], dict.fromkeys(params.grid.methods), "control", "analysis.control")
     if len(set(params.grid.seeds)) < len(params.grid.seeds):
         problems.append("a seed is twice in grid.seeds")

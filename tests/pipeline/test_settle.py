@@ -1,0 +1,43 @@
+"""Tuned values: applied where they belong, refused where they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import stage
+from pipeline.settle import apply, tuned_values
+
+DECLARED: dict[str, Any] = {
+    "objectives": {"mcl": {"weight": 1.0, "tau": 0.07}},
+    "fraction": 0.5,
+    "spec": {"training": {"steps": 10, "learning_rate": 0.003}},
+}
+
+
+def test_values_reach_the_schedule_and_the_objective_and_leave_the_plan_alone() -> None:
+    settled = apply(DECLARED, {"learning_rate": 0.01, "mcl.tau": 0.2})
+    assert settled["spec"]["training"] == {"steps": 10, "learning_rate": 0.01}
+    assert settled["objectives"] == {"mcl": {"weight": 1.0, "tau": 0.2}}
+    assert DECLARED["objectives"]["mcl"]["tau"] == 0.07
+    assert DECLARED["spec"]["training"]["learning_rate"] == 0.003
+
+
+@pytest.mark.parametrize("key", ["dr.tau", "steps", "mcl."])
+def test_a_value_that_fits_nothing_is_refused_by_name(key: str) -> None:
+    with pytest.raises(stage.StageError, match=key):
+        apply(DECLARED, {key: 1.0})
+
+
+def test_values_found_for_another_declaration_are_not_used_and_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "clip-half-mcl.json"
+    assert tuned_values(file, DECLARED) == {}
+    stage.write_json(file, {"declared": DECLARED, "best": {"learning_rate": 0.01}})
+    assert tuned_values(file, DECLARED) == {"learning_rate": 0.01}
+    assert capsys.readouterr().out == ""
+    assert tuned_values(file, {**DECLARED, "fraction": 0.25}) == {}
+    assert "fraction differ" in capsys.readouterr().out
