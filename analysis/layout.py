@@ -65,9 +65,11 @@ class CrossedDesign:
 def crossed_design(outcome: Outcome, study: Study, layout: Layout, settings: Settings, own: bool) -> CrossedDesign:
     """The crossed model of run x language scores; `own` gives each method its own run variance.
 
-    Columns of the design are the cell means of arch x size x method, which span method * arch * size; with
-    languages as fixed effects, sum-to-zero columns for languages and for language x method follow, so that the
-    cell means stay averages over languages.
+    Columns of the design are the cell means of arch x size x method, which span method * arch * size. What a
+    small model costs differs between languages, and so does what a method gives there: without language terms
+    for architecture x size, and for method within it, that spread would pass for noise of single scores, of
+    which there are thousands. With languages as fixed effects, sum-to-zero columns follow for languages, for
+    language x method and for language x (arch, size), so that the cell means stay averages over languages.
     """
     frame = outcome.frame
     key = pd.MultiIndex.from_frame(frame[["arch", "size", "method"]])
@@ -85,19 +87,24 @@ def crossed_design(outcome: Outcome, study: Study, layout: Layout, settings: Set
     else:
         terms.append(mixed.Term.of("run", frame["cell"]))
         words.append("(1 | run)")
+    places = [f for f in ("arch", "size") if frame[f].nunique() > 1]
     if settings.languages == "random":
-        terms.append(mixed.Term.of("language", frame["language"]))
-        terms.append(mixed.Term.of("language:method", frame["language"] + "|" + frame["method"]))
-        words += ["(1 | language)", "(1 | language:method)"]
+        for factors in ([], ["method"], places, [*places, "method"] if places else []):
+            name = ":".join(["language", *factors])
+            if name not in {term.name for term in terms}:
+                terms.append(mixed.Term.of(name, frame[["language", *factors]].agg("|".join, axis=1)))
+                words.append(f"(1 | {name})")
     else:
         x = np.hstack([x, _language_columns(frame, layout)])
-        fixed += " + language * method"
+        fixed += " + language * method" + (f" + language * {' * '.join(places)}" if places else "")
     return CrossedDesign(x, terms, " + ".join([f"score ~ {fixed}", *words]))
 
 
 def _language_columns(frame: pd.DataFrame, layout: Layout) -> np.ndarray:
-    """Sum-to-zero columns of language, and of its product with each method but the control."""
+    """Sum-to-zero columns of language, and of its product with each method but the control and each further place."""
     codes, levels = pd.factorize(frame["language"], sort=True)
     basis = np.vstack([np.eye(len(levels) - 1), -np.ones(len(levels) - 1)])[codes]
     products = [basis * (frame["method"] == m).to_numpy()[:, None] for m in layout.methods]
+    for arch, size in layout.places[1:]:
+        products.append(basis * ((frame["arch"] == arch) & (frame["size"] == size)).to_numpy()[:, None])
     return np.hstack([basis, *products])

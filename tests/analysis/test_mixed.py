@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import contrasts, mixed
+from analysis import contrasts, mixed, reml
 
 ORACLES = Path(__file__).parent.parent / "oracles"
 METHODS = ("none", "fd", "mcl")
@@ -157,15 +157,18 @@ def test_hessian_and_gradient_agree_with_finite_differences() -> None:
     y, group = balanced(12, 5, 1.0)
     other = np.tile(np.arange(6), 10)
     x = np.column_stack([np.ones(60), np.tile([0.0, 1.0], 30)])
-    problem = mixed._Problem(y, x, [mixed.Term.of("a", group), mixed.Term.of("b", other)])
+    problem = reml.Problem(y, x, [mixed.Term.of("a", group).codes, mixed.Term.of("b", other).codes])
     theta = np.array([0.8, 0.3])
+    state = problem.at(theta)
+    tau = state.variances
     step = 1e-5
     numeric = [
-        (problem.objective(theta + step * e)[0] - problem.objective(theta - step * e)[0]) / (2 * step)
+        (problem.at(np.sqrt(theta**2 + step * e)).criterion - problem.at(np.sqrt(theta**2 - step * e)).criterion)
+        / (2 * step)
         for e in np.eye(2)
     ]
-    np.testing.assert_allclose(problem.objective(theta)[1], numeric, rtol=1e-6)
-    tau, _, hessian, _, _ = problem.curvature(theta)
+    np.testing.assert_allclose(state.gradient[:2] * state.s2, numeric, rtol=1e-6)  # s2 is at its optimum
+    hessian = state.curvature(state.matrix()).hessian
     z = [np.eye(12)[group], np.eye(6)[other]]
 
     def criterion(v: np.ndarray) -> float:
@@ -201,8 +204,45 @@ def test_small_and_absent_variances_are_settled_and_not_left_where_the_search_be
     codes = {"block": b, "run": b * methods + m, "language": g, "language:method": g * methods + m}
     terms = [mixed.Term(name, c, tuple(map(str, range(int(c.max()) + 1)))) for name, c in codes.items()]
     fit = mixed.fit(y, x, terms)
-    _, slope = mixed._Problem(y, x, terms).slopes(fit.theta)
+    slope = reml.Problem(y, x, [term.codes for term in terms]).at(fit.theta).gradient[:-1]
     inside = fit.theta > 0
     assert fit.converged
-    assert np.abs(slope * fit.theta**2)[inside].max() < 1e-3
+    assert np.abs(slope * fit.variances[:-1])[inside].max() < 1e-3
     assert (slope[~inside] > -1e-3).all()
+
+
+@pytest.mark.parametrize("absorbed", range(4))
+def test_the_absorbed_term_changes_nothing(absorbed: int) -> None:
+    rng = np.random.default_rng(absorbed)
+    codes = [rng.integers(0, levels, 150) for levels in (5, 9, 4)]
+    codes.append(np.where(rng.random(150) < 0.3, -1, rng.integers(0, 7, 150)))
+    levels = [int(c.max()) + 1 for c in codes]
+    codes[absorbed] = np.append(codes[absorbed][:-1], 11)  # the most levels, some of them empty
+    y = rng.normal(size=150) + rng.normal(size=levels[0])[np.minimum(codes[0], levels[0] - 1)]
+    x = np.column_stack([np.ones(150), rng.normal(size=(150, 2))])
+    problem = reml.Problem(y, x, codes)
+    assert problem.absorbed == absorbed
+    theta = np.array([0.7, 0.0, 1.2, 0.4])
+    state = problem.at(theta)
+    z = [np.eye(int(c.max()) + 1)[c] * (c >= 0)[:, None] for c in codes]
+    v0 = np.eye(150) + sum(t**2 * part @ part.T for t, part in zip(theta, z, strict=True))
+    inverse = np.linalg.inv(v0)
+    p0 = inverse - inverse @ x @ np.linalg.solve(x.T @ inverse @ x, x.T @ inverse)
+    every = np.hstack(z)
+    np.testing.assert_allclose(state.matrix(), every.T @ p0 @ every, atol=1e-9)
+    np.testing.assert_allclose(state.t, every.T @ p0 @ y, atol=1e-9)
+    np.testing.assert_allclose(state.diagonal, np.diag(every.T @ p0 @ every), atol=1e-9)
+    np.testing.assert_allclose(state.times(np.eye(len(problem.owner))), every.T @ p0 @ every, atol=1e-9)
+    s2 = float(y @ p0 @ y) / 147
+    np.testing.assert_allclose(state.s2, s2)
+    determinants = np.linalg.slogdet(v0)[1] + np.linalg.slogdet(x.T @ inverse @ x)[1]
+    np.testing.assert_allclose(state.criterion, determinants + 147 * (1 + np.log(2 * np.pi * s2)))
+    working = np.column_stack([part @ (part.T @ p0 @ y) / s2 for part in z] + [p0 @ y / s2])
+    np.testing.assert_allclose(state.information(), working.T @ p0 @ working / s2, rtol=1e-8)
+
+
+def test_the_lowest_of_several_minima_is_taken() -> None:
+    y, group = balanced(12, 5, 2.0)
+    problem = reml.Problem(y, np.ones((60, 1)), [mixed.Term.of("group", group).codes])
+    found = [reml.minimise(problem, [np.array([start])])[0].criterion for start in (0.0, 1e-6, 0.5, 900.0)]
+    np.testing.assert_allclose(found, found[0], atol=1e-6)
