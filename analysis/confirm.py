@@ -27,6 +27,7 @@ class Confirmation:
 
     ran: bool
     reason: str
+    without: tuple[str, ...] = ()  # terms left out, so that it can be done in time
     seconds: float = 0.0
     estimate: float = np.nan  # in standard errors
     se: float = np.nan  # relative
@@ -37,11 +38,20 @@ class Confirmation:
         return self.ran and self.estimate < 1e-3 and self.se < 1e-3 and self.variance < 1e-2
 
 
-def confirm(y: np.ndarray, x: np.ndarray, terms: list[mixed.Term], fit: mixed.MixedFit) -> Confirmation:
-    """Fit the model of `fit` again with statsmodels, starting from its SD ratios."""
-    columns = sum(len(term.levels) for term in terms)
-    if len(y) * columns**2 > MAX_WORK:
-        return Confirmation(False, f"skipped: {len(y)} rows and {columns} random effects would take over 20 s")
+def affordable(rows: int, terms: list[mixed.Term]) -> tuple[list[mixed.Term], tuple[str, ...]]:
+    """The terms that statsmodels can fit in about 20 s, and the names of those left out, the largest first."""
+    kept, without = list(terms), []
+    while rows * sum(len(term.levels) for term in kept) ** 2 > MAX_WORK:
+        largest = max(kept, key=lambda term: len(term.levels))
+        kept.remove(largest)
+        without.append(largest.name)
+    return kept, tuple(without)
+
+
+def confirm(
+    y: np.ndarray, x: np.ndarray, terms: list[mixed.Term], fit: mixed.MixedFit, without: tuple[str, ...] = ()
+) -> Confirmation:
+    """Fit the model of `fit` again with statsmodels, starting from its SD ratios; `without` is reported."""
     matrices = []
     for term in terms:
         matrix = np.zeros((len(y), len(term.levels)))
@@ -61,11 +71,12 @@ def confirm(y: np.ndarray, x: np.ndarray, terms: list[mixed.Term], fit: mixed.Mi
             estimate, se, scale = np.asarray(result.fe_params), np.asarray(result.bse_fe), float(result.scale)
             vcomp = np.asarray(result.vcomp)
         except (np.linalg.LinAlgError, ValueError) as error:
-            return Confirmation(False, f"statsmodels could not fit it: {error}", time.perf_counter() - began)
+            return Confirmation(False, f"statsmodels could not fit it: {error}", without)
     ours = np.sqrt(np.diag(fit.cov))
     return Confirmation(
         True,
         "",
+        without,
         time.perf_counter() - began,
         float(np.max(np.abs(estimate - fit.beta) / ours)),
         float(np.max(np.abs(se / ours - 1))),

@@ -12,14 +12,13 @@ Two procedures, both paired within blocks (arch x size x seed):
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis import mixed, paired
+from analysis import effects, mixed, paired, robust
 from analysis.frames import Outcome, Study
 from analysis.inference import correlation, finish
 from analysis.layout import AVERAGE, Layout, contrast_places, crossed_design
@@ -35,11 +34,18 @@ COLUMNS = [
 REML = "crossed REML, run variance per method, Satterthwaite t"
 POOLED = "crossed REML, one run variance, Satterthwaite t"
 PAIRED = "paired t within blocks"
+HC2 = "run means, HC2 and Bell-McCaffrey t"
+SWAP = "run means, method and control swapped within blocks"
 
 
 @dataclass(frozen=True)
 class Result:
-    """The analysis of one outcome. `contrasts` has COLUMNS and method, mde (80 % power), p_equivalent (TOST)."""
+    """The analysis of one outcome.
+
+    `contrasts` has COLUMNS and method, mde (80 % power), p_equivalent (TOST), standardised (Cohen's d_z);
+    `means` has effects.MEAN_COLUMNS, `pairs` effects.PAIR_COLUMNS; `sensitivity` the averaged contrasts under
+    every analysis.
+    """
 
     outcome: Outcome
     contrasts: pd.DataFrame
@@ -49,6 +55,8 @@ class Result:
     pooled: mixed.MixedFit | None = None
     f_tests: dict[str, tuple[float, int, float, float]] = field(default_factory=dict)
     sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
+    means: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
     design: Layout | None = None
 
@@ -90,14 +98,21 @@ def _mixed_contrasts(
     return raw, tests
 
 
-def _sensitivity(analyses: dict[str, Callable[[], pd.DataFrame]]) -> pd.DataFrame:
-    """The averaged contrasts under several analyses; columns analysis, method, estimate, ci_low, ci_high, p."""
-    parts = []
-    for name, run in analyses.items():
-        raw = run()
-        average = raw.loc[raw["arch"] == AVERAGE, ["method", "estimate", "ci_low", "ci_high", "p"]]
-        parts.append(average.assign(analysis=name))
-    return pd.concat(parts, ignore_index=True)
+def _sensitivity(
+    declared: dict[str, pd.DataFrame], run_scores: pd.DataFrame, differences: pd.DataFrame, layout: Layout, alpha: float
+) -> pd.DataFrame:
+    """The averaged contrasts under several analyses; columns analysis, method, estimate, ci_low, ci_high, p.
+
+    `declared` are contrast tables by the name of their analysis; those of `robust` follow.
+    """
+    columns = ["method", "estimate", "ci_low", "ci_high", "p"]
+    parts = [table.loc[table["arch"] == AVERAGE, columns].assign(analysis=name) for name, table in declared.items()]
+    parts.append(robust.intervals(robust.hc2(run_scores, layout), alpha)[columns].assign(analysis=HC2))
+    swaps = [
+        (m, float(d.groupby(level=["arch", "size"]).mean().mean()), robust.swap_test(d)) for m, d in differences.items()
+    ]
+    parts.append(pd.DataFrame(swaps, columns=["method", "estimate", "p"]).assign(analysis=SWAP))
+    return pd.concat([part.dropna(subset=["p"]) for part in parts], ignore_index=True)
 
 
 def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = True) -> Result:
@@ -128,24 +143,30 @@ def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = 
             raw, tests = _mixed_contrasts(own, layout, alpha, points)
             if not own.converged:
                 notes.append("the optimiser stopped before the gradient vanished: read the intervals with care")
-            sensitivity = _sensitivity({
-                REML: lambda: raw,
-                POOLED: lambda: _mixed_contrasts(pooled, layout, alpha, points)[0],
-                PAIRED + " (run means: these languages only)": lambda: by_pairs,
-            })  # fmt: skip
-            result = Result(outcome, raw, REML, formula, own, pooled, tests, sensitivity, design=layout)
+            others = {POOLED: _mixed_contrasts(pooled, layout, alpha, points)[0], PAIRED: by_pairs}
+            result = Result(
+                outcome, raw, REML, formula, own, pooled, tests,
+                _sensitivity({REML: raw, **others}, run_scores, differences, layout, alpha),
+                effects.mixed_means(own, layout, alpha), effects.mixed_pairs(own, layout, alpha), design=layout,
+            )  # fmt: skip
         except mixed.ModelError as error:
             notes.append(f"no crossed model: {error}; paired differences are reported instead")
     if result is None:
         if not repeats:
             notes.append("one seed: no run repeats another, so there are differences but no intervals")
         formula = "difference from the control ~ method, within blocks"
-        result = Result(outcome, by_pairs, PAIRED, formula, f_tests=paired.hotelling(differences), design=layout)
+        result = Result(
+            outcome, by_pairs, PAIRED, formula, f_tests=paired.hotelling(differences),
+            sensitivity=_sensitivity({PAIRED: by_pairs}, run_scores, differences, layout, alpha),
+            means=effects.run_level_means(run_scores, layout, alpha),
+            pairs=effects.run_level_pairs(run_scores, layout, alpha), design=layout,
+        )  # fmt: skip
     table = result.contrasts.assign(outcome=outcome.name, procedure=result.procedure)
     table["contrast"] = table["method"] + " - " + settings.control
     # Only the averaged contrasts of the declared outcomes were chosen before the data were seen.
     table["exploratory"] = (table["arch"] != AVERAGE) | (outcome.name not in settings.primary)
-    table = table[[*COLUMNS, "method", "mde", "p_equivalent"]]
+    table["standardised"] = table["estimate"] / table["method"].map(effects.spread_of_differences(differences))
+    table = table[[*COLUMNS, "method", "mde", "p_equivalent", "standardised"]]
     return replace(result, contrasts=table, notes=tuple(notes))
 
 

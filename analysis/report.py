@@ -16,7 +16,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis import confirm, contrasts, figures, frames, layout, sentences, tables, tradeoff
+from analysis import confirm, contrasts, figures, frames, layout, mixed, sentences, tables, tradeoff
 from analysis.frames import Study
 from analysis.sentences import interval, number
 from analysis.settings import AnalysisError, Settings
@@ -62,7 +62,9 @@ def analyse(folder: Path, settings: Settings) -> Analysis:
         if result.pooled is not None and result.design is not None:
             design = layout.crossed_design(result.outcome, study, result.design, settings, own=False)
             scores = result.outcome.frame["score"].to_numpy()
-            confirmations[name] = confirm.confirm(scores, design.x, design.terms, result.pooled)
+            terms, without = confirm.affordable(len(scores), design.terms)
+            fit = mixed.fit(scores, design.x, terms) if without else result.pooled
+            confirmations[name] = confirm.confirm(scores, design.x, terms, fit, without)
     return Analysis(study, headlines, secondary, tradeoff.analyse(study, settings), confirmations)
 
 

@@ -223,8 +223,9 @@ def confirmation_sentence(found: Confirmation, label: str) -> str:
     if not found.ran:
         return f"{label}: not confirmed by statsmodels ({found.reason})."
     word = "confirms" if found.agrees else "does NOT confirm"
+    left_out = f" and without {join([f'(1 | {name})' for name in found.without])}" if found.without else ""
     return (
-        f"{label}: statsmodels MixedLM {word} the model with one run variance: estimates differ by at most "
+        f"{label}: statsmodels MixedLM {word} the model with one run variance{left_out}: estimates differ by at most "
         f"{found.estimate:.1e} standard errors, standard errors by {found.se:.1e} (relative), variances by "
         f"{found.variance:.1e} residual variances."
     )

@@ -1,0 +1,111 @@
+"""What stands beside the differences from the control: marginal means, all pairs, standardised differences."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import mixed
+from analysis.inference import holm
+from analysis.layout import AVERAGE, Layout, contrast_places
+from analysis.robust import intervals
+
+MEAN_COLUMNS = ["arch", "size", "method", "estimate", "se", "df", "ci_low", "ci_high"]
+PAIR_COLUMNS = ["first", "second", "estimate", "se", "df", "ci_low", "ci_high", "p", "p_adjusted"]
+
+
+def mixed_means(fit: mixed.MixedFit, layout: Layout, alpha: float) -> pd.DataFrame:
+    """Estimated marginal means of the crossed model, in each place and averaged; columns `MEAN_COLUMNS`.
+
+    An average weighs the places of a method alike; a method that is missing somewhere has its own average.
+    """
+    records, vectors = [], []
+    for place in contrast_places(layout):
+        for method in (layout.control, *layout.methods):
+            ran = [c for c in layout.columns if c[2] == method and (place[0] == AVERAGE or c[:2] == place)]
+            if ran:
+                vector = np.zeros(len(fit.beta))
+                vector[[layout.columns.index(c) for c in ran]] = 1 / len(ran)
+                records.append({"arch": place[0], "size": place[1], "method": method})
+                vectors.append(vector)
+    table = pd.DataFrame(records).join(fit.contrast(np.array(vectors)))
+    return intervals(table, alpha)[MEAN_COLUMNS]
+
+
+def run_level_means(scores: pd.DataFrame, layout: Layout, alpha: float) -> pd.DataFrame:
+    """Means of runs with the spread of each method's runs within arch x size; columns `MEAN_COLUMNS`.
+
+    Args:
+        scores: one row a run: arch, size, method, seed, score.
+    """
+    records: list[dict[str, Any]] = []
+    grouped = scores.groupby(["method", "arch", "size"])["score"]
+    mean, count, square = grouped.mean(), grouped.size(), grouped.var(ddof=1)
+    for place in contrast_places(layout):
+        for method in (layout.control, *layout.methods):
+            ran = [c[:2] for c in layout.columns if c[2] == method and (place[0] == AVERAGE or c[:2] == place)]
+            if not ran:
+                continue
+            every = [(method, *c) for c in layout.places if (method, *c) in mean.index]
+            df = int((count.loc[every] - 1).sum())
+            within = float((square.loc[every] * (count.loc[every] - 1)).sum() / df) if df else np.nan
+            keys = [(method, *c) for c in ran]
+            se = float(np.sqrt(within * (1 / count.loc[keys]).sum())) / len(keys)
+            estimate, shown = float(mean.loc[keys].mean()), float(df) if df else np.nan
+            records.append({"arch": place[0], "size": place[1], "method": method, "estimate": estimate, "se": se,
+                            "df": shown})  # fmt: skip
+    return intervals(pd.DataFrame(records), alpha)[MEAN_COLUMNS]
+
+
+def mixed_pairs(fit: mixed.MixedFit, layout: Layout, alpha: float) -> pd.DataFrame:
+    """Every pair of methods, averaged over the places that both have; Holm over all pairs; columns `PAIR_COLUMNS`."""
+    records, vectors = [], []
+    for first, second in combinations((layout.control, *layout.methods), 2):
+        both = [c for c in layout.places if {(*c, first), (*c, second)} <= set(layout.columns)]
+        if both:
+            vector = np.zeros(len(fit.beta))
+            vector[[layout.columns.index((*c, second)) for c in both]] = 1 / len(both)
+            vector[[layout.columns.index((*c, first)) for c in both]] = -1 / len(both)
+            records.append({"first": first, "second": second})
+            vectors.append(vector)
+    return _judged(pd.DataFrame(records).join(fit.contrast(np.array(vectors))), alpha)
+
+
+def run_level_pairs(scores: pd.DataFrame, layout: Layout, alpha: float) -> pd.DataFrame:
+    """As `mixed_pairs`, from one score a run: paired t within blocks, each pair with its own variance."""
+    wide = scores.pivot_table(index=["arch", "size", "seed"], columns="method", values="score")
+    records = []
+    for first, second in combinations([m for m in (layout.control, *layout.methods) if m in wide.columns], 2):
+        values = (wide[second] - wide[first]).dropna()
+        if values.empty:
+            continue
+        by_place = values.groupby(level=["arch", "size"])
+        count, df = by_place.size(), len(values) - by_place.ngroups
+        rest = values - by_place.transform("mean")
+        se = float(np.sqrt((rest**2).sum() / df * (1 / count).sum())) / by_place.ngroups if df else np.nan
+        records.append({"first": first, "second": second, "estimate": float(by_place.mean().mean()), "se": se,
+                        "df": float(df) if df else np.nan})  # fmt: skip
+    return _judged(pd.DataFrame(records, columns=["first", "second", "estimate", "se", "df"]), alpha)
+
+
+def _judged(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    table = intervals(table, alpha)
+    known = table["p"].notna()
+    table["p_adjusted"] = np.nan
+    table.loc[known, "p_adjusted"] = holm(list(table.loc[known, "p"]))
+    return table[PAIR_COLUMNS]
+
+
+def spread_of_differences(differences: pd.DataFrame) -> pd.Series:
+    """SD of each method's differences from the control between blocks of one arch x size; nan without repeats.
+
+    An estimate over it is Cohen's d_z (Lakens 2013, Front. Psychol. 4:863): in how many SDs of a single
+    paired run the difference is.
+    """
+    by_place = differences.groupby(["arch", "size"])
+    df = (by_place.count() - 1).clip(lower=0).sum()
+    squares = ((differences - by_place.transform("mean")) ** 2).sum()
+    return (squares / df.where(df > 0)) ** 0.5
