@@ -21,7 +21,7 @@ class Influence:
 
 
 def leave_out(outcome: Outcome, study: Study, settings: Settings, fit: mixed.MixedFit) -> Influence:
-    """Fit the crossed model again without each language and without each seed, starting from `fit`."""
+    """Estimate the crossed model again without each language and each seed, variances held at those of `fit`."""
     parts = {}
     for factor in ("language", "seed"):
         levels = sorted(set(outcome.frame[factor]))
@@ -31,15 +31,16 @@ def leave_out(outcome: Outcome, study: Study, settings: Settings, fit: mixed.Mix
             smaller = replace(outcome, frame=frame)
             layout = Layout.of(frame, study, settings.control)
             design = crossed_design(smaller, study, layout, settings, own=True)
-            # The same terms in the same order, unless the part that is left cannot carry one of them.
-            start = fit.theta if len(design.terms) == len(fit.theta) else None
+            # What is left may not carry all terms: a language left out of two leaves none to compare.
+            known = dict(zip(fit.names, fit.theta, strict=True))
             try:
-                found = mixed.fit(frame["score"], design.x, design.terms, start)
-            except mixed.ModelError:
+                theta = [known[term.name] for term in design.terms]
+                beta = mixed.coefficients(frame["score"], design.x, design.terms, theta)
+            except (mixed.ModelError, KeyError):
                 continue
             for method in layout.methods:
                 if layout.shared(method):
-                    estimate = float(layout.average(method, len(found.beta)) @ found.beta)
+                    estimate = float(layout.average(method, len(beta)) @ beta)
                     rows.append({"left_out": str(level), "method": method, "estimate": estimate})
         parts[factor] = pd.DataFrame(rows, columns=["left_out", "method", "estimate"])
     return Influence(parts["language"], parts["seed"])

@@ -92,12 +92,20 @@ def crossed_design(outcome: Outcome, study: Study, layout: Layout, settings: Set
         for factors in ([], ["method"], places, [*places, "method"] if places else []):
             name = ":".join(["language", *factors])
             if name not in {term.name for term in terms}:
-                terms.append(mixed.Term.of(name, frame[["language", *factors]].agg("|".join, axis=1)))
+                terms.append(mixed.Term.of(name, _joined(frame, ["language", *factors])))
                 words.append(f"(1 | {name})")
     else:
         x = np.hstack([x, _language_columns(frame, layout)])
         fixed += " + language * method" + (f" + language * {' * '.join(places)}" if places else "")
     return CrossedDesign(x, terms, " + ".join([f"score ~ {fixed}", *words]))
+
+
+def _joined(frame: pd.DataFrame, columns: list[str]) -> pd.Series:
+    """The columns' values with a bar between them: one level for each combination."""
+    out = frame[columns[0]]
+    for column in columns[1:]:
+        out = out + "|" + frame[column]
+    return out
 
 
 def _language_columns(frame: pd.DataFrame, layout: Layout) -> np.ndarray:

@@ -56,6 +56,9 @@ class MixedFit:
     criterion: float
     converged: bool
     rows: int
+    fitted: Array  # [n], fixed and random effects
+    terms: tuple[Term, ...]
+    _state: reml.State
     _weights: Array  # [q, p], Z' V^-1 X C
     _owner: NDArray[np.int64]  # [q], the term of each column
 
@@ -86,6 +89,33 @@ class MixedFit:
             df = 2.0 * value**2 / spread if spread > 0 else np.nan
             rows.append({"estimate": float(vector @ self.beta), "se": float(np.sqrt(value)), "df": df})
         return pd.DataFrame(rows, columns=["estimate", "se", "df"])
+
+    def predict(self, fixed: ArrayLike, random: ArrayLike) -> pd.DataFrame:
+        """Fixed and predicted random effects together: l'b + a'u for every row of `fixed` [m, p], `random` [m, q].
+
+        Returns:
+            Columns estimate and se: the standard deviation of the prediction's error with the variances
+            taken as known (Henderson 1975, Biometrics 31:423).
+        """
+        left, right = np.atleast_2d(np.asarray(fixed, float)), np.atleast_2d(np.asarray(random, float))
+        spread = self.variances[:-1][self._owner]
+        scaled = right * spread
+        own = (right * scaled).sum(axis=1)
+        known = (scaled * (self._state.times(scaled.T) / self.variances[-1]).T).sum(axis=1)
+        both = ((left @ self._weights.T) * scaled).sum(axis=1)
+        variance = np.einsum("ij,jk,ik->i", left, self.cov, left) + own - known - 2 * both
+        return pd.DataFrame({
+            "estimate": left @ self.beta + right @ self.effects, "se": np.sqrt(np.maximum(variance, 0.0))
+        })  # fmt: skip
+
+    def column(self, term: str, level: str) -> int | None:
+        """Position of a level among all random effects [q]; None when the model has no such effect."""
+        start = 0
+        for known in self.terms:
+            if known.name == term:
+                return start + known.levels.index(level) if level in known.levels else None
+            start += len(known.levels)
+        return None
 
     def f_test(self, matrix: ArrayLike) -> tuple[float, int, float, float]:
         """F test of `matrix` @ b = 0: (F, numerator df, Satterthwaite denominator df, p)."""
@@ -135,35 +165,57 @@ def fit(y: ArrayLike, x: ArrayLike, terms: Sequence[Term], start: ArrayLike | No
     Raises:
         ModelError: too few rows, dependent columns, or nothing left to explain.
     """
-    problem = reml.Problem(np.asarray(y, dtype=float), np.asarray(x, dtype=float), [term.codes for term in terms])
+    columns = np.asarray(x, dtype=float)
+    problem = reml.Problem(np.asarray(y, dtype=float), columns, [term.codes for term in terms])
     starts = [np.full(problem.k, ratio) for ratio in reml.STARTS] if start is None else [np.asarray(start, dtype=float)]
     state, converged = reml.minimise(problem, starts)
-    return _estimates(problem, state, converged, tuple(term.name for term in terms))
+    return _estimates(problem, state, converged, columns, tuple(terms))
 
 
-def _estimates(problem: reml.Problem, state: reml.State, converged: bool, names: tuple[str, ...]) -> MixedFit:
+def coefficients(y: ArrayLike, x: ArrayLike, terms: Sequence[Term], theta: ArrayLike) -> Array:
+    """Fixed effects [p] with the SD ratios `theta` [k] taken as known: one evaluation, no search."""
+    problem = reml.Problem(np.asarray(y, dtype=float), np.asarray(x, dtype=float), [term.codes for term in terms])
+    state = problem.at(np.asarray(theta, dtype=float))
+    return np.asarray(linalg.solve_triangular(problem.r, _coordinates(problem, state)))
+
+
+def _coordinates(problem: reml.Problem, state: reml.State) -> Array:
+    """Fixed effects in the orthonormal basis Q of x: F (y - Z2 u2) with F = (Q'H^-1 Q)^-1 Q'H^-1."""
+    inner = linalg.solve_triangular(state.lower, state.half_y, lower=True, trans="T")
+    u2 = state.scale**2 * (state.zy - state.gram @ (state.scale * inner))
+    right = state.half_qy - state.half_2q @ u2
+    return np.asarray(problem.gamma_ols + linalg.solve_triangular(state.root_q, right, lower=True, trans="T"))
+
+
+def _estimates(
+    problem: reml.Problem, state: reml.State, converged: bool, x: Array, terms: tuple[Term, ...]
+) -> MixedFit:
     """What follows from the minimum, in the units of y and the columns of x."""
     t0_matrix = state.matrix()
     found = state.curvature(t0_matrix)
     squared = (state.theta**2)[problem.owner]
     effects, others = squared * state.t, ~problem.first
     back = linalg.solve_triangular(problem.r, np.eye(problem.p))
-    # Q is an orthonormal basis of x: with F = (Q'H^-1 Q)^-1 Q'H^-1, b = F (y - Z2 u2).
     root = linalg.solve_triangular(state.root_q, np.eye(problem.p), lower=True)
     f2, f1 = root.T @ state.half_2q, root.T @ state.half_1q
-    gamma = problem.gamma_ols + root.T @ state.half_qy - f2 @ effects[others]
     inner = linalg.solve_triangular(state.lower, state.scale[:, None] * f2.T, lower=True)
     cov = state.s2 * back @ (root.T @ root + inner.T @ inner) @ back.T
     every = np.empty((len(problem.owner), problem.p))
     every[problem.first], every[others] = f1.T, f2.T
     weights = every - t0_matrix[:, others] @ (squared[others][:, None] * f2.T)
+    beta = back @ _coordinates(problem, state)
+    fitted, start = x @ beta, 0
+    for term in terms:
+        # Rows to which a term does not apply (-1) read the zero at its end.
+        own = np.append(effects[start : start + len(term.levels)], 0.0)
+        fitted, start = fitted + own[term.codes], start + len(term.levels)
     zero = np.append(state.theta == 0, False)
     free = np.flatnonzero(~zero)
     variance_cov = np.zeros((problem.k + 1, problem.k + 1))
     variance_cov[np.ix_(free, free)] = 2 * _positive_inverse(found.hessian[np.ix_(free, free)], found.variances[free])
     return MixedFit(
-        names=names,
-        beta=back @ gamma,
+        names=tuple(term.name for term in terms),
+        beta=beta,
         cov=(cov + cov.T) / 2,
         variances=found.variances,
         variance_cov=variance_cov,
@@ -173,6 +225,9 @@ def _estimates(problem: reml.Problem, state: reml.State, converged: bool, names:
         criterion=state.criterion,
         converged=converged,
         rows=problem.n,
+        fitted=fitted,
+        terms=terms,
+        _state=state,
         _weights=weights @ back.T,
         _owner=problem.owner,
     )

@@ -20,7 +20,8 @@ class Tradeoff:
     """One method's (consistency, stability) minus the control's, in points, averaged over arch x size.
 
     `mean` [2], `cov` [2, 2] of the mean, `df` of its estimate; `ci` [2, 2] rows low, high of each; `radius` scales
-    the ellipse (Hotelling), nan where too few blocks; `p_bought` is the intersection-union p of "consistency up and
+    the ellipse (Hotelling), nan where too few blocks; `task` [4] is the method x task contrast, stability minus
+    consistency: estimate, low, high, p; `p_bought` is the intersection-union p of "consistency up and
     stability down", `p_bought_holm` the same adjusted over methods; `points` the blocks' differences.
     """
 
@@ -35,6 +36,7 @@ class Tradeoff:
     p_down: float
     p_bought: float
     p_joint: float
+    task: np.ndarray
     points: pd.DataFrame
     p_bought_holm: float = np.nan
 
@@ -68,17 +70,22 @@ def joint(points: pd.DataFrame, method: str, alpha: float) -> Tradeoff:
     se = np.sqrt(np.diag(cov))
     ci = np.full((2, 2), np.nan)
     p_up = p_down = p_joint = radius = np.nan
+    task = np.array([mean[1] - mean[0], np.nan, np.nan, np.nan])
     if df > 0 and (se > 0).all():
         half = stats.t.isf(alpha / 2, df) * se
         ci = np.vstack([mean - half, mean + half])
         p_up, p_down = float(stats.t.sf(mean[0] / se[0], df)), float(stats.t.cdf(mean[1] / se[1], df))
+        apart = float(np.sqrt(max(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1], 0.0)))
+        if apart > 0:
+            reach = stats.t.isf(alpha / 2, df) * apart
+            task[1:] = task[0] - reach, task[0] + reach, 2 * stats.t.sf(abs(task[0]) / apart, df)
         # Two blocks' residuals lie on one line: a region needs at least two degrees of freedom.
         if df >= 2 and np.linalg.cond(cov) < 1e12:
             scale = 2 * df / (df - 1)
             radius = float(np.sqrt(scale * stats.f.isf(alpha, 2, df - 1)))
             p_joint = float(stats.f.sf(float(mean @ np.linalg.solve(cov, mean)) / scale, 2, df - 1))
     return Tradeoff(
-        method, mean, cov, df, len(values), ci, radius, p_up, p_down, max(p_up, p_down), p_joint, points
+        method, mean, cov, df, len(values), ci, radius, p_up, p_down, max(p_up, p_down), p_joint, task, points
     )  # fmt: skip
 
 
@@ -107,6 +114,39 @@ def analyse(study: Study, settings: Settings) -> list[Tradeoff]:
     known = [t for t in found if np.isfinite(t.p_bought)]
     adjusted = dict(zip([t.method for t in known], holm([t.p_bought for t in known]), strict=True))
     return [Tradeoff(**{**t.__dict__, "p_bought_holm": adjusted.get(t.method, np.nan)}) for t in found]
+
+
+def pareto(found: list[Tradeoff], control: str, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """Which methods no other one beats in both consistency and stability; the control stands at (0, 0).
+
+    Blocks are resampled within arch x size, whole, so that methods stay paired.
+
+    Returns:
+        Columns method, member (on the front of the means) and probability (share of draws on the front); only
+        blocks that have every method take part. Empty where there are fewer than two seeds somewhere.
+    """
+    columns = ["method", "member", "probability"]
+    if not found:
+        return pd.DataFrame(columns=columns)
+    wide = pd.concat({t.method: t.points[["consistency", "stability"]] for t in found}, axis=1).dropna()
+    places = [part.to_numpy() for _, part in wide.groupby(level=["arch", "size"])]
+    if not places or min(len(part) for part in places) < 2:
+        return pd.DataFrame(columns=columns)
+    rng = np.random.default_rng(seed)
+    drawn = np.mean([part[rng.integers(0, len(part), (draws, len(part)))].mean(axis=1) for part in places], axis=0)
+    observed = np.mean([part.mean(axis=0) for part in places], axis=0)[None]
+    on_front = [_undominated(np.pad(m.reshape(len(m), -1, 2), ((0, 0), (1, 0), (0, 0)))) for m in (observed, drawn)]
+    return pd.DataFrame({
+        "method": [control, *(t.method for t in found)],
+        "member": on_front[0][0],
+        "probability": on_front[1].mean(axis=0),
+    })  # fmt: skip
+
+
+def _undominated(means: np.ndarray) -> np.ndarray:
+    """Whether no other row is at least as good in both columns and better in one; [draws, methods, 2] in."""
+    ahead = (means[:, :, None] >= means[:, None]).all(axis=3) & (means[:, :, None] > means[:, None]).any(axis=3)
+    return np.asarray(~np.any(ahead, axis=1))
 
 
 def correlation(found: list[Tradeoff], draws: int = 2000, seed: int = 0) -> tuple[float, float, float] | None:
