@@ -164,7 +164,12 @@ def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = 
     table = result.contrasts.assign(outcome=outcome.name, procedure=result.procedure)
     table["contrast"] = table["method"] + " - " + settings.control
     # Only the averaged contrasts of the declared outcomes were chosen before the data were seen.
-    table["exploratory"] = (table["arch"] != AVERAGE) | (outcome.name not in settings.primary)
+    declared = table["method"].map(lambda method: settings.declared(outcome.name, method)).astype(bool)
+    table["exploratory"] = (table["arch"] != AVERAGE) | ~declared
+    if settings.family == "study":
+        # Dunnett within the outcome, Bonferroni over the outcomes that were declared with it.
+        widened = (table["p_adjusted"] * len(settings.primary)).clip(upper=1.0)
+        table["p_adjusted"] = table["p_adjusted"].where(table["exploratory"], widened)
     table["standardised"] = table["estimate"] / table["method"].map(effects.spread_of_differences(differences))
     table = table[[*COLUMNS, "method", "mde", "p_equivalent", "standardised"]]
     return replace(result, contrasts=table, notes=tuple(notes))

@@ -15,9 +15,12 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy import stats
 
 from analysis.frames import Outcome, Study
+from analysis.mixed import MixedFit
 from analysis.paired import run_means
+from analysis.profile import profile
 from analysis.sentences import sign
 from analysis.settings import Settings
 from analysis.tradeoff import Tradeoff
@@ -257,4 +260,116 @@ def retrieval_languages(study: Study) -> Figure | None:
             Line2D([], [], color=TEACHER, lw=1.6, label="teacher"),
             *(Line2D([], [], color=colour[m], marker=shape[m], ls="", ms=5, label=m) for m in study.methods),
         ])  # fmt: skip
+    return figure
+
+
+def forest(table: pd.DataFrame, outcome: Outcome, study: Study) -> Figure:
+    """Differences from the control in every language, drawn together, with intervals; hollow: the plain mean."""
+    methods = [m for m in study.methods if m in set(table["method"])]
+    languages = [x for x in study.languages if x in set(table["language"])]
+    colour = colours(study.methods)
+    figure, axes = _new(1, len(methods), 0.9 + 0.19 * len(languages), sharey=True, sharex=True)
+    height = {language: i for i, language in enumerate(languages)}
+    with mpl.rc_context(STYLE):
+        for axis, method in zip(axes[0], methods, strict=True):
+            here = table[table["method"] == method]
+            y = here["language"].map(height)
+            axis.axvline(0, color="#777777", lw=1)
+            axis.hlines(y, here["low"], here["high"], color=colour[method], lw=1.4)
+            axis.plot(here["observed"], y, ls="", marker="o", ms=4.5, mfc="none", mec="#999999", mew=0.8)
+            axis.plot(here["estimate"], y, ls="", marker="o", ms=3.6, color=colour[method])
+            axis.set_title(method)
+            axis.set_yticks(range(len(languages)), languages)
+            axis.tick_params(axis="y", length=0, labelsize=8)
+            axis.grid(True, axis="x")
+            axis.grid(False, axis="y")
+        axes[0, 0].set_ylim(len(languages) - 0.4, -0.6)
+        figure.supxlabel(f"{outcome.label} minus control (points)", fontsize=9)
+        _legend(figure, [
+            Line2D([], [], color="#5f5f5f", marker="o", ms=3.6, lw=1.4, label="drawn together, with interval"),
+            Line2D([], [], color="#999999", marker="o", ms=4.5, mfc="none", ls="", label="plain mean"),
+        ])  # fmt: skip
+    return figure
+
+
+def profiles(study: Study) -> Figure | None:
+    """Share of runs above each fraction of their teacher's score (Agarwal et al. 2021): one panel an outcome."""
+    outcomes = [o for o in study.headlines.values() if not o.teachers.empty and o.higher_is_better]
+    if not outcomes:
+        return None
+    colour = colours(study.methods)
+    figure, axes = _new(1, len(outcomes), 2.9, sharey=True)
+    with mpl.rc_context(STYLE):
+        for axis, outcome in zip(axes[0], outcomes, strict=True):
+            teacher = outcome.teachers.groupby("arch")["score"].mean()
+            runs = run_means(outcome.frame)
+            runs["kept"] = runs["score"] / runs["arch"].map(teacher) * 100
+            thresholds = np.linspace(runs["kept"].min() - 1, runs["kept"].max() + 1, 200)
+            for method in study.methods:
+                values = runs.loc[runs["method"] == method, "kept"].dropna().to_numpy()
+                if len(values):
+                    axis.step(thresholds, profile(values, thresholds) * 100, color=colour[method], lw=1.5)
+            axis.set_title(outcome.label)
+            axis.set_xlabel("% of the teacher's score")
+        axes[0, 0].set_ylabel("% of runs above")
+        _legend(figure, [Line2D([], [], color=colour[m], lw=1.8, label=m) for m in study.methods])
+    return figure
+
+
+def diagnostics(fits: dict[str, tuple[Outcome, MixedFit]]) -> Figure | None:
+    """Residuals of the crossed models: against the fitted values, and against a normal distribution."""
+    if not fits:
+        return None
+    figure, axes = _new(2, len(fits), 5.0)
+    with mpl.rc_context(STYLE):
+        for column, (outcome, fit) in enumerate(fits.values()):
+            residual = (outcome.frame["score"].to_numpy() - fit.fitted) / np.sqrt(fit.variances[-1])
+            upper, lower = axes[0, column], axes[1, column]
+            upper.scatter(fit.fitted, residual, s=3, color="#0072b2", alpha=0.25, linewidths=0, rasterized=True)
+            upper.axhline(0, color="#777777", lw=1)
+            upper.set_title(outcome.label)
+            upper.set_xlabel("fitted (points)")
+            theory = stats.norm.ppf((np.arange(len(residual)) + 0.5) / len(residual))
+            lower.plot(theory, theory, color="#777777", lw=1)
+            lower.scatter(theory, np.sort(residual), s=3, color="#0072b2", linewidths=0, rasterized=True)
+            lower.set_xlabel("normal quantile")
+        axes[0, 0].set_ylabel("standardised residual")
+        axes[1, 0].set_ylabel("standardised residual")
+    return figure
+
+
+def pairs(results: dict[str, pd.DataFrame], labels: dict[str, str], study: Study, alpha: float) -> Figure:
+    """Every pair of methods: the row's score minus the column's, its Holm-adjusted p as the colour's depth."""
+    figure, axes = _new(1, len(results), 0.75 + 0.36 * len(study.methods))
+    steps = [0.0, 0.001, 0.01, alpha, 1.0] if alpha > 0.01 else [0.0, 0.001, alpha, 1.0]
+    shades = mpl.colors.ListedColormap(["#0b5394", "#5b8fc7", "#b9d3ee", "#f1f1f1"][-(len(steps) - 1) :])
+    norm = mpl.colors.BoundaryNorm(steps, shades.N)
+    place = {method: i for i, method in enumerate(study.methods)}
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        for axis, (name, table) in zip(axes[0], results.items(), strict=True):
+            grid = np.full((len(place), len(place)), np.nan)
+            for first, second, estimate, p in table[["first", "second", "estimate", "p_adjusted"]].itertuples(
+                index=False
+            ):
+                i, j = place[first], place[second]
+                grid[i, j] = grid[j, i] = p
+                for row, column, value in ((j, i, estimate), (i, j, -estimate)):
+                    ink = "white" if np.isfinite(p) and p < steps[-3] else "#222222"
+                    axis.text(
+                        column + 0.5, row + 0.5, sign(float(value)), ha="center", va="center", fontsize=7, color=ink
+                    )
+            mesh = axis.pcolormesh(
+                np.ma.masked_invalid(grid), cmap=shades, norm=norm, edgecolors="white", linewidth=0.8
+            )
+            axis.set_xticks(np.arange(len(place)) + 0.5, study.methods)
+            axis.set_yticks(np.arange(len(place)) + 0.5, study.methods if axis is axes[0][0] else [])
+            axis.set_ylim(len(place), 0)
+            axis.set_xlim(0, len(place))
+            axis.set_title(labels[name])
+            axis.spines[:].set_visible(False)
+            axis.grid(False)
+            axis.tick_params(length=0, labelsize=8)
+        bar = figure.colorbar(mesh, ax=axes, shrink=0.8, aspect=14, pad=0.01)
+        bar.set_ticks(steps, labels=[f"{step:g}" for step in steps])
+        bar.set_label("Holm-adjusted p")
     return figure

@@ -16,7 +16,22 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis import confirm, contrasts, figures, frames, layout, mixed, sentences, tables, tradeoff
+from analysis import (
+    confirm,
+    contrasts,
+    export,
+    figures,
+    frames,
+    influence,
+    layout,
+    mixed,
+    paired,
+    profile,
+    sentences,
+    shrunken,
+    tables,
+    tradeoff,
+)
 from analysis.frames import Study
 from analysis.sentences import interval, number
 from analysis.settings import AnalysisError, Settings
@@ -37,11 +52,10 @@ class Analysis:
     secondary: dict[str, contrasts.Result]
     tradeoffs: list[tradeoff.Tradeoff]
     confirmations: dict[str, confirm.Confirmation]
-
-    def table(self) -> pd.DataFrame:
-        """All contrasts with the columns of contrasts.csv."""
-        results = [*self.headlines.values(), *self.secondary.values()]
-        return pd.concat([r.contrasts[contrasts.COLUMNS] for r in results], ignore_index=True)
+    influence: dict[str, influence.Influence]
+    by_language: dict[str, pd.DataFrame]  # shrunken.COLUMNS
+    profiles: dict[str, pd.DataFrame]  # profile.COLUMNS
+    front: pd.DataFrame  # tradeoff.pareto
 
 
 def analyse(folder: Path, settings: Settings) -> Analysis:
@@ -65,7 +79,18 @@ def analyse(folder: Path, settings: Settings) -> Analysis:
             terms, without = confirm.affordable(len(scores), design.terms)
             fit = mixed.fit(scores, design.x, terms) if without else result.pooled
             confirmations[name] = confirm.confirm(scores, design.x, terms, fit, without)
-    return Analysis(study, headlines, secondary, tradeoff.analyse(study, settings), confirmations)
+    tradeoffs = tradeoff.analyse(study, settings)
+    crossed = {
+        n: (r.outcome, r.fit, r.design) for n, r in headlines.items() if r.fit is not None and r.design is not None
+    }
+    return Analysis(
+        study, headlines, secondary, tradeoffs, confirmations,
+        {n: influence.leave_out(o, study, settings, fit) for n, (o, fit, _) in crossed.items()},
+        {n: shrunken.language_differences(fit, o, d, settings.alpha) for n, (o, fit, d) in crossed.items()},
+        {n: profile.summary(paired.run_means(r.outcome.frame), study.methods, settings.control,
+                            r.outcome.higher_is_better) for n, r in headlines.items()},
+        tradeoff.pareto(tradeoffs, settings.control),
+    )  # fmt: skip
 
 
 def best_lines(analysis: Analysis, settings: Settings) -> list[str]:
@@ -146,6 +171,11 @@ def context(analysis: Analysis, settings: Settings, pictures: dict[str, str]) ->
             "notes": r.notes,
             "variances": tables.variances(r.fit) if r.fit else [],
             "variance_sentence": sentences.variance_sentence(r),
+            "means": tables.means(r, layout.AVERAGE),
+            "pairs": sentences.pairs_sentence(r, settings),
+            "influence": sentences.influence_sentence(analysis.influence.get(name), r),
+            "profile": tables.profiles(analysis.profiles[name]),
+            "bound": sentences.bound_sentence(r),
             "sensitivity": sentences.sensitivity_sentence(r, settings),
             "alternatives": tables.alternatives(r) if len(r.sensitivity) else [],
             "smallest": settings.smallest(name),
@@ -169,6 +199,9 @@ def context(analysis: Analysis, settings: Settings, pictures: dict[str, str]) ->
         "best": best_lines(analysis, settings),
         "tradeoff_sentences": [sentences.tradeoff_sentence(t, settings) for t in analysis.tradeoffs],
         "tradeoff_rows": tables.tradeoff_rows(analysis.tradeoffs),
+        "front": sentences.front_sentence(analysis.front),
+        "methods_paragraph": sentences.methods_paragraph(study, analysis.headlines, settings),
+        "citation": sentences.citation(study, settings),
         "correlation": f"{number(found[0], 2)} {interval(found[1], found[2], 2)}" if found else "",
         "cautions": _cautions(analysis, settings),
         "omnibus": tables.omnibus(analysis.headlines, analysis.secondary, settings),
@@ -220,6 +253,18 @@ def _write(folder: Path, analysis: Analysis, settings: Settings) -> list[str]:
         if any(o.by_language for o in study.headlines.values()) else None,
         "tradeoff": figures.tradeoff(analysis.tradeoffs, study, settings) if analysis.tradeoffs else None,
         "retrieval": figures.retrieval_languages(study),
+        "profiles": figures.profiles(study),
+        "pairs": figures.pairs(
+            {n: r.pairs for n, r in analysis.headlines.items()},
+            {n: r.outcome.label for n, r in analysis.headlines.items()}, study, settings.alpha,
+        ) if analysis.headlines else None,
+        "diagnostics": figures.diagnostics(
+            {n: (r.outcome, r.fit) for n, r in analysis.headlines.items() if r.fit is not None}
+        ),
+        **{
+            f"forest-{name}": figures.forest(table, analysis.headlines[name].outcome, study)
+            for name, table in analysis.by_language.items() if not table.empty
+        },
     }  # fmt: skip
     pictures = {name: figures.save(f, folder / "figures", name) for name, f in drawn.items() if f is not None}
     environment = jinja2.Environment(
@@ -229,8 +274,16 @@ def _write(folder: Path, analysis: Analysis, settings: Settings) -> list[str]:
     environment.filters["nb"] = _no_break
     page = environment.get_template("report.html.j2").render(context(analysis, settings, pictures))
     (folder / "report.html").write_text(page, encoding="utf-8")
-    (folder / "tables").mkdir()
-    analysis.table().to_csv(folder / "tables" / "contrasts.csv", index=False)
+    for name, table in tables.files(analysis.headlines, analysis.secondary, settings).items():
+        export.write(folder / "tables", name, table)
+    extra = {"languages": analysis.by_language, "profiles": analysis.profiles}
+    for name, parts in extra.items():
+        if parts:
+            export.write(folder / "tables", name, tables.stacked(parts))
+    export.write(folder / "tables", "tradeoff", tables.tradeoff_file(analysis.tradeoffs, analysis.front))
+    export.write(folder / "tables", "churn", study.churn)
+    for name, (table, caption) in tables.latex(analysis.headlines, analysis.tradeoffs, settings).items():
+        export.write_latex(folder / "tables", name, table, caption)
     lines = findings(analysis, settings)
     (folder / "findings.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / _MARKER).write_text(study.data_hash + "\n", encoding="utf-8")

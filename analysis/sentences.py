@@ -9,6 +9,8 @@ import pandas as pd
 
 from analysis.confirm import Confirmation
 from analysis.contrasts import Result
+from analysis.frames import Study
+from analysis.influence import Influence
 from analysis.settings import Settings
 from analysis.tradeoff import Tradeoff
 
@@ -242,3 +244,118 @@ def cost_phrase(table: pd.DataFrame) -> str:
             "had more text to learn from, and the comparison is at equal items, not at equal cost."
         )
     return "Methods differ in the number of items seen: compare them with that in mind."
+
+
+def pairs_sentence(result: Result, settings: Settings) -> str:
+    """Which methods can be told from one another, the control left aside."""
+    table = result.pairs
+    if table.empty:
+        return ""
+    known = table[(table["first"] != settings.control) & (table["second"] != settings.control)]
+    known = known.dropna(subset=["p_adjusted"])
+    if known.empty:
+        return ""
+    open_pairs = known[known["p_adjusted"] >= settings.alpha]
+    if open_pairs.empty:
+        return f"All {len(known)} pairs of methods can be told apart (Holm over all pairs)."
+    names = join([f"{method_name(a)} and {method_name(b)}" for a, b in
+                  zip(open_pairs["first"], open_pairs["second"], strict=True)])  # fmt: skip
+    if len(open_pairs) == len(known):
+        return "No two methods can be told apart (Holm over all pairs)."
+    return f"Cannot be told apart (Holm over all pairs): {names}."
+
+
+def influence_sentence(found: Influence | None, result: Result) -> str:
+    """How far the averaged differences move when one language or one seed is left out."""
+    if found is None:
+        return ""
+    estimates = result.marginal().set_index("method")["estimate"]
+    parts = []
+    for what, table in (("language", found.languages), ("seed", found.seeds)):
+        if table.empty:
+            continue
+        moved = (table["estimate"] - table["method"].map(estimates)).abs()
+        row = table.iloc[int(moved.to_numpy().argmax())]
+        turned = sorted({str(m) for m, e in zip(table["method"], table["estimate"], strict=True)
+                         if np.sign(e) != np.sign(estimates[m])})  # fmt: skip
+        text = (
+            f"without any one {what} no difference moves by more than {moved.max():.2f} points "
+            f"({method_name(str(row['method']))} without {row['left_out']})"
+        )
+        if turned:
+            text += f", and the sign of {join([method_name(m) for m in turned])} hangs on it"
+        parts.append(text)
+    if not parts:
+        return ""
+    text = "; ".join(parts) + "."
+    return f"Leave one out: {text}"
+
+
+def bound_sentence(result: Result) -> str:
+    """How the search for the variances ended."""
+    if result.fit is None:
+        return ""
+    table = zip((*result.fit.names, "residual"), result.fit.bound, strict=True)
+    high = [name for name, at_bound in table if at_bound]
+    text = "The search ended where no slope is left." if result.fit.converged else (
+        "The search stopped before the slopes vanished: read the intervals with care."
+    )  # fmt: skip
+    return text + (f" At the upper bound of the search: {join(high)}." if high else "")
+
+
+def front_sentence(front: pd.DataFrame) -> str:
+    """Who is on the Pareto front of consistency and stability, and how surely."""
+    if front.empty:
+        return ""
+    chance = {method_name(m): p for m, p in zip(front["method"], front["probability"], strict=True)}
+    members = [method_name(m) for m, member in zip(front["method"], front["member"], strict=True) if member]
+    shown = join([f"{name} ({100 * chance[name]:.0f} % of bootstrap draws)" for name in members])
+    others = [f"{name} ({100 * p:.0f} %)" for name, p in chance.items() if name not in members and p >= 0.005]
+    text = f"On the Pareto front of consistency and stability: {shown}."
+    return text + (f" Sometimes there: {join(others)}." if others else "")
+
+
+def methods_paragraph(study: Study, headlines: Mapping[str, Result], settings: Settings) -> str:
+    """A paragraph for a paper: what was run and how it was judged."""
+    students = study.cells[study.cells["role"] == "student"]
+    level = percent(settings.alpha)
+    crossed = [r for r in headlines.values() if r.fit is not None]
+    text = (
+        f"We trained {len(students)} students ({count(len(study.methods), 'method')} including the control, "
+        f"{count(len(study.archs), 'architecture')}, {count(len(study.sizes), 'size')}, "
+        f"{count(students['seed'].nunique(), 'seed')}) and scored them in {count(len(study.languages), 'language')}. "
+        "The run is the unit of replication; within architecture, size and seed all methods share initialisation, "
+        "batches and evaluation items. "
+    )
+    if crossed:
+        names = join([r.outcome.label for r in crossed])
+        text += (
+            f"{names[0].upper()}{names[1:]} were analysed by linear mixed models fitted by REML "
+            f"({crossed[0].formula}), with a run variance for each method and Satterthwaite degrees of freedom"
+            + ("; statements are about languages like those tested. " if settings.languages == "random" else ". ")
+        )
+    rest = [r.outcome.label for r in headlines.values() if r.fit is None]
+    if rest:
+        text += (
+            f"{join(rest)[0].upper()}{join(rest)[1:]} {'was' if len(rest) == 1 else 'were'} analysed by paired t tests "
+            "on runs within blocks. "
+        )
+    wide = " and widened by Bonferroni over the primary outcomes" if settings.family == "study" else ""
+    return text + (
+        f"Differences from the control are given in percentage points with {level} confidence intervals; p values are "
+        f"adjusted over methods within an outcome (multivariate t, after Dunnett){wide}, and equivalence is judged by "
+        "two one-sided tests. The price of consistency is the joint difference in consistency and stability "
+        "with Hotelling's region and an intersection-union test, Holm-adjusted over methods."
+    )
+
+
+def count(number_of: int, noun: str) -> str:
+    return f"{number_of} {noun}{'' if number_of == 1 else 's'}"
+
+
+def citation(study: Study, settings: Settings) -> str:
+    """How to cite this report: what identifies it is the hash of the data."""
+    return (
+        f"Small Polyglots: {settings.study} ({len(study.cells)} models, {count(len(study.languages), 'language')}). "
+        f"Data SHA-256 {study.data_hash[:16]}. Method after arXiv 2510.26271."
+    )

@@ -27,15 +27,22 @@ def nearest(name: str, valid: Collection[str]) -> str:
 class Settings:
     """Declared choices. `smallest_effect` maps an outcome to percentage points."""
 
+    hypotheses: tuple[str, ...] = ()
     control: str = "none"
+    contrasts: tuple[str, ...] | str = "all"
+    primary: tuple[str, ...] = HEADLINES
+    family: str = "outcome"
     alpha: float = 0.05
     languages: str = "random"
-    primary: tuple[str, ...] = HEADLINES
     smallest_effect: Mapping[str, float] = field(default_factory=dict)
     planned: tuple[str, ...] = ()
     study: str = "Small Polyglots"
     description: str = ""
     language_resources: Mapping[str, float] = field(default_factory=dict)
+
+    def declared(self, outcome: str, method: str) -> bool:
+        """Whether this averaged contrast was declared beforehand; any other is exploratory."""
+        return outcome in self.primary and (self.contrasts == "all" or method in self.contrasts)
 
     def smallest(self, outcome: str) -> float:
         """Smallest effect of interest of an outcome, in percentage points."""
@@ -58,8 +65,10 @@ def parse(values: Mapping[str, Any], source: str = "settings") -> Settings:
         given["smallest_effect"] = {"default": float(effect)}
     elif not isinstance(effect, Mapping):
         raise AnalysisError(f"{source}: 'smallest_effect' must be a number or outcome -> points, not {effect!r}")
-    for key in ("primary", "planned"):
+    for key in ("primary", "planned", "hypotheses", "contrasts"):
         value = given.get(key, ())
+        if key == "contrasts" and value == "all":
+            continue
         if isinstance(value, str) or not all(isinstance(item, str) for item in value):
             raise AnalysisError(f"{source}: {key!r} must be a list of names, not {value!r}")
         if key in given:
@@ -67,6 +76,8 @@ def parse(values: Mapping[str, Any], source: str = "settings") -> Settings:
     settings = Settings(**given)
     if settings.languages not in ("random", "fixed"):
         raise AnalysisError(f"{source}: 'languages' must be 'random' or 'fixed', not {settings.languages!r}")
+    if settings.family not in ("outcome", "study"):
+        raise AnalysisError(f"{source}: 'family' must be 'outcome' or 'study', not {settings.family!r}")
     if not isinstance(settings.alpha, float) or not 0 < settings.alpha < 0.5:
         raise AnalysisError(f"{source}: 'alpha' must be a number between 0 and 0.5, not {settings.alpha!r}")
     for outcome, points in settings.smallest_effect.items():

@@ -8,13 +8,106 @@ import numpy as np
 import pandas as pd
 
 from analysis import mixed, sentences
-from analysis.contrasts import Result, rows
+from analysis.contrasts import COLUMNS, Result, rows
 from analysis.frames import Study
 from analysis.inference import holm
 from analysis.layout import AVERAGE
 from analysis.sentences import interval, number, p_value, sign
 from analysis.settings import Settings
 from analysis.tradeoff import Tradeoff
+
+
+def stacked(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The tables of several outcomes as one, with the outcome first."""
+    filled = [table.assign(outcome=name) for name, table in parts.items() if not table.empty]
+    if not filled:
+        return pd.DataFrame(columns=["outcome"])
+    table = pd.concat(filled, ignore_index=True)
+    return table[["outcome", *(c for c in table.columns if c != "outcome")]]
+
+
+def files(headlines: dict[str, Result], secondary: dict[str, Result], settings: Settings) -> dict[str, pd.DataFrame]:
+    """The contents of tables/<name>.csv that follow from the results of single outcomes."""
+    every = {**headlines, **secondary}
+    named = {r.outcome.name: r for r in every.values()}
+    variance = {name: r.fit.variance_table() for name, r in named.items() if r.fit is not None}
+    return {
+        "contrasts": pd.concat([r.contrasts[COLUMNS] for r in every.values()], ignore_index=True),
+        "effects": pd.concat(
+            [r.contrasts[["outcome", "arch", "size", "contrast", "standardised", "mde", "p_equivalent"]].assign(
+                smallest_effect=settings.smallest(name)) for name, r in named.items()], ignore_index=True,
+        ),
+        "means": stacked({name: r.means for name, r in named.items()}),
+        "pairs": stacked({name: r.pairs for name, r in named.items()}),
+        "sensitivity": stacked({name: r.sensitivity for name, r in named.items()}),
+        "variances": stacked(variance),
+    }  # fmt: skip
+
+
+def tradeoff_file(found: list[Tradeoff], front: pd.DataFrame) -> pd.DataFrame:
+    """tables/tradeoff.csv: one row a method, points and p values."""
+    chance = dict(zip(front["method"], front["probability"], strict=True)) if len(front) else {}
+    names = ["consistency", "stability"]
+    return pd.DataFrame([
+        {
+            "method": t.method, "blocks": t.blocks, "df": t.df,
+            **{f"{n}{suffix}": value for i, n in enumerate(names) for suffix, value in
+               (("", t.mean[i]), ("_low", t.ci[0, i]), ("_high", t.ci[1, i]), ("_se", np.sqrt(t.cov[i, i])))},
+            "covariance": t.cov[0, 1], "p_joint": t.p_joint, "p_bought": t.p_bought,
+            "p_bought_holm": t.p_bought_holm, "task": t.task[0], "task_low": t.task[1], "task_high": t.task[2],
+            "task_p": t.task[3], "pareto_probability": chance.get(t.method, np.nan),
+        }
+        for t in found
+    ])  # fmt: skip
+
+
+def latex(
+    headlines: dict[str, Result], found: list[Tradeoff], settings: Settings
+) -> dict[str, tuple[pd.DataFrame, str]]:
+    """Tables for a paper, with their captions: one of differences an outcome, and the trade-off."""
+    level = sentences.percent(settings.alpha)
+    out = {}
+    for name, result in headlines.items():
+        shown = contrast_rows(result, result.marginal(), settings)
+        columns = {
+            "method": "method",
+            "estimate": "difference",
+            "ci": f"{level} CI",
+            "df": "df",
+            "p_adjusted": "adjusted p",
+        }
+        table = pd.DataFrame(shown)[list(columns)].rename(columns=columns)
+        caption = (
+            f"{result.outcome.label[0].upper()}{result.outcome.label[1:]}: differences from the control in "
+            f"percentage points ({result.procedure}; p Dunnett-adjusted)."
+        )
+        out[f"contrasts-{name}"] = (table, caption)
+    if found:
+        keys = {"method": "method", "consistency": f"consistency {level} CI", "stability": f"stability {level} CI",
+                "task": "stability minus consistency", "holm": "bought (Holm)"}  # fmt: skip
+        out["tradeoff"] = (
+            pd.DataFrame(tradeoff_rows(found))[list(keys)].rename(columns=keys),
+            "Consistency and VQA stability against the control, percentage points; bought: intersection-union test.",
+        )
+    return out
+
+
+def means(result: Result, where: str) -> list[dict[str, str]]:
+    """Estimated marginal means, averaged over architectures and sizes."""
+    return [
+        {"method": r["method"], "mean": number(r["estimate"], 2),
+         "ci": interval(r["ci_low"], r["ci_high"], 2) if np.isfinite(r["se"]) else "n/a"}
+        for r in rows(result.means[result.means["arch"] == where])
+    ]  # fmt: skip
+
+
+def profiles(table: pd.DataFrame) -> list[dict[str, str]]:
+    return [
+        {"method": r["method"], "iqm": f"{number(r['iqm'], 2)} {interval(r['iqm_low'], r['iqm_high'], 2)}",
+         "better": f"{number(r['improvement'], 2)} {interval(r['improvement_low'], r['improvement_high'], 2)}"
+                   if np.isfinite(r["improvement"]) else "\N{EN DASH}"}
+        for r in rows(table)
+    ]  # fmt: skip
 
 
 def contrast_rows(result: Result, table: pd.DataFrame, settings: Settings) -> list[dict[str, Any]]:
@@ -32,6 +125,7 @@ def contrast_rows(result: Result, table: pd.DataFrame, settings: Settings) -> li
             "p_adjusted": _p(row["p_adjusted"]),
             "p_equivalent": _p(row["p_equivalent"]),
             "mde": number(row["mde"], 2),
+            "standardised": sign(row["standardised"], 1),
             "verdict": sentences.verdict(row, settings.alpha, settings.smallest(result.outcome.name)),
         })  # fmt: skip
     return out
@@ -63,7 +157,7 @@ def variances(fit: mixed.MixedFit) -> list[dict[str, str]]:
     out = []
     for row in rows(fit.variance_table()):
         high = "unbounded" if np.isinf(row["high"]) else number(row["high"], 2)
-        ci = "at the boundary" if row["zero"] else f"[{number(row['low'], 2)}, {high}]"
+        ci = "at the boundary (0)" if row["zero"] else f"[{number(row['low'], 2)}, {high}]"
         out.append({"component": row["component"], "sd": number(row["sd"], 2), "ci": ci})
     return out
 
@@ -116,6 +210,7 @@ def tradeoff_rows(found: list[Tradeoff]) -> list[dict[str, str]]:
             row[name] = sign(float(t.mean[i]))
             if np.isfinite(t.p_bought):
                 row[name] += " " + interval(t.ci[0, i], t.ci[1, i])
+        row["task"] = sign(float(t.task[0])) + (" " + interval(t.task[1], t.task[2]) if np.isfinite(t.task[3]) else "")
         for name in ("retrieval", "vqa"):
             row[name] = sign(float(t.points[name].mean())) if name in t.points.columns else "n/a"
         out.append(row)

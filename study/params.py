@@ -70,12 +70,21 @@ class Evaluation(Strict):
     protocol: Literal["all-captions", "first-caption"] = "all-captions"
 
 
+Points = Annotated[float, Field(gt=0)]
+"""Percentage points."""
+
+
 class Analysis(Strict):
+    """Declared before the results are seen; the report prints it first and calls all else exploratory."""
+
+    hypotheses: list[str] = []
     control: str
+    contrasts: list[str] | Literal["all"] = "all"
+    primary: list[str] = Field(min_length=1)
+    family: Literal["outcome", "study"] = "outcome"
+    smallest_effect: Points | dict[str, Points] = 2.0
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     languages: Literal["random", "fixed"] = "random"
-    primary: list[str] = Field(min_length=1)
-    smallest_effect: float = Field(default=2.0, gt=0)
 
 
 class Execution(Strict):
@@ -181,6 +190,12 @@ def _names(params: Params) -> list[str]:
     if params.tuning.learning_rate[0] >= params.tuning.learning_rate[1]:
         problems.append(f"tuning.learning_rate is {params.tuning.learning_rate}: must be low, then high")
     must_be_in(params.analysis.primary, dict.fromkeys(OUTCOMES), "outcome", "analysis.primary")
+    if params.analysis.contrasts != "all":
+        others = [m for m in params.grid.methods if m != params.analysis.control]
+        must_be_in(params.analysis.contrasts, dict.fromkeys(others), "method", "analysis.contrasts")
+    if isinstance(params.analysis.smallest_effect, dict):
+        known = dict.fromkeys([*OUTCOMES, "default"])
+        must_be_in(list(params.analysis.smallest_effect), known, "outcome", "analysis.smallest_effect")
     for arch, teacher in params.teachers.items():
         must_be_in([teacher.family], FAMILIES, "family", f"teachers.{arch}.family")
         if teacher.family in FAMILIES:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import confirm, contrasts, frames, inference, layout
+from analysis import confirm, contrasts, frames, inference, influence, layout, sentences, shrunken
 from analysis.settings import Settings
 from tests.analysis import simulate
 
@@ -83,6 +83,55 @@ def test_only_averages_of_primary_outcomes_are_confirmatory(study: frames.Study)
     assert table["exploratory"].all()
     table = contrasts.analyse(study.headlines["stability"], study, Settings(primary=("stability",))).contrasts
     assert list(table.loc[~table["exploratory"], "arch"].unique()) == [layout.AVERAGE]
+
+
+def test_contrasts_that_were_not_declared_are_exploratory(study: frames.Study) -> None:
+    table = contrasts.analyse(study.headlines["stability"], study, Settings(contrasts=("sd",))).contrasts
+    assert set(table.loc[~table["exploratory"], "contrast"]) == {"sd - none"}
+
+
+def test_the_wide_family_pays_for_every_primary_outcome(study: frames.Study) -> None:
+    narrow = contrasts.analyse(study.headlines["stability"], study, Settings()).marginal()
+    wide = contrasts.analyse(study.headlines["stability"], study, Settings(family="study")).marginal()
+    np.testing.assert_allclose(wide["p_adjusted"], (4 * narrow["p_adjusted"]).clip(upper=1))
+    np.testing.assert_allclose(wide["p"], narrow["p"])
+
+
+def test_five_analyses_stand_side_by_side(results: dict[str, contrasts.Result]) -> None:
+    table = results["retrieval"].sensitivity
+    assert table["analysis"].nunique() == 5
+    spread = table.groupby("method")["estimate"].agg(lambda e: e.max() - e.min())
+    assert (spread < 1e-6).all()  # balanced data: they differ in their errors alone
+    assert results["stability"].sensitivity["analysis"].nunique() == 3
+
+
+def test_means_and_pairs_of_the_model_hang_together(results: dict[str, contrasts.Result]) -> None:
+    for result in (results["retrieval"], results["stability"]):
+        means = result.means[result.means["arch"] == layout.AVERAGE].set_index("method")["estimate"]
+        expected = means[result.pairs["second"]].to_numpy() - means[result.pairs["first"]].to_numpy()
+        np.testing.assert_allclose(result.pairs["estimate"], expected, atol=1e-6)
+        assert len(result.pairs) == 6
+        assert (result.pairs["p_adjusted"] >= result.pairs["p"]).all()
+
+
+def test_one_language_that_stands_apart_is_drawn_in_and_found_by_leaving_it_out(study: frames.Study) -> None:
+    outcome = study.headlines["retrieval"]
+    odd = (outcome.frame["language"] == "tr") & (outcome.frame["method"] == "fd")
+    planted = replace(outcome, frame=outcome.frame.assign(score=outcome.frame["score"] + 30.0 * odd))
+    result = contrasts.analyse(planted, study, Settings())
+    assert result.fit is not None
+    assert result.design is not None
+    table = shrunken.language_differences(result.fit, planted, result.design, 0.05)
+    row = table[(table["language"] == "tr") & (table["method"] == "fd")].iloc[0]
+    rest = table[(table["language"] != "tr") & (table["method"] == "fd")]
+    assert rest["estimate"].max() < row["estimate"] < row["observed"]
+    assert (rest["low"] < rest["estimate"]).all()
+    found = influence.leave_out(planted, study, Settings(), result.fit)
+    without = found.languages.query("left_out == 'tr' and method == 'fd'")["estimate"].item()
+    whole = result.marginal().set_index("method").loc["fd", "estimate"]
+    assert whole - without == pytest.approx(30 / 12, abs=0.6)
+    assert "FD without tr" in sentences.influence_sentence(found, result)
+    assert len(found.seeds) == 4 * 3
 
 
 def test_adjusted_p_agrees_with_scipys_dunnett() -> None:

@@ -246,3 +246,25 @@ def test_the_lowest_of_several_minima_is_taken() -> None:
     problem = reml.Problem(y, np.ones((60, 1)), [mixed.Term.of("group", group).codes])
     found = [reml.minimise(problem, [np.array([start])])[0].criterion for start in (0.0, 1e-6, 0.5, 900.0)]
     np.testing.assert_allclose(found, found[0], atol=1e-6)
+
+
+def test_predictions_and_their_errors_solve_hendersons_equations() -> None:
+    rng = np.random.default_rng(4)
+    a, b = rng.integers(0, 6, 80), rng.integers(0, 9, 80)
+    x = np.column_stack([np.ones(80), rng.normal(size=80)])
+    y = x @ [3.0, 1.0] + rng.normal(0, 1.5, 6)[a] + rng.normal(0, 0.8, 9)[b] + rng.normal(size=80)
+    fit = mixed.fit(y, x, [mixed.Term.of("a", a), mixed.Term.of("b", b)])
+    z = np.hstack([np.eye(6)[a], np.eye(9)[b]])
+    inverse = np.diag(np.repeat(1 / fit.variances[:2], [6, 9]))
+    s2 = fit.variances[2]
+    equations = np.block([[x.T @ x / s2, x.T @ z / s2], [z.T @ x / s2, z.T @ z / s2 + inverse]])
+    errors = np.linalg.inv(equations)
+    solution = errors @ np.append(x.T @ y, z.T @ y) / s2
+    rows = rng.normal(size=(3, 17))
+    found = fit.predict(rows[:, :2], rows[:, 2:])
+    np.testing.assert_allclose(found["estimate"], rows @ solution, rtol=1e-6)
+    np.testing.assert_allclose(found["se"], np.sqrt(np.einsum("ij,jk,ik->i", rows, errors, rows)), rtol=1e-6)
+    np.testing.assert_allclose(fit.fitted, x @ solution[:2] + z @ solution[2:], rtol=1e-6)
+    assert fit.column("b", "3") == 9
+    assert fit.column("b", "nine") is None
+    np.testing.assert_allclose(mixed.coefficients(y, x, fit.terms, fit.theta), fit.beta, rtol=1e-9)

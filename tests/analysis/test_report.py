@@ -33,11 +33,16 @@ def text(out: Path) -> str:
 
 
 def test_everything_is_written(report: Path) -> None:
-    names = {"scores", "languages", "tradeoff", "retrieval"}
+    names = {"scores", "languages", "tradeoff", "retrieval", "profiles", "pairs", "diagnostics"}
+    names |= {"forest-retrieval", "forest-consistency", "forest-vqa"}
     assert {p.name for p in (report / "figures").iterdir()} == {f"{n}.{e}" for n in names for e in ("svg", "png")}
     table = pd.read_csv(report / "tables" / "contrasts.csv")
     assert list(table.columns) == contrasts.COLUMNS
     assert {"retrieval", "consistency", "vqa", "stability"} <= set(table["outcome"])
+    files = {"contrasts", "effects", "means", "pairs", "sensitivity", "variances", "languages", "profiles"}
+    assert {p.stem for p in (report / "tables").glob("*.csv")} == files | {"tradeoff", "churn"}
+    for path in (report / "tables").glob("*.csv"):
+        assert len(pd.read_csv(path)), path
     lines = (report / "findings.txt").read_text(encoding="utf-8").splitlines()
     assert 5 <= len(lines) <= 10
     assert [p for p in report.parent.iterdir() if p != report] == []
@@ -45,14 +50,14 @@ def test_everything_is_written(report: Path) -> None:
 
 def test_the_page_asks_nothing_of_the_network(report: Path) -> None:
     page = (report / "report.html").read_text(encoding="utf-8")
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 10
     assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", page)
     assert "<script" not in page
     assert "@import" not in page
     # matplotlib's SVG namespaces are names, not addresses that a browser would fetch
     assert not re.search(r"url\(\s*['\"]?http", page)
     ids = re.findall(r'\bid="([^"]+)"', page)
-    sections = {"findings", "evidence", "tradeoff", "design", "constructs", "diagnostics", "origin"}
+    sections = {"declared", "findings", "evidence", "tradeoff", "design", "constructs", "diagnostics", "origin"}
     assert sections <= set(ids)
 
 
@@ -63,6 +68,26 @@ def test_words_carry_no_wald_z_and_no_leaks(report: Path) -> None:
         assert leak not in words
     assert not re.search(r"p = \.000|p = 1\.000|\+0\.0 ", words)
     assert "statsmodels MixedLM confirms" in words
+
+
+def test_the_declaration_comes_first_and_the_paragraph_for_a_paper_last(report: Path) -> None:
+    words = " ".join(text(report).replace("\N{NO-BREAK SPACE}", " ").split())
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert page.index('id="declared"') < page.index('id="findings"') < page.index("For a paper")
+    assert "We trained 32 students (4 methods including the control, 2 architectures, 1 size, 4 seeds)" in words
+    assert "Leave one out: without any one language no difference moves by more than" in words
+    assert "On the Pareto front of consistency and stability:" in words
+
+
+def test_latex_tables_are_booktabs_with_escaped_text(report: Path) -> None:
+    names = {"contrasts-retrieval", "contrasts-consistency", "contrasts-vqa", "contrasts-stability", "tradeoff"}
+    assert {p.stem for p in (report / "tables").glob("*.tex")} == names
+    for path in (report / "tables").glob("*.tex"):
+        source = path.read_text(encoding="utf-8")
+        assert "\\toprule" in source
+        assert source.count("{") == source.count("}")
+        assert not re.search(r"(?<!\\)%", source)
+        assert "\N{MINUS SIGN}" not in source
 
 
 def test_findings_state_the_known_effects(report: Path) -> None:

@@ -67,3 +67,28 @@ def test_two_blocks_have_an_interval_but_no_ellipse() -> None:
 
 def test_one_block_cannot_tell() -> None:
     assert "cannot tell" in said(6, -4, n=1, places=1)
+
+
+def test_the_method_by_task_contrast_is_a_paired_t_test() -> None:
+    data = points(1.0, -0.5, n=8, places=1)
+    found = tradeoff.joint(data, "fd", 0.05)
+    expected = stats.ttest_rel(data["stability"], data["consistency"])
+    assert found.task[0] == pytest.approx((data["stability"] - data["consistency"]).mean())
+    assert found.task[3] == pytest.approx(expected.pvalue)
+    np.testing.assert_allclose(found.task[1:3], expected.confidence_interval())
+
+
+def test_the_pareto_front_holds_what_nothing_beats() -> None:
+    found = [
+        tradeoff.joint(points(c, s, sd=0.2), name, 0.05)
+        for name, c, s in (("fd", 3.0, -2.0), ("ed", 2.0, 1.0), ("sd", 1.0, 0.0))
+    ]
+    front = tradeoff.pareto(found, "none").set_index("method")
+    assert front["member"].to_dict() == {"none": False, "fd": True, "ed": True, "sd": False}
+    assert front.loc["ed", "probability"] == 1
+    assert front.loc["sd", "probability"] == 0
+    assert front["probability"].between(0, 1).all()
+    assert "FD (100 % of bootstrap draws) and ED (100 % of bootstrap draws)" in sentences.front_sentence(
+        front.reset_index()
+    )
+    assert tradeoff.pareto([tradeoff.joint(points(1, 1, n=1), "fd", 0.05)], "none").empty
