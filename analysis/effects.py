@@ -91,6 +91,32 @@ def run_level_pairs(scores: pd.DataFrame, layout: Layout, alpha: float) -> pd.Da
     return _judged(pd.DataFrame(records, columns=["first", "second", "estimate", "se", "df"]), alpha)
 
 
+def by_cell(scores: pd.DataFrame, methods: list[str], control: str, alpha: float) -> pd.DataFrame:
+    """Differences from the control of a score that has one value a cell (arch x size x method), over the cells.
+
+    Such a score (churn over seeds) has no runs to repeat it: the places are the only replicates, and what
+    the interval speaks of is places like these.
+
+    Args:
+        scores: columns arch, size, method, score.
+
+    Returns:
+        Columns method, places, estimate, se, df, ci_low, ci_high, p; no interval where there is one place.
+    """
+    wide = scores.pivot_table(index=["arch", "size"], columns="method", values="score")
+    records = []
+    for method in methods:
+        if method == control or not {method, control} <= set(wide.columns):
+            continue
+        gap = (wide[method] - wide[control]).dropna()
+        if len(gap):
+            se = float(gap.std(ddof=1) / np.sqrt(len(gap))) if len(gap) > 1 else np.nan
+            df = float(len(gap) - 1) if len(gap) > 1 else np.nan
+            records.append({"method": method, "places": len(gap), "estimate": float(gap.mean()), "se": se, "df": df})
+    columns = ["method", "places", "estimate", "se", "df"]
+    return intervals(pd.DataFrame(records, columns=columns), alpha)
+
+
 def _judged(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
     table = intervals(table, alpha)
     known = table["p"].notna()

@@ -211,6 +211,7 @@ def context(analysis: Analysis, settings: Settings, pictures: dict[str, str]) ->
         "cost": tables.cost(study),
         "cost_phrase": sentences.cost_phrase(study.cells[study.cells["role"] == "student"]),
         "churn": tables.churn(study),
+        "churn_rows": tables.churn_rows(study, settings),
         "measures": {"retrieval": records.RETRIEVAL_METRICS, "consistency": records.CONSISTENCY_CONSTRUCTS,
                      "VQA stability": records.STABILITY_CONSTRUCTS},
         "confirmations": [sentences.confirmation_sentence(c, analysis.headlines[n].outcome.label)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import mixed, sentences
+from analysis import effects, mixed, sentences
 from analysis.contrasts import COLUMNS, Result, rows
 from analysis.frames import Study
 from analysis.inference import holm
@@ -199,6 +199,17 @@ def churn(study: Study) -> list[dict[str, Any]]:
         {"place": f"{a}, {s}", "cells": [number(score.get((a, s, m), np.nan)) for m in study.methods]}
         for a in study.archs for s in study.sizes if any((a, s, m) in score for m in study.methods)
     ]  # fmt: skip
+
+
+def churn_rows(study: Study, settings: Settings) -> list[dict[str, str]]:
+    """Churn and its excess over the least that the accuracies allow, against the control, over the cells."""
+    out = []
+    for construct, scores in study.churn.groupby("construct", sort=False):
+        for r in rows(effects.by_cell(scores, study.methods, settings.control, settings.alpha)):
+            line = {"construct": str(construct).replace("_", " "), "method": str(r["method"])}
+            line |= {"estimate": sign(r["estimate"]), "df": number(r["df"], 0), "p": _p(r["p"])}
+            out.append({**line, "ci": interval(r["ci_low"], r["ci_high"]) if np.isfinite(r["se"]) else "n/a"})
+    return out
 
 
 def tradeoff_rows(found: list[Tradeoff]) -> list[dict[str, str]]:

@@ -9,9 +9,7 @@ from pipeline.work import Task, execution
 def carry_out(task: Task) -> None:
     """Put the task's finished folder where DVC expects it."""
     if not stage.is_done(task.folder):
-        import torch
-
         declared = execution()
-        torch.set_num_threads(declared["threads"])
+        stage.limit_threads(declared["threads"])
         task.run(declared["device"], lambda done, total: None)
     stage.adopt(task.folder, task.out)

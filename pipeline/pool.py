@@ -46,10 +46,8 @@ _device = "cpu"
 
 def _start_worker(report: multiprocessing.SimpleQueue, devices: multiprocessing.SimpleQueue, threads: int) -> None:
     global _report, _device
-    import torch
-
     stage.die_with_parent()
-    torch.set_num_threads(threads)
+    stage.limit_threads(threads)
     _report, _device = report, devices.get()
 
 

@@ -32,6 +32,19 @@ class StageError(RuntimeError):
     """A stage cannot go on; the message is for the user."""
 
 
+def limit_threads(threads: int) -> None:
+    """At most `threads` for torch and for numpy's linear algebra.
+
+    Workers that each start a thread a core for a matrix product wait for one another most of the time.
+    """
+    import numpy  # noqa: F401  its libraries must be loaded to be limited
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(threads)
+    threadpool_limits(threads)
+
+
 def read_json(path: Path) -> Any:
     """A JSON file written by an earlier stage."""
     try:

@@ -58,14 +58,13 @@ def score(plan: dict[str, Any], values: dict[str, float]) -> float:
 
 def main(arch: str, size: str, method: str) -> None:
     import optuna
-    import torch
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
     from optuna.trial import TrialState
 
     name = f"{arch}-{size}-{method}"
     with stage.main("tune"):
-        torch.set_num_threads(execution()["threads"])
+        stage.limit_threads(execution()["threads"])
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         plan = stage.read_json(paths.PLAN / f"tune-{name}.json")
         # More trials go on with the same journal; other code or another declaration starts a new one.

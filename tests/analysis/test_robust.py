@@ -105,3 +105,17 @@ def test_probability_of_improvement_is_mann_whitneys_u() -> None:
     assert table["improvement"].isna().tolist() == [True, False]
     middle = np.sort(ours)[2:-2]
     assert table.loc["fd", "iqm"] == pytest.approx(middle.mean())
+
+
+def test_churn_is_compared_over_the_cells() -> None:
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame(
+        [("a", s, m, rng.normal()) for s in ("half", "third", "quarter") for m in ("none", "fd")],
+        columns=["arch", "size", "method", "score"],
+    )
+    [row] = effects.by_cell(table, ["none", "fd"], "none", 0.05).to_dict("records")
+    wide = table.pivot_table(index="size", columns="method", values="score")
+    assert row["p"] == pytest.approx(stats.ttest_rel(wide["fd"], wide["none"]).pvalue)
+    one = effects.by_cell(table[table["size"] == "half"], ["none", "fd"], "none", 0.05)
+    assert one["estimate"].notna().all()
+    assert one["p"].isna().all()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,13 @@ def test_the_code_hash_changes_with_the_code_it_covers_and_no_other(
     assert sources.code_hash(["study.a"]) == first
     (package / "b.py").write_text("x = 2\n")
     assert sources.code_hash(["study.a"]) != first
+
+
+def test_threads_are_limited_in_linear_algebra_too() -> None:
+    code = (
+        "from pipeline import stage; stage.limit_threads(1); import torch; from threadpoolctl import threadpool_info;"
+        "print(torch.get_num_threads(), {pool['num_threads'] for pool in threadpool_info()})"
+    )
+    free = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], env=free, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1 {1}"
