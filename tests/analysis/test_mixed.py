@@ -9,6 +9,9 @@ import pandas as pd
 import pytest
 
 from analysis import contrasts, mixed, reml
+from analysis.frames import FACTORS, Outcome, Study
+from analysis.layout import Layout, contrast_places, crossed_design
+from analysis.settings import Settings
 
 ORACLES = Path(__file__).parent.parent / "oracles"
 METHODS = ("none", "fd", "mcl")
@@ -128,6 +131,85 @@ def test_block_variance_at_zero_agrees_with_lme4(oracle: pd.DataFrame) -> None:
     assert found.zero.tolist() == [True, False, False, False]
     np.testing.assert_allclose(table["se"], expected["se"], rtol=1e-5)
     np.testing.assert_allclose(table["df"], expected["df"], rtol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def full() -> contrasts.Result:
+    """The report's own analysis of full.csv: design, fit, contrasts and tests."""
+    data = pd.read_csv(ORACLES / "full.csv", keep_default_na=False)
+    data["cell"] = data[["arch", "size", "method", "seed"]].astype(str).agg("-".join, axis=1)
+    outcome = Outcome("score", "score", "simulated", data, data[["arch", "language", "score"]][:0], True)
+    study = Study(
+        cells=data[FACTORS].drop_duplicates(),
+        headlines={"score": outcome},
+        secondary={},
+        churn=pd.DataFrame(),
+        languages=sorted(set(data["language"])),
+        resources={},
+        methods=list(METHODS),
+        archs=["clip", "siglip2"],
+        sizes=["half", "quarter"],
+        planned_runs=data["cell"].nunique(),
+        missing=[],
+        extra=[],
+        incomplete=[],
+        notes=[],
+        data_hash="",
+    )
+    design = crossed_design(outcome, study, Layout.of(data, study, "none"), Settings(), own=True)
+    assert [term.name for term in design.terms] == list(FULL_TERMS)
+    return contrasts.analyse(outcome, study, Settings())
+
+
+FULL_TERMS = {
+    "block": "block (Intercept)",
+    "run none": 'run.2 dummy(method, "none")',
+    "run fd": 'run.1 dummy(method, "fd")',
+    "run mcl": 'run dummy(method, "mcl")',
+    "language": "language (Intercept)",
+    "language:method": "cross (Intercept)",
+    "language:arch:size": "place (Intercept)",
+    "language:arch:size:method": "placecross (Intercept)",
+}
+"""The terms of the report's model, and lme4's names for them."""
+
+
+def test_the_reports_model_agrees_with_lme4(oracle: pd.DataFrame, full: contrasts.Result) -> None:
+    found = full.fit
+    assert found is not None
+    assert found.converged
+    np.testing.assert_allclose(found.criterion, pick(oracle, "full", "criterion")["value"], rtol=0, atol=1e-6)
+    sd = found.variance_table().set_index("component")["sd"]
+    expected = pick(oracle, "full", "sd")["value"]
+    assert len(sd) == len(expected)
+    np.testing.assert_allclose(sd, expected[[*FULL_TERMS.values(), "residual"]], rtol=1e-3)
+    assert full.design is not None
+    first = np.array([float(column == ("clip", "half", "none")) for column in full.design.columns])
+    mean = found.contrast(first).iloc[0]
+    intercept = pick(oracle, "full", "fixed").loc["(Intercept)"]
+    np.testing.assert_allclose(mean[["estimate", "se"]], intercept[["value", "se"]].astype(float), rtol=1e-5)
+    np.testing.assert_allclose(mean["df"], intercept["df"], rtol=1e-3)
+
+
+def test_the_reports_contrasts_agree_with_emmeans(oracle: pd.DataFrame, full: contrasts.Result) -> None:
+    expected = pd.concat([pick(oracle, "full", "marginal contrast"), pick(oracle, "full", "cell contrast")])
+    table = full.contrasts
+    where = table["arch"].where(table["arch"] == "average", " " + table["arch"] + " " + table["size"])
+    table = table.set_index(table["contrast"] + where.replace("average", ""))
+    assert full.design is not None
+    assert len(table) == len(expected) == 2 * len(contrast_places(full.design))
+    expected = expected.loc[table.index]
+    np.testing.assert_allclose(table["estimate"], expected["value"], rtol=1e-5)
+    np.testing.assert_allclose(table["se"], expected["se"], rtol=1e-5)
+    np.testing.assert_allclose(table["df"], expected["df"], rtol=1e-3)
+    np.testing.assert_allclose(table["p"], expected["p"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["method", "method x (arch, size)"])
+def test_the_reports_f_tests_agree_with_lmertest(oracle: pd.DataFrame, full: contrasts.Result, name: str) -> None:
+    expected = pick(oracle, "full", "F").loc[name]
+    f, _, denominator, p = full.f_tests[name]
+    np.testing.assert_allclose([f, denominator, p], expected[["value", "df", "p"]].astype(float), rtol=1e-3)
 
 
 def balanced(groups: int, each: int, sd: float) -> tuple[np.ndarray, np.ndarray]:
