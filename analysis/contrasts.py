@@ -143,6 +143,8 @@ def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = 
             raw, tests = _mixed_contrasts(own, layout, alpha, points)
             if not own.converged:
                 notes.append("the optimiser stopped before the gradient vanished: read the intervals with care")
+            if not pooled.converged:
+                notes.append("the model with one run variance did not converge: disregard its row among the checks")
             others = {POOLED: _mixed_contrasts(pooled, layout, alpha, points)[0], PAIRED: by_pairs}
             result = Result(
                 outcome, raw, REML, formula, own, pooled, tests,

@@ -13,7 +13,15 @@ from analysis.layout import AVERAGE, Layout, contrast_places
 
 
 def run_means(frame: pd.DataFrame) -> pd.DataFrame:
-    """One score a run, averaged over its languages: arch, size, method, seed, score."""
+    """One score a run, averaged over its languages: arch, size, method, seed, score.
+
+    Where runs lack languages, only those that every run has are averaged, if there are any: a run without a
+    poor language would look better for it.
+    """
+    if "language" in frame.columns:
+        counts = frame["language"].value_counts()
+        shared = counts.index[counts == frame["cell"].nunique()]
+        frame = frame[frame["language"].isin(shared)] if len(shared) else frame
     return frame.groupby(["arch", "size", "method", "seed"])["score"].mean().reset_index()
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import confirm, contrasts, frames, inference, influence, layout, sentences, shrunken
+from analysis import confirm, contrasts, frames, inference, influence, layout, paired, sentences, shrunken
 from analysis.settings import Settings
 from tests.analysis import simulate
 
@@ -206,3 +206,12 @@ def test_columns_are_the_published_ones(results: dict[str, contrasts.Result]) ->
         "procedure", "exploratory",
     ]  # fmt: skip
     assert set(table["contrast"]) == {"fd - none", "sd - none", "dr - none"}
+
+
+def test_a_run_without_a_poor_language_does_not_look_better_for_it(study: frames.Study) -> None:
+    outcome = study.headlines["retrieval"]
+    poorest = outcome.frame.groupby("language")["score"].mean().idxmin()
+    odd = (outcome.frame["cell"] == "clip-half-fd-s0") & (outcome.frame["language"] == poorest)
+    frame = outcome.frame[~odd].reset_index(drop=True)
+    shared = paired.run_means(outcome.frame[outcome.frame["language"] != poorest])
+    pd.testing.assert_frame_equal(paired.run_means(frame), shared)
