@@ -258,8 +258,10 @@ def pairs_sentence(result: Result, settings: Settings) -> str:
     open_pairs = known[known["p_adjusted"] >= settings.alpha]
     if open_pairs.empty:
         return f"All {len(known)} pairs of methods can be told apart (Holm over all pairs)."
-    names = join([f"{method_name(a)} and {method_name(b)}" for a, b in
-                  zip(open_pairs["first"], open_pairs["second"], strict=True)])  # fmt: skip
+    names = ", ".join(
+        f"{method_name(a)} from {method_name(b)}"
+        for a, b in zip(open_pairs["first"], open_pairs["second"], strict=True)
+    )
     if len(open_pairs) == len(known):
         return "No two methods can be told apart (Holm over all pairs)."
     return f"Cannot be told apart (Holm over all pairs): {names}."
@@ -276,11 +278,12 @@ def influence_sentence(found: Influence | None, result: Result) -> str:
             continue
         moved = (table["estimate"] - table["method"].map(estimates)).abs()
         row = table.iloc[int(moved.to_numpy().argmax())]
+        where = f"seed {row['left_out']}" if what == "seed" else row["left_out"]
         turned = sorted({str(m) for m, e in zip(table["method"], table["estimate"], strict=True)
                          if np.sign(e) != np.sign(estimates[m])})  # fmt: skip
         text = (
             f"without any one {what} no difference moves by more than {moved.max():.2f} points "
-            f"({method_name(str(row['method']))} without {row['left_out']})"
+            f"({method_name(str(row['method']))} without {where})"
         )
         if turned:
             text += f", and the sign of {join([method_name(m) for m in turned])} hangs on it"
