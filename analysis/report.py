@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 from markupsafe import Markup
+from threadpoolctl import threadpool_limits
 
 from analysis import (
     confirm,
@@ -230,7 +231,9 @@ def build(results: Path, out: Path, settings: Settings) -> list[str]:
     """
     if out.exists() and not (out / _MARKER).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise AnalysisError(f"{out}: exists and is not an earlier report; remove it or name another folder")
-    analysis = analyse(results, settings)
+    # The models' matrices are too small to share between threads, which would mostly wait for one another.
+    with threadpool_limits(1):
+        analysis = analyse(results, settings)
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
