@@ -20,6 +20,8 @@ from study.corpora.base import nearest
 if TYPE_CHECKING:
     import pandas as pd
 
+    from study.corpora.layout import PreparedCorpus
+
 EXPORTED = Path("exported")
 RECORD = "export.json"
 """Says that a folder was written here, and which files are ours to replace."""
@@ -88,6 +90,20 @@ def scores(cell: str, fingerprint: str) -> tuple[pd.DataFrame | None, str]:
     return score_table(*(pd.read_parquet(file) for file in files)), ""
 
 
+def scored_texts(corpus: PreparedCorpus) -> pd.DataFrame:
+    """Every text behind the scores: columns language, text."""
+    import pandas as pd
+
+    from study.corpora.layout import scored_text
+
+    captions = corpus.captions("test")[["language", "text"]]
+    if not corpus.card.questions:
+        return captions
+    asked = corpus.texts(split="test").explode("options")
+    texts = [scored_text(prompt, option) for prompt, option in zip(asked["prompt"], asked["options"], strict=True)]
+    return pd.concat([captions, pd.DataFrame({"language": asked["language"].to_numpy(), "text": texts})])
+
+
 def export(cell: str, to: str, out: Path) -> None:
     """Write the folder `out`, whole or not at all.
 
@@ -108,7 +124,7 @@ def export(cell: str, to: str, out: Path) -> None:
     run: dict[str, Any] = stage.read_json(source / "run.json")
     family = stage.read_json(source / "config.json")["family"]
     writer = target(to, family)
-    corpus = PreparedCorpus(paths.CORPUS).card
+    corpus = PreparedCorpus(paths.CORPUS)
     taught = paths.TEACHERS / run["row"]["arch"]
     teacher = None if checkpoint.has_images(source) else checkpoint.load(taught)
     model = checkpoint.load(source, teacher)
@@ -116,10 +132,12 @@ def export(cell: str, to: str, out: Path) -> None:
     about = Description(
         run=run,
         teacher=stage.read_json(taught / "run.json"),
-        corpus=corpus,
+        corpus=corpus.card,
         scores=table,
         no_scores=why,
         library=to,
+        load=writer.load(cell),
+        remarks=writer.remarks(model, scored_texts(corpus)),
         family=family,
         context=model.context,
         image_size=int((model.config.get("vision_cfg") or model.config["vision_config"])["image_size"]),

@@ -1,20 +1,19 @@
 """Models leave as what people use: a folder that a public library loads without any code of ours.
 
-A new target is one file with a function like those below and one line in `TARGETS`.
+A new target is one file with `LOAD`, `write` and `remarks` like those there are, and one line in `TARGETS`.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
 
 from study.names import UnknownNameError
 from study.towers.protocol import DualEncoder
-
-Write = Callable[[DualEncoder, Path], None]
-"""Fills a folder with everything but the card: weights, configuration, tokenizer, image processing."""
 
 
 class ExportError(ValueError):
@@ -23,20 +22,33 @@ class ExportError(ValueError):
 
 @dataclass(frozen=True)
 class Target:
-    """A library that models are written for: the family it can load, and who writes it (`module:function`)."""
+    """A library that models are written for: the family it can load, and the module that knows it."""
 
     family: str
-    writer: str
+    module: str
 
     def write(self, model: DualEncoder, folder: Path) -> None:
-        module, _, function = self.writer.partition(":")
-        write: Write = getattr(importlib.import_module(module), function)
-        write(model, folder)
+        """Fill `folder` with everything but the card: weights, configuration, tokenizer, image processing."""
+        self._module.write(model, folder)
+
+    def remarks(self, model: DualEncoder, texts: pd.DataFrame) -> list[str]:
+        """What a user has to know of the library; `texts` are the scored ones (columns language, text)."""
+        found: list[str] = self._module.remarks(model, texts)
+        return found
+
+    def load(self, folder: str) -> str:
+        """Python lines that load `folder` with the library."""
+        lines: str = self._module.LOAD.format(folder=folder)
+        return lines
+
+    @property
+    def _module(self) -> ModuleType:
+        return importlib.import_module(self.module)
 
 
 TARGETS = {
-    "open_clip": Target("clip", "study.export.clip:write"),
-    "transformers": Target("siglip2", "study.export.siglip2:write"),
+    "open_clip": Target("clip", "study.export.clip"),
+    "transformers": Target("siglip2", "study.export.siglip2"),
 }
 """Library name to target; its module is imported on use, since each library takes seconds to import."""
 

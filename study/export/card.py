@@ -11,29 +11,6 @@ import pandas as pd
 
 from study.corpora.layout import Card
 
-LOAD = {
-    "open_clip": """\
-import open_clip
-model, preprocess = open_clip.create_model_from_pretrained("local-dir:{folder}")
-tokenizer = open_clip.get_tokenizer("local-dir:{folder}")
-similarity = model.encode_image(preprocess(image)[None], True) @ model.encode_text(tokenizer(texts), True).T""",
-    "transformers": """\
-from transformers import AutoModel, AutoProcessor
-model, processor = AutoModel.from_pretrained("{folder}"), AutoProcessor.from_pretrained("{folder}")
-inputs = processor(text=texts, images=image, padding="max_length", truncation=True, return_tensors="pt")
-logits = model(**inputs).logits_per_image""",
-}
-NOTES = {
-    "open_clip": """\
-- open_clip cleans texts before any tokenizer sees them: `ftfy` (curly quotes, full-width characters), HTML
-  entities, runs of spaces. The scores above were measured without that. `tokenizer.tokenizer` is the tokenizer
-  alone and gives the ids of the study for every text.""",
-    "transformers": """\
-- Texts must be padded to the full {context} tokens (`padding="max_length"`) and have no attention mask: features are
-  read at the last position. The processor does so by default, `AutoTokenizer` alone does not.
-- The zero-shot pipeline of transformers pads every SigLIP to 64 tokens. Pass it
-  `tokenizer_kwargs={{"max_length": {context}}}`.""",
-}
 DIRECTIONS = {"text_to_image": "text to image", "image_to_text": "image to text"}
 
 
@@ -42,7 +19,8 @@ class Description:
     """What a card tells of a model.
 
     run, teacher: their run.json. corpus: the corpus's card. scores: by language, columns as `score_table`
-    makes them, or None with `no_scores` saying why. library: a key of `LOAD`. context: longest text.
+    makes them, or None with `no_scores` saying why. load: Python lines that load it with `library`. remarks:
+    what its user has to know of the library. context: tokens of the longest text.
     """
 
     run: Mapping[str, Any]
@@ -51,6 +29,8 @@ class Description:
     scores: pd.DataFrame | None
     no_scores: str
     library: str
+    load: str
+    remarks: Sequence[str]
     family: str
     context: int
     image_size: int
@@ -73,14 +53,14 @@ def model_card(about: Description) -> str:
     """README.md: front matter, scores, recipe, licences, limits, how to load it."""
     row = about.run["row"]
     what = "student" if row["role"] == "student" else "teacher"
-    load = LOAD[about.library].format(folder=about.name)
+    remarks = "\n".join(f"- {remark}" for remark in about.remarks)
     parts = [
         _front_matter(about),
         f"# {about.name}",
         f"A small multilingual dual encoder (image and text) of the {about.family} family: a {what} of the study "
         f"Small Polyglots. {len(about.corpus.languages)} languages; images {about.image_size} x {about.image_size}; "
         f"texts of up to {about.context} tokens.",
-        f"## Load it\n\n```python\n{load}\n```\n\n{NOTES[about.library].format(context=about.context)}",
+        f"## Load it\n\n```python\n{about.load}\n```\n\n{remarks}",
         f"## Scores\n\n{_scores(about)}",
         f"## Recipe\n\n{_recipe(about)}",
         f"## Limits\n\n{_limits(about)}",

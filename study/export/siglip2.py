@@ -5,12 +5,29 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
+
 from study.export.tokenizer import write_tokenizer
 from study.towers.protocol import DualEncoder
 from study.towers.siglip2 import Siglip2
 
+LOAD = """\
+from transformers import AutoModel, AutoProcessor
+model, processor = AutoModel.from_pretrained("{folder}"), AutoProcessor.from_pretrained("{folder}")
+inputs = processor(text=texts, images=image, padding="max_length", truncation=True, return_tensors="pt")
+logits = model(**inputs).logits_per_image"""
+
 BILINEAR = 2
 """PIL's number; the published SigLIP2 checkpoints resize so."""
+
+
+def remarks(model: DualEncoder, texts: pd.DataFrame) -> list[str]:
+    return [
+        f"Texts must be padded to the full {model.context} tokens (`padding='max_length'`), without an attention mask: "
+        "features are read at the last position. The processor does so by default, `AutoTokenizer` alone does not.",
+        "transformers' zero-shot pipeline pads every SigLIP to 64 tokens: pass it "
+        f"`tokenizer_kwargs={{'max_length': {model.context}}}`.",
+    ]
 
 
 def write(model: DualEncoder, folder: Path) -> None:

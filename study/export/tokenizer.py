@@ -14,7 +14,8 @@ from tokenizers import Regex, normalizers, processors
 
 from study.vocabulary import BOS, EOS, PAD, SPECIAL, UNK, Vocabulary
 
-FINAL_SIGMA = r"(?<=\p{Cased}\p{Case_Ignorable}*)Σ(?!\p{Case_Ignorable}*\p{Cased})"
+CASED = r"[\p{Cased}&&[^\p{Case_Ignorable}]]"
+FINAL_SIGMA = rf"(?<={CASED}\p{{Case_Ignorable}}*)Σ(?!\p{{Case_Ignorable}}*{CASED})"
 """A capital sigma at the end of a word: Python lowers it to ς, `tokenizers`, letter by letter, to σ."""
 
 

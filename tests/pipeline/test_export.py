@@ -166,7 +166,7 @@ def test_the_library_alone_gives_the_same_ids_pixels_embeddings_and_scores(insid
     ours_texts = embed_texts(student, texts, cpu)
     np.testing.assert_allclose(theirs["images"], ours_images, atol=1e-5)
     np.testing.assert_allclose(theirs["texts"], ours_texts, atol=1e-5)
-    assert float(theirs["scale"]) == pytest.approx(student.temperature["model.logit_scale"], rel=1e-6)
+    assert theirs["scale"].item() == pytest.approx(student.temperature["model.logit_scale"], rel=1e-6)
 
     def rows(images: np.ndarray, embedded: np.ndarray) -> pd.DataFrame:
         groups = {language: (captions["language"] == language).to_numpy() for language in LANGUAGES}
@@ -207,7 +207,8 @@ def test_the_card_tells_scores_recipe_and_licences(inside: Study, tmp_path: Path
     assert front["library_name"] == LIBRARY[inside.student.family]
     retrieval = pd.read_parquet(inside.folder / "scores" / inside.cell / "retrieval.parquet")
     swahili = retrieval[(retrieval["language"] == "sw") & (retrieval["metric"] == "map@10")].set_index("direction")
-    expected = [f"{100 * swahili.loc[way, 'score']:.1f}" for way in ("text_to_image", "image_to_text")]
+    points = 100 * swahili["score"].astype(float)
+    expected = [f"{points[way]:.1f}" for way in ("text_to_image", "image_to_text")]
     line = next(line for line in card.splitlines() if line.startswith("| sw |"))
     assert line.split(" | ")[1:3] == expected
     for told in ("ed (weight 1.0)", f"{inside.student.family}-teacher", "0.003", "| seed | 3 |", "the tests"):
