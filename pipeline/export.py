@@ -149,6 +149,8 @@ def export(cell: str, to: str, out: Path) -> None:
         files = sorted(path.name for path in folder.iterdir())
         record = {"cell": cell, "to": to, "fingerprint": run["row"]["fingerprint"], "files": files}
         stage.write_json(folder / RECORD, record)
+        for path in folder.iterdir():
+            path.chmod(0o644)  # safetensors writes files that only their owner can read
 
     # Beside `out`, which may lie on another disk than the study.
     working = out.with_name(f".{out.name}.exporting")
