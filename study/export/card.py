@@ -1,0 +1,155 @@
+"""The model card (README.md) of an exported model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from study.corpora.layout import Card
+
+DIRECTIONS = {"text_to_image": "text to image", "image_to_text": "image to text"}
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a card tells of a model.
+
+    run, teacher: their run.json. corpus: the corpus's card. scores: by language, columns as `score_table`
+    makes them, or None with `no_scores` saying why. load: Python lines that load it with `library`. remarks:
+    what its user has to know of the library. context: tokens of the longest text.
+    """
+
+    run: Mapping[str, Any]
+    teacher: Mapping[str, Any]
+    corpus: Card
+    scores: pd.DataFrame | None
+    no_scores: str
+    library: str
+    load: str
+    remarks: Sequence[str]
+    family: str
+    context: int
+    image_size: int
+
+    @property
+    def name(self) -> str:
+        return str(self.run["cell"])
+
+
+def score_table(retrieval: pd.DataFrame, vqa: pd.DataFrame) -> pd.DataFrame:
+    """One row a language, points of 100: mAP@10 in both directions, and VQA accuracy (empty without questions)."""
+    ranked = retrieval[retrieval["metric"] == "map@10"]
+    table = ranked.pivot_table(index="language", columns="direction", values="score")
+    table = table.reindex(columns=list(DIRECTIONS)).rename(columns=DIRECTIONS)
+    table.columns.name = None
+    return 100 * table.assign(vqa=vqa.groupby("language")["correct"].mean())
+
+
+def model_card(about: Description) -> str:
+    """README.md: front matter, scores, recipe, licences, limits, how to load it."""
+    row = about.run["row"]
+    what = "student" if row["role"] == "student" else "teacher"
+    remarks = "\n".join(f"- {remark}" for remark in about.remarks)
+    parts = [
+        _front_matter(about),
+        f"# {about.name}",
+        f"A small multilingual dual encoder (image and text) of the {about.family} family: a {what} of the study "
+        f"Small Polyglots. {len(about.corpus.languages)} languages; images {about.image_size} x {about.image_size}; "
+        f"texts of up to {about.context} tokens.",
+        f"## Load it\n\n```python\n{about.load}\n```\n\n{remarks}",
+        f"## Scores\n\n{_scores(about)}",
+        f"## Recipe\n\n{_recipe(about)}",
+        f"## Limits\n\n{_limits(about)}",
+        f"## Licences\n\n{_licences(about)}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(about: Description) -> str:
+    names = sorted({licence.name for licence in about.corpus.licences})
+    entries: dict[str, Any] = {"license": names[0].lower()} if len(names) == 1 else {"license": "other"}
+    if len(names) > 1:
+        entries |= {"license_name": "licences-of-the-training-data", "license_link": "#licences"}
+    entries |= {
+        "language": about.corpus.languages,
+        "library_name": about.library,
+        "pipeline_tag": "zero-shot-image-classification",
+        "tags": ["multilingual", "knowledge-distillation", about.family],
+        "teacher": about.teacher["cell"],
+    }
+    # JSON values are YAML too, and quoted: a bare `no` (Norwegian) would be read as false.
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in entries.items()]
+    return "\n".join(["---", *lines, "---"])
+
+
+def _scores(about: Description) -> str:
+    if about.scores is None:
+        return f"None are given: {about.no_scores}."
+    heads = ["language", *(f"mAP@10, {name}" for name in DIRECTIONS.values()), "VQA accuracy"]
+    mean = pd.DataFrame([about.scores.mean()], index=["**mean**"])
+    rows = [[str(name), *map(_points, values)] for name, *values in pd.concat([mean, about.scores]).itertuples()]
+    return (
+        "On the test split, in points of 100. Retrieval is in domain "
+        f"({about.corpus.in_domain}), VQA out of domain ({about.corpus.out_of_domain}).\n\n" + _markdown(heads, rows)
+    )
+
+
+def _points(value: float) -> str:
+    return "–" if pd.isna(value) else f"{value:.1f}"
+
+
+def _recipe(about: Description) -> str:
+    row, settings, taught = about.run["row"], about.run["settings"], about.teacher
+    rows = [["method", row["method"]]]
+    if "objectives" in settings:
+        weights = [
+            f"{name} ({', '.join(f'{key} {value}' for key, value in options.items())})"
+            for name, options in settings["objectives"].items()
+        ]
+        rows += [["objectives", " + ".join(weights)]]
+    source = taught["settings"]
+    rows += [
+        ["teacher", f"{taught['cell']}: {source['family']} {source['model']}, trained from scratch on the same corpus"],
+        ["trained towers", row["towers"]],
+        ["size", f"{row['size']}: text tower {row['text_fraction']:.1%} of the teacher's"],
+        ["parameters", f"{row['parameters']:,}"],
+        ["text tower", f"{row['text_parameters']:,}, of them {row['text_vocabulary_parameters']:,} token table"],
+        ["image tower", f"{row['image_parameters']:,}"],
+        ["vocabulary", f"{row['vocabulary']:,} tokens"],
+        ["seed", row["seed"]],
+        ["steps", f"{row['steps']:,}"],
+        ["items", f"{row['items']:,} image-caption pairs seen"],
+        ["peak learning rate", f"{row['learning_rate']:g}"],
+        ["versions", ", ".join(f"{name} {version}" for name, version in about.run["versions"].items())],
+        ["fingerprint", f"`{row['fingerprint']}`"],
+    ]
+    return _markdown(["what", "value"], rows)
+
+
+def _limits(about: Description) -> str:
+    notes = [
+        f"Trained on one corpus, `{about.corpus.corpus}`, and on nothing else: {about.corpus.description}",
+        "Made to compare methods of distillation, not to be used on photographs or on texts of other kinds.",
+        f"Images of other sizes are resized by the library; every score is of {about.image_size} x "
+        f"{about.image_size} images that were not.",
+        *about.corpus.notes,
+    ]
+    return "\n".join(f"- {note}" for note in notes)
+
+
+def _licences(about: Description) -> str:
+    rows = [[part.covers, part.name, part.attribution] for part in about.corpus.licences]
+    return (
+        f"Teacher and student were trained on the corpus `{about.corpus.corpus}` (source: {about.corpus.source}; "
+        f"revision: {about.corpus.revision}) and start from no published weights. The corpus's parts:\n\n"
+        + _markdown(["covers", "licence", "attribution"], rows)
+    )
+
+
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    cells = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in cells)

@@ -1,0 +1,96 @@
+"""Load an exported folder by its library alone: alone.py <library> <folder> <images.npz> <texts.json> <out.npz>."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+# None makes an import fail: the libraries get no help from this project, installed or not.
+for package in ("study", "pipeline", "analysis"):
+    sys.modules[package] = None  # type: ignore[assignment]
+
+
+def own_library_loads() -> bool:
+    """Whether torchvision's compiled operators load into this torch; its Python part needs two schemas of them."""
+    spec = importlib.util.find_spec("torchvision")
+    assert spec is not None
+    assert spec.origin is not None
+    for path in Path(spec.origin).parent.glob("_C*"):
+        try:
+            torch.ops.load_library(str(path))
+        except OSError:
+            continue
+        return True
+    return False
+
+
+if not own_library_loads():
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+Arrays = dict[str, torch.Tensor | np.ndarray]
+
+
+def by_open_clip(folder: str, images: list[Image.Image], texts: list[str]) -> Arrays:
+    import open_clip
+    from open_clip.tokenizer import get_clean_fn
+
+    where = f"local-dir:{folder}"
+    model, preprocess = open_clip.create_model_from_pretrained(where)
+    other, _, _ = open_clip.create_model_and_transforms(where)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+    tokenizer = open_clip.get_tokenizer(where)
+    pixels, ids = torch.stack([preprocess(image) for image in images]), tokenizer(texts)
+    plain = tokenizer.tokenizer(
+        texts, padding="max_length", truncation=True, max_length=tokenizer.context_length, return_tensors="pt"
+    )
+    cleaned = get_clean_fn("whitespace")
+    model.eval()
+    return {
+        "pixels": pixels,
+        "ids": plain.input_ids,
+        "default_ids": ids,
+        "cleaned": np.asarray([cleaned(text) for text in texts]),
+        "images": model.encode_image(pixels, normalize=True),
+        "texts": model.encode_text(plain.input_ids, normalize=True),
+        "scale": model.logit_scale.exp(),
+    }
+
+
+def by_transformers(folder: str, images: list[Image.Image], texts: list[str]) -> Arrays:
+    from transformers import AutoModel, AutoProcessor, AutoTokenizer
+
+    model, processor = AutoModel.from_pretrained(folder).eval(), AutoProcessor.from_pretrained(folder)
+    inputs = processor(text=texts, images=images, padding="max_length", truncation=True, return_tensors="pt")
+    assert set(inputs) == {"input_ids", "pixel_values"}
+    ids = AutoTokenizer.from_pretrained(folder)(texts, padding="max_length", truncation=True, return_tensors="pt")
+    out = model(**inputs)
+    return {
+        "pixels": inputs["pixel_values"],
+        "ids": ids["input_ids"],
+        "default_ids": processor(text=texts, return_tensors="pt")["input_ids"],
+        "cleaned": np.asarray(texts),
+        "images": out.image_embeds,
+        "texts": out.text_embeds,
+        "scale": model.logit_scale.exp(),
+    }
+
+
+def main() -> None:
+    to, folder, pixels, texts, out = sys.argv[1:]
+    images = [Image.fromarray(array) for array in np.load(pixels)["images"]]
+    by = {"open_clip": by_open_clip, "transformers": by_transformers}[to]
+    with torch.inference_mode():
+        arrays = by(folder, images, json.loads(Path(texts).read_text(encoding="utf-8")))
+    np.savez(out, **{name: np.asarray(array) for name, array in arrays.items()})  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,298 @@
+"""An exported model, loaded by its library alone, is the same model: ids, pixels, embeddings, scores."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+from pipeline import stage
+from pipeline.export import export
+from study.embedding import embed_images, embed_texts
+from study.evaluation import evaluate, images_of
+from study.export import ExportError
+from study.names import UnknownNameError
+from study.scoring.retrieval import retrieval_rows
+from study.seeds import stream, torch_stream
+from study.student import shape, shrink, summary
+from study.towers import family
+from study.towers.protocol import DualEncoder
+from study.vocabulary import EOS, PAD, Vocabulary, clean
+from tests.study.tiny import LANGUAGES, write_corpus
+
+ALONE = Path(__file__).parent / "alone.py"
+CONTEXT = 20
+LIBRARY = {"clip": "open_clip", "siglip2": "transformers"}
+TEXTS = [
+    "RED, Green",
+    "red, green",
+    "Weiß GRÜN ẞ",
+    unicodedata.normalize("NFD", "Grün, Zürich, café, naïve Ångström"),
+    "КРАСНЫЙ, зелёный Ё Й",
+    unicodedata.normalize("NFD", "зелёный Й"),
+    "ΟΔΥΣΣΕΥΣ ΣΑΣ Σ ΑΣ, ΑΣΑ α'Σ.",
+    "İSTANBUL IĞDIR",
+    "赤、青 テスト ガ",
+    unicodedata.normalize("NFD", "ガギグ 한국어"),
+    "لون أحمر",
+    "लाल रंग",
+    "సిరా",
+    "สีแดง",
+    "🟥🟦 👩‍🚀",
+    "red green blue black white yellow pink grey " * 5,
+    "ΝΥΕΚUNDU" * 40,
+    "a <eos> b <EOS><pad>",
+    "  spaces   and\ttabs \n",
+    "“curly” ＦＵＬＬ， &amp; ﬁne",
+    ".",
+]
+CLEANED_BY_OPEN_CLIP = {text for text in TEXTS if text.endswith((" ", "\n", "ﬁne"))}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's folder with one teacher and one student."""
+
+    folder: Path
+    cell: str
+    student: DualEncoder
+
+
+def record(cell: str, arch: str, model: DualEncoder, teacher: DualEncoder, settings: dict[str, Any]) -> dict[str, Any]:
+    role = "teacher" if model is teacher else "student"
+    row = {"cell": cell, "role": role, "arch": arch, "size": "half", "method": "ed", "seed": 3, "towers": "text"}
+    row |= {"learning_rate": 0.003, "steps": 220, "items": 22000, "fingerprint": f"of {cell}"}
+    return {"cell": cell, "row": {**row, **summary(model, teacher)}, "settings": settings, "versions": {"torch": "2"}}
+
+
+@pytest.fixture(scope="module", params=["clip", "siglip2"])
+def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    arch, folder = request.param, tmp_path_factory.mktemp(request.param)
+    corpus = write_corpus(folder / "corpus")
+    captions = corpus.captions("distil")
+    known = [*captions["text"], *captions["english"]]
+    rng = stream("test", "words")
+    words = ["".join(rng.choice(list("abdegiklmnorstu"), 6)) for _ in range(1000)]
+    vocabulary = Vocabulary.train([*known * 20, *TEXTS * 5, *words], 1500)
+    with torch_stream("test", arch):
+        teacher = family(arch).build("polyglot-s-p8-32", vocabulary, CONTEXT).eval()
+        student = shrink(teacher, shape(teacher, 0.8, "text"), known, "teacher", ("init", 0)).eval()
+        with torch.no_grad():  # libraries leave some parameters at zero or one, where a lost one would not show
+            for parameter in student.text_module().parameters():
+                parameter.add_(0.02 * torch.randn_like(parameter))
+            for parameter in student.temperature_parameters():
+                parameter.add_(0.1)
+    cell = f"{arch}-half-ed-s3"
+    teacher.save(folder / "teachers" / arch)
+    student.save(folder / "runs" / cell, images=False)
+    spec = {"family": arch, "model": "polyglot-s-p8-32"}
+    taught = record(f"{arch}-teacher", arch, teacher, teacher, spec)
+    stage.write_json(folder / "teachers" / arch / "run.json", taught)
+    run = record(cell, arch, student, teacher, {"objectives": {"ed": {"weight": 1.0}}})
+    stage.write_json(folder / "runs" / cell / "run.json", run)
+    device = torch.device("cpu")
+    images = images_of(student, corpus, "test", device)
+    scores = evaluate(cell, student, corpus, images, "test", device, "all-captions")
+    (folder / "scores" / cell).mkdir(parents=True)
+    for name, frame in scores.tables().items():
+        frame.to_parquet(folder / "scores" / cell / f"{name}.parquet", index=False)
+    return Study(folder, cell, student)
+
+
+@pytest.fixture
+def inside(study: Study, monkeypatch: pytest.MonkeyPatch) -> Study:
+    monkeypatch.chdir(study.folder)
+    return study
+
+
+def alone(to: str, folder: Path, images: np.ndarray, texts: list[str], tmp_path: Path) -> dict[str, np.ndarray]:
+    """What the library makes of PIL images and texts, in a process that cannot import this project."""
+    np.savez(tmp_path / "images.npz", images=images)
+    (tmp_path / "texts.json").write_text(json.dumps(texts))
+    arguments = [to, folder, tmp_path / "images.npz", tmp_path / "texts.json", tmp_path / "out.npz"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {"HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-I", str(ALONE), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    with np.load(tmp_path / "out.npz") as out:
+        return dict(out)
+
+
+def test_the_library_alone_gives_the_same_ids_pixels_embeddings_and_scores(inside: Study, tmp_path: Path) -> None:
+    student, to = inside.student, LIBRARY[inside.student.family]
+    out = tmp_path / "model"
+    export(inside.cell, to, out)
+
+    from study.corpora.layout import PreparedCorpus
+
+    corpus = PreparedCorpus(inside.folder / "corpus")
+    captions = corpus.captions("test")
+    gallery = np.array(corpus.images("test"))
+    noise = stream("test", "pixels").integers(0, 256, (5, *gallery.shape[1:]), dtype=np.uint8)
+    texts = [*TEXTS, *captions["text"]]
+    theirs = alone(to, out, np.concatenate([noise, gallery]), texts, tmp_path)
+
+    ids = student.tokenize(texts).numpy()
+    np.testing.assert_array_equal(theirs["ids"], ids)
+    # What open_clip's own cleaning changes before the tokenizer is called: these ids are of the changed text.
+    cleaned = theirs["cleaned"].tolist()
+    np.testing.assert_array_equal(theirs["default_ids"], student.tokenize(cleaned).numpy())
+    changed = {text for text, other in zip(texts, cleaned, strict=True) if clean(text) != clean(other)}
+    assert changed == (CLEANED_BY_OPEN_CLIP if student.family == "clip" else set())
+    assert (ids[:, -1] == EOS).any()
+    assert (ids[:, -1] == PAD).any()
+
+    if student.family == "clip":
+        scale = 255 * np.asarray([0.26862954, 0.26130258, 0.27577711])
+        pixels = (noise - 255 * np.asarray([0.48145466, 0.4578275, 0.40821073])) / scale
+    else:
+        pixels = noise / 127.5 - 1.0
+    np.testing.assert_allclose(theirs["pixels"][:5], pixels.transpose(0, 3, 1, 2), atol=1e-5)
+
+    cpu = torch.device("cpu")
+    ours_images = embed_images(student, np.concatenate([noise, gallery]), cpu)
+    ours_texts = embed_texts(student, texts, cpu)
+    np.testing.assert_allclose(theirs["images"], ours_images, atol=1e-5)
+    np.testing.assert_allclose(theirs["texts"], ours_texts, atol=1e-5)
+    assert theirs["scale"].item() == pytest.approx(student.temperature["model.logit_scale"], rel=1e-6)
+
+    def rows(images: np.ndarray, embedded: np.ndarray) -> pd.DataFrame:
+        groups = {language: (captions["language"] == language).to_numpy() for language in LANGUAGES}
+        index = {language: captions["image"].to_numpy()[group] for language, group in groups.items()}
+        by_language = {language: embedded[group] for language, group in groups.items()}
+        return retrieval_rows(images, by_language, index, protocol="all-captions")
+
+    of_library = rows(theirs["images"][5:], theirs["texts"][len(TEXTS) :])
+    of_study = pd.read_parquet(inside.folder / "scores" / inside.cell / "retrieval.parquet")
+    key = ["language", "direction", "metric"]
+    both = of_library.merge(of_study, on=key, suffixes=("", "_study"), validate="one_to_one")
+    assert len(both) == len(of_study)
+    np.testing.assert_allclose(both["score"], both["score_study"], atol=1e-4)
+
+
+def test_the_tokenizers_lower_case_is_pythons_for_every_letter(study: Study, tmp_path: Path) -> None:
+    from study.export.tokenizer import write_tokenizer
+
+    write_tokenizer(study.student.vocabulary, CONTEXT, bos=False, folder=tmp_path)
+    from tokenizers import Tokenizer
+
+    normalise = Tokenizer.from_file(str(tmp_path / "tokenizer.json")).normalizer.normalize_str
+    letters = [chr(c) for c in range(0x110000) if unicodedata.category(chr(c)) not in ("Cn", "Cs")]
+    assert [letter for letter in letters if normalise(letter) != clean(letter)] == []
+    rng = stream("test", "sigma")
+    for length in rng.integers(1, 9, 3000):
+        text = "".join(rng.choice(list("ΣΣΣαΑ bİ'.\u0301\u0345\u00adʰ😀2ー가"), length))
+        assert normalise(text) == clean(text), repr(text)
+
+
+def test_the_card_tells_scores_recipe_and_licences(inside: Study, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    export(inside.cell, LIBRARY[inside.student.family], out)
+    card = (out / "README.md").read_text(encoding="utf-8")
+    front = YAML(typ="safe").load(card.split("---\n")[1])
+    assert front["license"] == "apache-2.0"
+    assert front["language"] == list(LANGUAGES)
+    assert front["library_name"] == LIBRARY[inside.student.family]
+    retrieval = pd.read_parquet(inside.folder / "scores" / inside.cell / "retrieval.parquet")
+    swahili = retrieval[(retrieval["language"] == "sw") & (retrieval["metric"] == "map@10")].set_index("direction")
+    points = 100 * swahili["score"].astype(float)
+    expected = [f"{points[way]:.1f}" for way in ("text_to_image", "image_to_text")]
+    line = next(line for line in card.splitlines() if line.startswith("| sw |"))
+    assert line.split(" | ")[1:3] == expected
+    for told in ("ed (weight 1.0)", f"{inside.student.family}-teacher", "0.003", "| seed | 3 |", "the tests"):
+        assert told in card
+    row = json.loads((inside.folder / "runs" / inside.cell / "run.json").read_text())["row"]
+    assert f"{row['parameters']:,}" in card
+
+
+def test_without_scores_or_with_scores_of_another_training_the_card_says_so(
+    inside: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.paths.SCORES", Path("nowhere"))
+    to = LIBRARY[inside.student.family]
+    export(inside.cell, to, tmp_path / "model")
+    assert "had not been scored" in (tmp_path / "model" / "README.md").read_text()
+    monkeypatch.undo()
+    monkeypatch.chdir(inside.folder)
+    monkeypatch.setattr("pipeline.paths.PLAN", tmp_path / "plan")
+    stage.write_json(tmp_path / "plan" / "evaluation.json", {"protocol": "all-captions"})
+    record = Path("scores") / inside.cell / "fingerprint"
+    record.write_text("another\n")
+    export(inside.cell, to, tmp_path / "model")
+    assert "of another training or protocol" in (tmp_path / "model" / "README.md").read_text()
+    record.unlink()
+
+
+def test_a_teacher_leaves_too(inside: Study, tmp_path: Path) -> None:
+    export(f"{inside.student.family}-teacher", LIBRARY[inside.student.family], tmp_path / "model")
+    assert (tmp_path / "model" / "tokenizer.json").is_file()
+
+
+def test_what_cannot_be_exported_is_refused_by_name(inside: Study, tmp_path: Path) -> None:
+    arch, out = inside.student.family, tmp_path / "model"
+    other = next(name for name in LIBRARY.values() if name != LIBRARY[arch])
+    with pytest.raises(stage.StageError, match=f"did you mean .*{inside.cell}"):
+        export(f"{arch}-half-de-s3", LIBRARY[arch], out)
+    with pytest.raises(ExportError, match=f"family {arch} .* can be exported to {LIBRARY[arch]}$"):
+        export(inside.cell, other, out)
+    with pytest.raises(UnknownNameError, match="did you mean 'open_clip'"):
+        export(inside.cell, "openclip", out)
+    assert not out.exists()
+
+
+def test_a_cell_without_a_run_and_a_folder_without_a_study(
+    inside: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.paths.PLAN", tmp_path / "plan")
+    stage.write_json(tmp_path / "plan" / "grid.json", {"cells": ["clip-half-fd-s9"], "teachers": []})
+    with pytest.raises(stage.StageError, match="clip-half-fd-s9 is not trained"):
+        export("clip-half-fd-s9", "open_clip", tmp_path / "model")
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path / "plan")
+    with pytest.raises(stage.StageError, match="no study's models"):
+        export(inside.cell, "open_clip", tmp_path / "model")
+
+
+def test_only_what_an_export_wrote_is_replaced(inside: Study, tmp_path: Path) -> None:
+    out, to = tmp_path / "model", LIBRARY[inside.student.family]
+    out.mkdir()
+    export(inside.cell, to, out)
+    before = sorted(path.name for path in out.iterdir())
+    export(inside.cell, to, out)
+    assert sorted(path.name for path in out.iterdir()) == before
+    (out / "thesis.txt").write_text("mine")
+    with pytest.raises(stage.StageError, match=r"thesis\.txt, which no export wrote"):
+        export(inside.cell, to, out)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "README.md").write_text("mine")
+    with pytest.raises(stage.StageError, match="which no export wrote"):
+        export(inside.cell, to, tmp_path / "other")
+    with pytest.raises(stage.StageError, match="is a file"):
+        export(inside.cell, to, out / "thesis.txt")
+
+
+def test_a_failed_export_leaves_the_old_one(inside: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, to = tmp_path / "model", LIBRARY[inside.student.family]
+    export(inside.cell, to, out)
+    before = stage.tree_hash([out])
+
+    def fail(*_: object) -> str:
+        raise OSError("no more")
+
+    monkeypatch.setattr("study.export.card.model_card", fail)
+    with pytest.raises(OSError, match="no more"):
+        export(inside.cell, to, out)
+    assert stage.tree_hash([out]) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
