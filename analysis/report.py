@@ -122,9 +122,11 @@ def findings(analysis: Analysis, settings: Settings) -> list[str]:
         text = "; ".join(sentences.tradeoff_short(t) for t in analysis.tradeoffs)
         lines.append(f"Trade-off against the control (points): {text}.")
         names = sentences.join([sentences.method_name(m) for m in bought]) if bought else ""
+        if somewhere := sentences.places_sentence(tradeoff.by_place(analysis.tradeoffs, settings.alpha), settings):
+            lines.append(somewhere)
         lines.append(
             f"Consistency was bought with VQA stability by: {names}." if bought
-            else "For no method is it shown that consistency was bought with VQA stability."
+            else "Averaged over architectures and sizes, no method is shown to have bought consistency with stability."
         )  # fmt: skip
     if _fewest_seeds(study) < 3:
         lines.append("Caution: fewer than three seeds, so this is a trial of the machinery and not evidence.")
@@ -192,6 +194,7 @@ def context(analysis: Analysis, settings: Settings, pictures: dict[str, str]) ->
         for row in tables.contrast_rows(r, r.marginal(), settings)
     ]
     found = tradeoff.correlation(analysis.tradeoffs)
+    by_place = tradeoff.by_place(analysis.tradeoffs, settings.alpha)
     return {
         "settings": settings,
         "study": study,
@@ -200,6 +203,8 @@ def context(analysis: Analysis, settings: Settings, pictures: dict[str, str]) ->
         "best": best_lines(analysis, settings),
         "tradeoff_sentences": [sentences.tradeoff_sentence(t, settings) for t in analysis.tradeoffs],
         "tradeoff_rows": tables.tradeoff_rows(analysis.tradeoffs),
+        "place_sentence": sentences.places_sentence(by_place, settings),
+        "place_rows": tables.place_rows(by_place),
         "front": sentences.front_sentence(analysis.front),
         "methods_paragraph": sentences.methods_paragraph(study, analysis.headlines, settings),
         "citation": sentences.citation(study, settings),
@@ -285,6 +290,10 @@ def _write(folder: Path, analysis: Analysis, settings: Settings) -> list[str]:
         if parts:
             export.write(folder / "tables", name, tables.stacked(parts))
     export.write(folder / "tables", "tradeoff", tables.tradeoff_file(analysis.tradeoffs, analysis.front))
+    by_place = tradeoff.by_place(analysis.tradeoffs, settings.alpha)
+    by_method = tables.tradeoff_file([t for _, t in by_place], pd.DataFrame())
+    places = pd.DataFrame([place for place, _ in by_place], columns=["arch", "size"])
+    export.write(folder / "tables", "tradeoff_by_place", places.join(by_method))
     export.write(folder / "tables", "churn", study.churn)
     for name, (table, caption) in tables.latex(analysis.headlines, analysis.tradeoffs, settings).items():
         export.write_latex(folder / "tables", name, table, caption)

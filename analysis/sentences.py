@@ -11,6 +11,7 @@ from analysis.confirm import Confirmation
 from analysis.contrasts import Result
 from analysis.frames import Study
 from analysis.influence import Influence
+from analysis.layout import Cell
 from analysis.settings import Settings
 from analysis.tradeoff import Tradeoff
 
@@ -174,6 +175,26 @@ def tradeoff_sentence(found: Tradeoff, settings: Settings) -> str:
         f"{name} raised {consistency}; this study cannot tell what that cost in VQA stability: "
         f"{stability} ({level} CIs)."
     )
+
+
+def places_sentence(found: list[tuple[Cell, Tradeoff]], settings: Settings) -> str:
+    """Where consistency was bought with stability, where both rose, architecture and size by themselves."""
+    bought: dict[str, list[str]] = {}
+    rose: dict[str, list[str]] = {}
+    for (arch, size), t in found:
+        if not np.isfinite(t.p_bought):
+            continue
+        place, name = f"{arch} {size}", method_name(t.method)
+        if t.p_bought_holm < settings.alpha:
+            bought.setdefault(place, []).append(f"{name} ({sign(t.mean[0])}, {sign(t.mean[1])})")
+        elif (t.ci[0] > 0).all():
+            rose.setdefault(place, []).append(f"{name} ({sign(t.mean[0])}, {sign(t.mean[1])})")
+    parts = []
+    for text, where in (("consistency bought with stability", bought), ("both up", rose)):
+        parts += [f"{text} in {place} by {join(names)}" for place, names in where.items()]
+    if not parts:
+        return ""
+    return f"By architecture and size (exploratory; points of consistency, stability): {'; '.join(parts)}."
 
 
 def tradeoff_short(found: Tradeoff) -> str:

@@ -11,7 +11,7 @@ from analysis import effects, mixed, sentences
 from analysis.contrasts import COLUMNS, Result, rows
 from analysis.frames import Study
 from analysis.inference import holm
-from analysis.layout import AVERAGE
+from analysis.layout import AVERAGE, Cell
 from analysis.sentences import interval, number, p_value, sign
 from analysis.settings import Settings
 from analysis.tradeoff import Tradeoff
@@ -210,6 +210,12 @@ def churn_rows(study: Study, settings: Settings) -> list[dict[str, str]]:
             line |= {"estimate": sign(r["estimate"]), "df": number(r["df"], 0), "p": _p(r["p"])}
             out.append({**line, "ci": interval(r["ci_low"], r["ci_high"]) if np.isfinite(r["se"]) else "n/a"})
     return out
+
+
+def place_rows(found: list[tuple[Cell, Tradeoff]]) -> list[dict[str, str]]:
+    """The trade-off in each architecture and size."""
+    shown = tradeoff_rows([t for _, t in found])
+    return [{"place": f"{arch}, {size}", **row} for ((arch, size), _), row in zip(found, shown, strict=True)]
 
 
 def tradeoff_rows(found: list[Tradeoff]) -> list[dict[str, str]]:

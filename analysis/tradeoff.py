@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from scipy import stats
 
 from analysis.frames import Study
 from analysis.inference import holm
-from analysis.layout import Layout
+from analysis.layout import Cell, Layout
 from analysis.paired import paired_differences, run_means
 from analysis.settings import Settings
 
@@ -111,9 +111,31 @@ def analyse(study: Study, settings: Settings) -> list[Tradeoff]:
         points = pd.DataFrame(columns).dropna(subset=["consistency", "stability"])
         if not points.empty:
             found.append(joint(points, method, settings.alpha))
-    known = [t for t in found if np.isfinite(t.p_bought)]
-    adjusted = dict(zip([t.method for t in known], holm([t.p_bought for t in known]), strict=True))
-    return [Tradeoff(**{**t.__dict__, "p_bought_holm": adjusted.get(t.method, np.nan)}) for t in found]
+    return _adjusted(found)
+
+
+def _adjusted(found: list[Tradeoff]) -> list[Tradeoff]:
+    """The same with the intersection-union p Holm-adjusted over all of them."""
+    known = [i for i, t in enumerate(found) if np.isfinite(t.p_bought)]
+    adjusted = dict(zip(known, holm([found[i].p_bought for i in known]), strict=True))
+    return [replace(t, p_bought_holm=adjusted.get(i, np.nan)) for i, t in enumerate(found)]
+
+
+def by_place(found: list[Tradeoff], alpha: float) -> list[tuple[Cell, Tradeoff]]:
+    """The trade-off within each architecture and size, each with its own variance; Holm over all of them.
+
+    An average over places can hide that a method pays in one and gains in another. Empty for a single place.
+    """
+    parts = [
+        ((str(arch), str(size)), joint(points, t.method, alpha))
+        for t in found
+        for (arch, size), points in t.points.groupby(level=["arch", "size"], sort=False)
+    ]
+    places = list(dict.fromkeys(place for place, _ in parts))
+    if len(places) < 2:
+        return []
+    ordered = sorted(parts, key=lambda part: places.index(part[0]))
+    return list(zip([place for place, _ in ordered], _adjusted([t for _, t in ordered]), strict=True))
 
 
 def pareto(found: list[Tradeoff], control: str, draws: int = 2000, seed: int = 0) -> pd.DataFrame:

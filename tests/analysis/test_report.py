@@ -40,7 +40,7 @@ def test_everything_is_written(report: Path) -> None:
     assert list(table.columns) == contrasts.COLUMNS
     assert {"retrieval", "consistency", "vqa", "stability"} <= set(table["outcome"])
     files = {"contrasts", "effects", "means", "pairs", "sensitivity", "variances", "languages", "profiles"}
-    assert {p.stem for p in (report / "tables").glob("*.csv")} == files | {"tradeoff", "churn"}
+    assert {p.stem for p in (report / "tables").glob("*.csv")} == files | {"tradeoff", "tradeoff_by_place", "churn"}
     for path in (report / "tables").glob("*.csv"):
         assert len(pd.read_csv(path)), path
     lines = (report / "findings.txt").read_text(encoding="utf-8").splitlines()

@@ -92,3 +92,16 @@ def test_the_pareto_front_holds_what_nothing_beats() -> None:
         front.reset_index()
     )
     assert tradeoff.pareto([tradeoff.joint(points(1, 1, n=1), "fd", 0.05)], "none").empty
+
+
+def test_a_price_that_the_average_hides_is_found_where_it_was_paid() -> None:
+    first, second = points(4.0, 5.0, n=6, places=1, sd=0.3), points(4.0, -5.0, n=6, places=1, sd=0.3)
+    second.index = second.index.set_levels(["b"], level="arch")
+    whole = tradeoff.joint(pd.concat([first, second]), "sd", 0.05)
+    assert abs(whole.mean[1]) < 0.5
+    places = dict(tradeoff.by_place([whole], 0.05))
+    assert places[("b", "half")].p_bought_holm < 0.001 < places[("a0", "half")].p_bought_holm
+    said_of = sentences.places_sentence(list(places.items()), Settings())
+    assert "bought with stability in b half by SD (+3.9, \N{MINUS SIGN}5.2)" in said_of
+    assert "both up in a0 half by SD (+3.9, +4.8)" in said_of
+    assert tradeoff.by_place([tradeoff.joint(first, "sd", 0.05)], 0.05) == []
