@@ -13,6 +13,7 @@ from study.corpora.manifest.contents import CAPTION_SPLITS, QUESTION_SPLITS, Cap
 from study.corpora.manifest.pictures import load
 from study.corpora.manifest.selection import Selection, select
 from study.corpora.manifest.settings import ManifestSettings
+from study.corpora.manifest.tables import Row
 from study.corpora.writing import CorpusWriter
 
 RECORD = Record(
@@ -100,21 +101,20 @@ class _Pictures:
 
     def write(self, name: ImageSet, split: str, rows: Iterable[Caption | Text]) -> dict[str, int]:
         """Write the images of `rows`, each once, in order of appearance; returns file -> number."""
-        first = {row.image: row.row for row in reversed(list(rows))}
-        files = list(reversed(first))
-        pixels = self._writer.images(name, len(files), self._canvas, self._canvas)
-        for number, file in enumerate(files):
-            pixels[number], digest = load(file, self._canvas, first[file])
-            other, where = self._seen.setdefault(digest, (split, f"{first[file]} ({file})"))
+        first: dict[str, Row] = {}
+        for user in rows:
+            first.setdefault(user.image, user.row)
+        pixels = self._writer.images(name, len(first), self._canvas, self._canvas)
+        for number, (file, row) in enumerate(first.items()):
+            pixels[number], digest = load(file, self._canvas, row)
+            other, where = self._seen.setdefault(digest, (split, f"{row} ({file})"))
             if other != split:
-                raise first[file].error(
-                    f"image {file} of split {split!r} is the same file as in {where}, split {other!r}"
-                )
+                raise row.error(f"image {file} of split {split!r} is the same file as in {where}, split {other!r}")
             if number % 500 == 0:
-                self._progress(f"images {name}", number / len(files))
+                self._progress(f"images {name}", number / len(first))
         pixels.flush()
         self._progress(f"images {name}", 1.0)
-        return {file: number for number, file in enumerate(files)}
+        return {file: number for number, file in enumerate(first)}
 
 
 def _write_questions(writer: CorpusWriter, chosen: Selection, pictures: _Pictures) -> None:
