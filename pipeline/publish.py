@@ -81,7 +81,7 @@ def run_record(name: str, study: str, metrics: Mapping[str, float]) -> RunRecord
 
 
 def scores() -> Metrics:
-    """Summary metrics of every cell that has rows in all of the result tables."""
+    """Summary metrics of every cell that has rows in all of the tables; without questions none has answers."""
     metrics: Metrics = defaultdict(dict)
     for cell in table("cells")["cell"]:
         metrics[str(cell)] = {}
@@ -98,7 +98,9 @@ def scores() -> Metrics:
     of_runs = stability[(stability["level"] == "run") & (stability["language"] == records.ALL_LANGUAGES)]
     for construct, rows in of_runs.groupby("construct"):
         put(metrics, ["stability", str(construct)], rows.set_index("cell")["score"])
-    scored = set(retrieval["cell"]) & set(consistency["cell"]) & set(vqa["cell"])
+    scored = set(retrieval["cell"]) & set(consistency["cell"])
+    if len(vqa):
+        scored &= set(vqa["cell"])
     return {cell: values for cell, values in metrics.items() if cell in scored}
 
 

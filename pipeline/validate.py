@@ -15,6 +15,7 @@ from typing import Any
 from pipeline import paths, stage
 from pipeline.sources import ROOT, code_hash
 from study.corpora import corpus as find_corpus
+from study.corpora.layout import file_hash
 from study.design import cells, teacher_name
 from study.objectives import objective
 from study.params import Params, load, resolved_languages
@@ -121,6 +122,27 @@ def tuned_for(params: Params, arch: str, size: str, method: str) -> dict[str, An
     }
 
 
+def check_fresh(params: Params) -> None:
+    """Refuse a prepared corpus whose source tables have changed: DVC watches declarations, not the user's data.
+
+    Raises:
+        StageError: a table that the corpus was made from is another one now.
+    """
+    made = paths.CORPUS / "corpus.json"
+    if not made.is_file():
+        return
+    card, wanted = stage.read_json(made), params.corpus
+    settings = find_corpus(wanted.name).Settings.model_validate(wanted.settings).model_dump(mode="json")
+    if (card["corpus"], card["settings"]) != (wanted.name, settings):
+        return
+    for table, known in card["facts"].get("tables", {}).items():
+        if file_hash(Path(table)) != known:
+            raise stage.StageError(
+                f"{table} has changed since {paths.CORPUS}/ was prepared from it: give corpus.settings.revision "
+                f"another value (it is {settings['revision']!r}), and the study follows"
+            )
+
+
 def main(check_only: bool) -> None:
     with stage.main("validate"):
         params = load(Path("params.yaml"))
@@ -128,6 +150,7 @@ def main(check_only: bool) -> None:
             raise stage.StageError(
                 f"params.yaml: root is {params.root!r}, which is not the way from here to {ROOT.name}/"
             )
+        check_fresh(params)
         if check_only:
             return
         declared = plans(params)

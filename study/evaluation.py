@@ -124,11 +124,15 @@ def _answers(
     width = len(questions["options"].iloc[0])
     features = embed_texts(model, flat, device).reshape(len(asked), width, -1)
     order = {question: place for place, question in enumerate(questions["question"])}
-    by_language = {}
+    parts = []
     for language in corpus.vqa_languages:
+        # A language may ask some of the questions only.
         rows = np.flatnonzero(asked["language"] == language)
-        by_language[language] = features[rows[np.argsort(asked["question"].iloc[rows].map(order).to_numpy())]]
-    return vqa_rows(images.questions, by_language, questions)
+        places = asked["question"].iloc[rows].map(order).to_numpy()
+        sort = np.argsort(places)
+        own = questions.iloc[places[sort]].reset_index(drop=True)
+        parts.append(vqa_rows(images.questions, {language: features[rows[sort]]}, own))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _named(frame: pd.DataFrame, name: str, table: records.Table) -> pd.DataFrame:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from study import records
-from study.corpora import CorpusError
+from study.corpora import CorpusError, known_languages
 from study.corpora import corpus as find_corpus
 from study.distillation import StudentSpec
 from study.names import UnknownNameError, hint
@@ -129,7 +130,8 @@ def load(path: Path) -> Params:
     except ValidationError as error:
         lines = [describe(problem, Params) for problem in error.errors()]
         raise ParamsError("\n".join(f"{path}: {line}" for line in lines)) from None
-    problems = _names(params)
+    with contextlib.chdir(path.parent):  # a corpus's own paths start at the study's folder
+        problems = _names(params)
     if problems:
         raise ParamsError("\n".join(f"{path}: {line}" for line in problems))
     return params
@@ -249,16 +251,20 @@ def _corpus(spec: CorpusSpec) -> list[str]:
         return [f"corpus.settings: {describe(problem, found.Settings)}" for problem in error.errors()]
     except CorpusError as error:
         return [f"corpus.name: {error}"]
+    try:
+        captions, questions = known_languages(spec.name, settings)
+    except CorpusError as error:
+        return [f"corpus: {error}"]
     problems = []
     for key, wanted, known in (
-        ("languages", spec.languages, found.record.languages),
-        ("vqa_languages", spec.vqa_languages, found.record.vqa_languages),
+        ("languages", spec.languages, captions),
+        ("vqa_languages", spec.vqa_languages, questions),
     ):
         if wanted != "all":
             problems += [f"unknown language {n!r} in corpus.{key}{hint(n, known)}" for n in wanted if n not in known]
     if not problems:
         try:
-            found.check(settings, *resolved_languages(spec))
+            found.check(settings, *_asked(spec, captions, questions))
         except CorpusError as error:
             problems.append(f"corpus: {error}")
     return problems
@@ -266,7 +272,10 @@ def _corpus(spec: CorpusSpec) -> list[str]:
 
 def resolved_languages(spec: CorpusSpec) -> tuple[list[str], list[str]]:
     """Languages of captions and of questions, with `all` spelled out."""
-    record = find_corpus(spec.name).record
-    languages = list(record.languages) if spec.languages == "all" else spec.languages
-    asked = list(record.vqa_languages) if spec.vqa_languages == "all" else spec.vqa_languages
-    return languages, asked
+    settings = find_corpus(spec.name).Settings.model_validate(spec.settings)
+    return _asked(spec, *known_languages(spec.name, settings))
+
+
+def _asked(spec: CorpusSpec, captions: Sequence[str], questions: Sequence[str]) -> tuple[list[str], list[str]]:
+    languages = list(captions) if spec.languages == "all" else spec.languages
+    return languages, list(questions) if spec.vqa_languages == "all" else spec.vqa_languages

@@ -5,15 +5,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from study.corpora.base import Corpus, CorpusError, CorpusSettings, Record, nearest
 from study.corpora.emoji import CORPUS as EMOJI
 from study.corpora.layout import PreparedCorpus
+from study.corpora.manifest import CORPUS as MANIFEST
 
-__all__ = ["CORPORA", "Corpus", "CorpusError", "CorpusSettings", "PreparedCorpus", "Record", "corpus"]
+__all__ = [
+    "CORPORA",
+    "Corpus",
+    "CorpusError",
+    "CorpusSettings",
+    "PreparedCorpus",
+    "Record",
+    "corpus",
+    "known_languages",
+]
 
-CORPORA: dict[str, Corpus[Any]] = {entry.record.name: entry for entry in (EMOJI,)}
+CORPORA: dict[str, Corpus[Any]] = {entry.record.name: entry for entry in (EMOJI, MANIFEST)}
 
 
 def corpus(name: str) -> Corpus[Any]:
@@ -21,3 +31,22 @@ def corpus(name: str) -> Corpus[Any]:
     if name not in CORPORA:
         raise CorpusError(f"unknown corpus {name!r}; {nearest(name, CORPORA)}")
     return CORPORA[name]
+
+
+@runtime_checkable
+class HasLanguages(Protocol):
+    """Settings of a corpus whose languages are known from its data only."""
+
+    def known_languages(self) -> tuple[tuple[str, ...], tuple[str, ...]]: ...
+
+
+def known_languages(name: str, settings: CorpusSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Languages that captions and questions of the corpus `name` can be had in under `settings`.
+
+    Raises:
+        CorpusError: the data that say so cannot be read.
+    """
+    if isinstance(settings, HasLanguages):
+        return settings.known_languages()
+    record = corpus(name).record
+    return record.languages, record.vqa_languages

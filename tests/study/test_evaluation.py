@@ -23,6 +23,8 @@ WIDTH = 16
 class Oracle:
     """Knows every word of the tiny corpus, and the images' first and second colour."""
 
+    embedding_width = WIDTH
+
     def __init__(self, wrong: str | None = None) -> None:
         self.wrong = wrong
 

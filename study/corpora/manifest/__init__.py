@@ -1,0 +1,141 @@
+"""A corpus of one's own: images in a folder, captions and questions in a table or two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from study.corpora.base import Corpus, Licence, Progress, Record
+from study.corpora.layout import ImageSet, file_hash
+from study.corpora.manifest.contents import CAPTION_SPLITS, QUESTION_SPLITS, Caption, Text, read
+from study.corpora.manifest.pictures import load
+from study.corpora.manifest.selection import Selection, select
+from study.corpora.manifest.settings import ManifestSettings
+from study.corpora.manifest.tables import Row
+from study.corpora.writing import CorpusWriter
+
+RECORD = Record(
+    name="manifest",
+    description="Images, captions and questions of the user's own, as listed in tables.",
+    source="the files named in corpus.settings",
+    revision="as declared in corpus.settings",
+    licences=(Licence("images, captions and questions", "as declared", "as declared in corpus.settings"),),
+    languages=(),
+    vqa_languages=(),
+    in_domain="validation and test: the user's own splits",
+    out_of_domain="questions: the user's own",
+    notes=(
+        "Languages are those of the data; columns called english hold the pivot language.",
+        "No image file is in two splits; near duplicates are not looked for.",
+    ),
+)
+
+
+def check(settings: ManifestSettings, languages: Sequence[str], vqa_languages: Sequence[str]) -> None:
+    """Refuse what cannot be built. Images must be there; they are decoded by `build`."""
+    _selection(settings, languages, vqa_languages)
+
+
+def build(
+    settings: ManifestSettings,
+    languages: Sequence[str],
+    vqa_languages: Sequence[str],
+    out: Path,
+    cache: Path,
+    progress: Progress,
+) -> None:
+    """Prepare the corpus in `out`; `cache` is not used. Relative paths start at the working folder."""
+    progress("tables", 0.0)
+    chosen = _selection(settings, languages, vqa_languages)
+    progress("tables", 1.0)
+    writer = CorpusWriter(out)
+    pictures = _Pictures(writer, settings.canvas, progress)
+    for split in CAPTION_SPLITS:
+        captions = chosen.captions[split]
+        place = pictures.write(split, split, captions)
+        columns: dict[str, Any] = {
+            "image": [place[caption.image] for caption in captions],
+            "language": [caption.language for caption in captions],
+            "text": [caption.text for caption in captions],
+        }
+        if split == "distil":
+            columns["english"] = [c.text if c.language == settings.pivot else chosen.pivot[c.image] for c in captions]
+        writer.captions(split, columns)
+    if vqa_languages:
+        _write_questions(writer, chosen, pictures)
+    record = replace(
+        RECORD,
+        revision=settings.revision,
+        source=", ".join(_tables(settings)),
+        licences=(replace(RECORD.licences[0], name=settings.licence, attribution=settings.attribution),),
+        languages=tuple(languages),
+        vqa_languages=tuple(vqa_languages),
+    )
+    progress("card", 0.0)
+    writer.finish(record, settings, list(languages), list(vqa_languages), {"tables": table_hashes(settings)})
+    progress("card", 1.0)
+
+
+def table_hashes(settings: ManifestSettings) -> dict[str, str]:
+    """sha256 of each of the user's tables, by its name."""
+    return {name: file_hash(Path(name)) for name in _tables(settings)}
+
+
+def _tables(settings: ManifestSettings) -> list[str]:
+    return [name for name in (settings.captions, settings.questions) if name is not None]
+
+
+def _selection(settings: ManifestSettings, languages: Sequence[str], vqa_languages: Sequence[str]) -> Selection:
+    contents = read(settings.captions, settings.questions)
+    return select(contents, settings.captions, settings.pivot, languages, vqa_languages)
+
+
+class _Pictures:
+    """Decodes image files one by one into arrays on disk."""
+
+    def __init__(self, writer: CorpusWriter, canvas: int, progress: Progress) -> None:
+        self._writer, self._canvas, self._progress = writer, canvas, progress
+        self._seen: dict[bytes, tuple[str, str]] = {}
+
+    def write(self, name: ImageSet, split: str, rows: Iterable[Caption | Text]) -> dict[str, int]:
+        """Write the images of `rows`, each once, in order of appearance; returns file -> number."""
+        first: dict[str, Row] = {}
+        for user in rows:
+            first.setdefault(user.image, user.row)
+        pixels = self._writer.images(name, len(first), self._canvas, self._canvas)
+        for number, (file, row) in enumerate(first.items()):
+            pixels[number], digest = load(file, self._canvas, row)
+            other, where = self._seen.setdefault(digest, (split, f"{row} ({file})"))
+            if other != split:
+                raise row.error(f"image {file} of split {split!r} is the same file as in {where}, split {other!r}")
+            if number % 500 == 0:
+                self._progress(f"images {name}", number / len(first))
+        pixels.flush()
+        self._progress(f"images {name}", 1.0)
+        return {file: number for number, file in enumerate(first)}
+
+
+def _write_questions(writer: CorpusWriter, chosen: Selection, pictures: _Pictures) -> None:
+    questions: dict[str, list[Any]] = {c: [] for c in ("question", "split", "image", "type", "answer", "options")}
+    texts: dict[str, list[Any]] = {c: [] for c in ("question", "language", "prompt", "options")}
+    for split in QUESTION_SPLITS:
+        asked = chosen.texts[split]
+        if not asked:
+            continue
+        place = pictures.write("vqa_validation" if split == "validation" else "vqa_test", split, asked)
+        for text in {text.question: text for text in asked}.values():
+            options = [str(number) for number in range(len(text.options))]
+            values: tuple[Any, ...] = (text.question, split, place[text.image], text.type, text.answer, options)
+            for column, value in zip(questions, values, strict=True):
+                questions[column].append(value)
+        for text in asked:
+            for column, value in zip(
+                texts, (text.question, text.language, text.prompt, list(text.options)), strict=True
+            ):
+                texts[column].append(value)
+    writer.questions(questions, texts)
+
+
+CORPUS = Corpus(record=RECORD, Settings=ManifestSettings, build=build, check=check)

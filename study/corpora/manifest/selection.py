@@ -1,0 +1,87 @@
+"""What a study asks for of the user's data, and whether it can be trained on and scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from study.corpora.base import CorpusError, check_languages
+from study.corpora.layout import CaptionSplit, QuestionSplit
+from study.corpora.manifest.contents import CAPTION_SPLITS, QUESTION_SPLITS, Caption, Contents, Text
+
+MOST_LANGUAGES = 127
+"""The layout numbers languages in eight bits."""
+SHARED_IMAGES = 2
+GALLERY = 3
+"""Consistency is defined from this many images on: captioned in all languages, and in all."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is prepared: captions and texts of the languages asked for, by split."""
+
+    captions: Mapping[CaptionSplit, list[Caption]]
+    pivot: Mapping[str, str]
+    """Image -> its first caption in the pivot language, of the distil split."""
+    texts: Mapping[QuestionSplit, list[Text]]
+
+
+def select(
+    contents: Contents, captions: str, pivot: str, languages: Sequence[str], vqa_languages: Sequence[str]
+) -> Selection:
+    """The part of `contents` in these languages; `captions` is its file's name, for errors.
+
+    Raises:
+        CorpusError: a language is not in the data, or a part that the study needs is missing.
+    """
+    check_languages(languages, contents.languages, "languages")
+    if vqa_languages:
+        check_languages(vqa_languages, contents.vqa_languages, "vqa_languages")
+    if not 2 <= len(languages) <= MOST_LANGUAGES:
+        raise CorpusError(f"languages: {len(languages)} given, there must be 2 to {MOST_LANGUAGES}: they are compared")
+    chosen = {
+        split: [c for c in contents.captions if c.split == split and c.language in languages]
+        for split in CAPTION_SPLITS
+    }
+    for split, rows in chosen.items():
+        if not rows:
+            raise CorpusError(f"{captions}: no row of split {split!r} in {', '.join(languages)}")
+    for split in QUESTION_SPLITS:
+        for language in languages:
+            if not any(caption.language == language for caption in chosen[split]):
+                raise CorpusError(f"{captions}: no row of split {split!r} in {language!r}: it could not be scored")
+    _check_parallel(captions, chosen["test"], languages)
+    texts = {
+        split: [text for text in contents.texts if text.split == split and text.language in vqa_languages]
+        for split in QUESTION_SPLITS
+    }
+    for language in vqa_languages:
+        if not any(text.language == language for text in texts["test"]):
+            raise CorpusError(f"questions: none of split 'test' in {language!r}: leave it out of vqa_languages")
+    return Selection(chosen, _pivot(contents, chosen["distil"], pivot), texts)
+
+
+def _check_parallel(file: str, test: Sequence[Caption], languages: Sequence[str]) -> None:
+    described = {language: {c.image for c in test if c.language == language} for language in languages}
+    gallery, shared = set.union(*described.values()), set.intersection(*described.values())
+    if len(gallery) < GALLERY or len(shared) < SHARED_IMAGES:
+        fewest = min(described, key=lambda language: len(described[language]))
+        raise CorpusError(
+            f"{file}: split 'test' has {len(gallery)} images, {len(shared)} of them with captions in all of "
+            f"{', '.join(languages)}; consistency needs {GALLERY} and {SHARED_IMAGES} (fewest: {fewest!r}, "
+            f"{len(described[fewest])} images)"
+        )
+
+
+def _pivot(contents: Contents, distil: Sequence[Caption], pivot: str) -> dict[str, str]:
+    check_languages([pivot], contents.languages, "pivot")
+    found: dict[str, str] = {}
+    for caption in contents.captions:
+        if caption.split == "distil" and caption.language == pivot:
+            found.setdefault(caption.image, caption.text)
+    for caption in distil:
+        if caption.image not in found:
+            raise caption.row.error(
+                f"the image has no caption in {pivot!r}: every image of split 'distil' needs one in the pivot language"
+            )
+    return found

@@ -1,0 +1,75 @@
+"""The tables of all cells: a corpus without questions has two empty ones, and a report all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import report
+from analysis.settings import Settings
+from pipeline import collect, paths, publish, stage
+from study import records
+from tests.analysis import simulate
+
+
+@pytest.fixture
+def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A study's folder with the runs and scores of simulated cells; their names."""
+    monkeypatch.chdir(tmp_path)
+    tables = simulate.tables(simulate.smoke())
+    cells = tables["cells"].astype(object).to_dict("records")
+    for row in cells:
+        name = row["cell"]
+        stage.write_json(collect.model_folder(name) / "run.json", {"cell": name, "row": row})
+        (paths.SCORES / name).mkdir(parents=True)
+        for table in ("retrieval", "consistency", "vqa"):
+            frame = tables[table]
+            frame[frame["cell"] == name].to_parquet(paths.SCORES / name / f"{table}.parquet", index=False)
+    return [row["cell"] for row in cells]
+
+
+def silence(cell: str) -> None:
+    """What a cell's scores are where the corpus asks no questions."""
+    path = paths.SCORES / cell / "vqa.parquet"
+    pd.read_parquet(path).head(0).to_parquet(path, index=False)
+
+
+def test_every_cell_is_in_every_table(names: list[str]) -> None:
+    tables = collect.result_tables(names)
+    for name in ("cells", "retrieval", "consistency", "vqa"):
+        assert list(dict.fromkeys(tables[name]["cell"])) == names
+    assert set(tables["stability"].query("level == 'run'")["cell"]) == set(names)
+
+
+def test_without_questions_the_report_says_that_vqa_is_missing(names: list[str], tmp_path: Path) -> None:
+    for name in names:
+        silence(name)
+    tables = collect.result_tables(names)
+    paths.RESULTS.mkdir()
+    for name, frame in tables.items():
+        pd.testing.assert_frame_equal(frame, records.check(frame, records.TABLES[name]))
+        frame.to_parquet(paths.RESULTS / f"{name}.parquet", index=False)
+    assert tables["vqa"].empty
+    assert tables["stability"].empty
+    assert set(publish.scores()) == set(names)
+    report.build(paths.RESULTS, tmp_path / "report", Settings())
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    for outcome in ("vqa", "stability"):
+        assert f"No method can be compared with the control on {outcome}: scores are missing." in page
+    assert ">nan<" not in page
+
+
+def test_answers_that_only_some_cells_lack_are_named(names: list[str]) -> None:
+    silence(names[1])
+    with pytest.raises(stage.StageError, match=f"1 of {len(names)} cells have no answers, .*{names[1]}"):
+        collect.result_tables(names)
+
+
+def test_a_cell_without_scores_and_a_foreign_one_are_named(names: list[str]) -> None:
+    (paths.SCORES / names[0] / "retrieval.parquet").rename(paths.SCORES / names[1] / "retrieval.parquet")
+    with pytest.raises(stage.StageError, match=f"cell {names[0]} was not scored"):
+        collect.result_tables(names)
+    with pytest.raises(stage.StageError, match=f"holds rows of .*{names[0]}"):
+        collect.result_tables(names[1:])
