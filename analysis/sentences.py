@@ -127,6 +127,10 @@ def best_sentence(result: Result, settings: Settings) -> str:
     row = order.iloc[0]
     label, name = result.outcome.label, method_name(str(row["method"]))
     if not np.isfinite(row["p_adjusted"]):
+        if row["key"] <= 0:
+            return (
+                f"{label}: no method is ahead of the control; the nearest is {name} ({sign(row['estimate'])} points)."
+            )
         return f"{label}: {name} is ahead ({sign(row['estimate'])} points), without an interval."
     text = f"{sign(row['estimate'])} points, {percent(settings.alpha)} CI {interval(row['ci_low'], row['ci_high'])}"
     if row["key"] <= 0:
