@@ -96,7 +96,7 @@ def test_the_pareto_front_holds_what_nothing_beats() -> None:
 
 def test_a_price_that_the_average_hides_is_found_where_it_was_paid() -> None:
     first, second = points(4.0, 5.0, n=6, places=1, sd=0.3), points(4.0, -5.0, n=6, places=1, sd=0.3)
-    second.index = second.index.set_levels(["b"], level="arch")
+    second = second.rename(index={"a0": "b"}, level="arch")
     whole = tradeoff.joint(pd.concat([first, second]), "sd", 0.05)
     assert abs(whole.mean[1]) < 0.5
     places = dict(tradeoff.by_place([whole], 0.05))
