@@ -40,6 +40,7 @@ def row(name: str, size: str, scores: Scores, richest: list[str], poorest: list[
 
 
 def main() -> int:
+    stage.limit_threads(execution()["threads"])
     params, corpus, where = load(Path("params.yaml")), open_corpus(), torch_device(execution()["device"])
     ranked = sorted(corpus.languages, key=lambda language: -corpus.card.captions["distil"].get(language, 0))
     fifth = max(1, len(ranked) // 5)
