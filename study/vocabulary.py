@@ -146,5 +146,8 @@ class Vocabulary:
 
 
 def clean(text: str) -> str:
-    """NFC and lower case: both families read captions so."""
-    return unicodedata.normalize("NFC", text).lower()
+    """NFC and lower case, as both families read captions; every run of Unicode spaces is one plain space.
+
+    Metaspace divides words at U+0020 alone, and CLDR writes Czech names with no-break spaces.
+    """
+    return " ".join(unicodedata.normalize("NFC", text).lower().split())

@@ -15,6 +15,8 @@ from tokenizers import Regex, normalizers, processors
 from study.vocabulary import BOS, EOS, PAD, SPECIAL, UNK, Vocabulary
 
 CASED = r"[\p{Cased}&&[^\p{Case_Ignorable}]]"
+SPACES = r"[\s\x1C-\x1F]+"
+"""What Python's `str.split` divides at."""
 FINAL_SIGMA = rf"(?<={CASED}\p{{Case_Ignorable}}*)Σ(?!\p{{Case_Ignorable}}*{CASED})"
 """A capital sigma at the end of a word: Python lowers it to ς, `tokenizers`, letter by letter, to σ."""
 
@@ -36,7 +38,15 @@ def write_tokenizer(vocabulary: Vocabulary, context: int, bos: bool, folder: Pat
     vocabulary.save(file)
     declared = json.loads(file.read_text(encoding="utf-8"))
     declared["normalizer"] = _state(
-        normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(FINAL_SIGMA), "ς"), normalizers.Lowercase()])
+        normalizers.Sequence(
+            [
+                normalizers.NFC(),
+                normalizers.Replace(Regex(FINAL_SIGMA), "ς"),
+                normalizers.Lowercase(),
+                normalizers.Replace(Regex(SPACES), " "),
+                normalizers.Strip(),
+            ]
+        )
     )
     start = f"{SPECIAL[BOS]} " if bos else ""
     used = [(SPECIAL[index], index) for index in ((BOS, EOS) if bos else (EOS,))]

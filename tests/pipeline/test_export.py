@@ -57,7 +57,7 @@ TEXTS = [
     "“curly” ＦＵＬＬ， &amp; ﬁne",
     ".",
 ]
-CLEANED_BY_OPEN_CLIP = {text for text in TEXTS if text.endswith((" ", "\n", "ﬁne"))}
+CLEANED_BY_OPEN_CLIP = {text for text in TEXTS if text.endswith("ﬁne")}
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,10 @@ def test_every_text_is_spelled_without_unknown_tokens(text: str) -> None:
     assert all(0 <= token < len(VOCABULARY) for token in ids)
 
 
+def test_every_space_divides_words() -> None:
+    assert VOCABULARY.split(["\u00a0Red\u202f\u3000 box\t"]) == VOCABULARY.split(["red box"])
+
+
 def test_encoding_is_bos_tokens_eos_padding_and_is_cut_to_fit() -> None:
     [row] = VOCABULARY.encode(["red"], 12, bos=True)
     ids = VOCABULARY.split(["red"])[0]
