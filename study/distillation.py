@@ -63,7 +63,7 @@ class Cached:
         self.teacher_x, self.teacher_e = array("distil_x"), array("distil_e")
         self.teacher_image = array("distil_images")[torch.from_numpy(rows).to(device)]
         self.teacher_layers = array("distil_layers") if layers else None
-        self.pixels = corpus.images("distil")
+        self.pictures = corpus.pictures("distil")
         self.image_rows = rows
 
 
@@ -125,7 +125,7 @@ def distil(
             features = student.text_features(batch)
         own_image = None
         if both:
-            pixels = torch.from_numpy(data.pixels[data.image_rows[chosen]]).to(device)
+            pixels = torch.from_numpy(data.pictures.read(data.image_rows[chosen], student.fit)).to(device)
             own_image = student.image_features(pixels)
         views = Views(
             student_x=features[: len(rows)],

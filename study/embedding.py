@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from study.corpora.layout import PreparedCorpus
+from study.pictures import Pictures
 from study.towers.protocol import DualEncoder, TextOutput
 from study.vocabulary import PAD
 
@@ -42,9 +43,13 @@ def blockwise(
     return np.concatenate([function(part.to(device)).float().cpu().numpy() for part in rows.split(block)])
 
 
-def embed_images(model: DualEncoder, pixels: np.ndarray, device: torch.device) -> np.ndarray:
-    """[M, D] of uint8 [M, H, W, 3]."""
-    return blockwise(model.image_features, torch.from_numpy(np.array(pixels)), device)
+def embed_images(model: DualEncoder, pictures: Pictures, device: torch.device) -> np.ndarray:
+    """[M, D] of M images."""
+    features = np.empty((len(pictures), model.embedding_width), dtype=np.float32)
+    for start in range(0, len(pictures), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(pictures)))
+        features[rows] = blockwise(model.image_features, torch.from_numpy(pictures.read(rows, model.fit)), device)
+    return features
 
 
 def embed_texts(model: DualEncoder, texts: Sequence[str], device: torch.device) -> np.ndarray:
@@ -86,7 +91,7 @@ def write_embeddings(
     """Fill `out` with the arrays named above."""
     out.mkdir(parents=True, exist_ok=True)
     distil = corpus.captions("distil")
-    np.save(out / "distil_images.npy", embed_images(teacher, corpus.images("distil"), device))
+    np.save(out / "distil_images.npy", embed_images(teacher, corpus.pictures("distil"), device))
     np.save(out / "distil_x.npy", embed_texts(teacher, distil["text"].tolist(), device))
     np.save(out / "distil_e.npy", embed_texts(teacher, distil["english"].tolist(), device))
     if layers:

@@ -51,8 +51,8 @@ def images_of(model: DualEncoder, corpus: PreparedCorpus, split: Split, device: 
     questions = f"vqa_{split}"
     asked = questions in corpus.card.images
     return Images(
-        embed_images(model, corpus.images(split), device),
-        embed_images(model, corpus.images(questions), device) if asked else None,  # type: ignore[arg-type]
+        embed_images(model, corpus.pictures(split), device),
+        embed_images(model, corpus.pictures(questions), device) if asked else None,  # type: ignore[arg-type]
     )
 
 

@@ -72,7 +72,8 @@ def train_teacher(
         model = family(spec.family).build(spec.model, vocabulary, spec.context)
     model.to(device)
     by_image = CaptionsByImage(model.tokenize(texts).to(torch.int32), captions["image"].to_numpy())
-    pixels = torch.from_numpy(np.array(corpus.images("teacher"))).to(device)
+    pictures = corpus.pictures("teacher")
+    pixels = torch.from_numpy(pictures.read(range(len(pictures)), model.fit)).to(device)
     batches = Batches(len(by_image.images), spec.training.batch, "batches", "teacher", spec.family, spec.seed)
 
     def step_loss(step: int) -> dict[str, Tensor]:

@@ -1,7 +1,9 @@
 """The prepared corpus on disk: the same for every corpus, read by everything after `prepare`.
 
 corpus.json               the card: record, settings, counts, licences, a sha256 of every file
-images/<set>.npy          uint8 [n, height, width, 3], memory-mapped
+images/<set>.npy          uint8 [n, height, width, 3], memory-mapped; or, where models fit images themselves,
+images/<set>.bin          the image files one after another, and
+images/<set>.ends.npy     int64 [n], where in it each of them ends
 captions/<split>.parquet  image (row in images/<split>.npy), language, text
 captions/distil.parquet   one row a scene: image, language, text, english (its English caption, the same as
                           text where the language is English)
@@ -27,6 +29,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from study.corpora.base import CorpusError, nearest
+from study.pictures import EncodedPictures, Pictures, PixelPictures
 
 ImageSet = Literal["teacher", "distil", "validation", "test", "vqa_validation", "vqa_test"]
 CaptionSplit = Literal["teacher", "distil", "validation", "test"]
@@ -115,6 +118,13 @@ class PreparedCorpus:
         """uint8 [n, height, width, 3], memory-mapped and read-only."""
         return np.load(self._file(f"images/{name}.npy"), mmap_mode="r")
 
+    def pictures(self, name: ImageSet) -> Pictures:
+        """The same, or the encoded image files of a corpus that keeps those."""
+        if f"images/{name}.bin" not in self.card.files:
+            return PixelPictures(self.images(name))
+        content = np.memmap(self._file(f"images/{name}.bin"), dtype=np.uint8, mode="r")
+        return EncodedPictures(content, np.load(self._file(f"images/{name}.ends.npy")))
+
     def captions(self, split: CaptionSplit) -> pd.DataFrame:
         """Columns image, language, text; for `distil` one row a scene, with `english` besides."""
         return pd.read_parquet(self._file(f"captions/{split}.parquet"))
@@ -158,7 +168,12 @@ class PreparedCorpus:
         return path
 
     def _verify_images(self, name: str, count: int) -> None:
-        images = np.load(self._file(f"images/{name}.npy"), mmap_mode="r")
+        if f"images/{name}.bin" in self.card.files:
+            size, ends = self._file(f"images/{name}.bin").stat().st_size, np.load(self._file(f"images/{name}.ends.npy"))
+            whole = len(ends) == count and ends[-1] == size and (np.diff(ends, prepend=0) > 0).all()
+            _check(f"images/{name}", bool(whole), "the ends of the images are not those of the file")
+            return
+        images = self.images(name)  # type: ignore[arg-type]
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or len(images) != count:
             raise CorpusError(f"images/{name}.npy: {images.dtype} {images.shape}, not uint8 [{count}, h, w, 3]")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,17 @@ class CorpusWriter:
             # A memory map is sparse: on a full disk, writing into it would kill the process without a word.
             os.posix_fallocate(file.fileno(), 0, count * height * width * 3)
         return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, height, width, 3))
+
+    def encoded(self, name: ImageSet, contents: Iterable[bytes]) -> int:
+        """Image files as they are, one after another; returns their number. Nothing of them is kept in memory."""
+        ends: list[int] = []
+        with (self.out / "images" / f"{name}.bin").open("wb") as file:
+            for content in contents:
+                file.write(content)
+                ends.append(file.tell())
+        np.save(self.out / "images" / f"{name}.ends.npy", np.asarray(ends, dtype=np.int64))
+        self._images[name] = len(ends)
+        return len(ends)
 
     def captions(self, split: CaptionSplit, columns: dict[str, list[Any] | np.ndarray]) -> None:
         """`image`, `language`, `text`, and for `distil` also `english`."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from study.names import UnknownNameError
 from study.objectives.contrastive import softmax_contrastive
+from study.pictures import Fit
 from study.towers import torchvision_ops
 from study.towers.protocol import DualEncoder, TextOutput, normalise
 from study.vocabulary import EOS, PAD, Vocabulary
@@ -91,6 +92,10 @@ class Clip(DualEncoder):
     def image_tokens(self) -> int:
         vision = self._config["vision_cfg"]
         return int(vision["image_size"] // vision["patch_size"]) ** 2
+
+    @property
+    def fit(self) -> Fit:
+        return Fit(int(self._config["vision_cfg"]["image_size"]))
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         return torch.from_numpy(self.vocabulary.encode(texts, self.context, bos=True))

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from study.pictures import Fit
 from study.vocabulary import Vocabulary
 
 
@@ -103,6 +104,11 @@ class DualEncoder(nn.Module, ABC):
     @abstractmethod
     def image_tokens(self) -> int:
         """Patches of an image."""
+
+    @property
+    @abstractmethod
+    def fit(self) -> Fit:
+        """How an image becomes the pixels that `image_features` reads."""
 
     @abstractmethod
     def tokenize(self, texts: Sequence[str]) -> Tensor:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from study.names import UnknownNameError
 from study.objectives.contrastive import sigmoid_contrastive
+from study.pictures import Fit
 from study.towers import torchvision_ops
 from study.towers.protocol import DualEncoder, TextOutput, normalise
 from study.vocabulary import BOS, EOS, PAD, Vocabulary
@@ -93,6 +94,10 @@ class Siglip2(DualEncoder):
     def image_tokens(self) -> int:
         vision = self._config["vision_config"]
         return int(vision["image_size"] // vision["patch_size"]) ** 2
+
+    @property
+    def fit(self) -> Fit:
+        return Fit(int(self._config["vision_config"]["image_size"]), mode="squash")
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         return torch.from_numpy(self.vocabulary.encode(texts, self.context, bos=False))
