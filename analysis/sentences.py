@@ -1,4 +1,4 @@
-"""Numbers in, plain sentences out. Nothing here computes a statistic."""
+"""Findings in plain sentences. Nothing here computes a statistic."""
 
 from __future__ import annotations
 
@@ -7,61 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from analysis.confirm import Confirmation
 from analysis.contrasts import Result
-from analysis.frames import Study
-from analysis.influence import Influence
 from analysis.layout import Cell
 from analysis.settings import Settings
 from analysis.tradeoff import Tradeoff
-
-LONG_NAMES = {
-    "none": "the control", "fd": "FD", "ed": "ED", "sd": "SD", "mcl": "MCL", "dr": "DR", "teacher": "the teacher",
-}  # fmt: skip
-
-
-def method_name(method: str) -> str:
-    return LONG_NAMES.get(method, method)
-
-
-def sign(value: float, digits: int = 1) -> str:
-    """A signed number with a true minus sign; what rounds to zero has no sign."""
-    if not np.isfinite(value):
-        return "n/a"
-    text = f"{abs(value):.{digits}f}"
-    if float(text) == 0:
-        return text
-    return ("+" if value > 0 else "\N{MINUS SIGN}") + text
-
-
-def number(value: float, digits: int = 1) -> str:
-    """A number with a true minus sign, for intervals and levels."""
-    if not np.isfinite(value):
-        return "n/a"
-    return sign(value, digits).lstrip("+")
-
-
-def interval(low: float, high: float, digits: int = 1) -> str:
-    return f"[{number(low, digits)}, {number(high, digits)}]"
-
-
-def p_value(p: float) -> str:
-    """'p < .001' or 'p = .012'; never p = .000, never p = 1.000 by rounding."""
-    if not np.isfinite(p):
-        return "p not available"
-    if p < 0.001:
-        return "p < .001"
-    if p > 0.999:
-        return "p > .999"
-    return f"p = {p:.3f}".replace("0.", ".")
-
-
-def join(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
-
-
-def percent(alpha: float) -> str:
-    return f"{100 * (1 - alpha):g} %"
+from analysis.wording import interval, join, method_name, number, p_value, percent, sign
 
 
 def verdict(row: Mapping[str, float], alpha: float, points: float, higher_is_better: bool = True) -> str:
@@ -81,10 +31,9 @@ def contrast_sentence(row: Mapping[str, float], method: str, result: Result, set
     found = verdict(row, settings.alpha, points)
     size = f"{abs(row['estimate']):.1f} points"
     if found == "unknown":
-        return (
-            f"{name}'s {label} differed from the control's by {sign(row['estimate'])} points; "
-            "too few runs repeat for an interval."
-        )
+        still = row["se"] == 0
+        why = "its runs do not vary, so no interval can be given" if still else "too few runs repeat for an interval"
+        return f"{name}'s {label} differed from the control's by {sign(row['estimate'])} points; {why}."
     numbers = f"{level} CI {interval(row['ci_low'], row['ci_high'])}, Dunnett-adjusted {p_value(row['p_adjusted'])}"
     if found in ("raised", "lowered"):
         small = abs(row["estimate"]) < points
@@ -141,6 +90,27 @@ def best_sentence(result: Result, settings: Settings) -> str:
     return f"{label}: {name} is highest, {text} over the control."
 
 
+def pairs_sentence(result: Result, settings: Settings) -> str:
+    """Which methods can be told from one another, the control left aside."""
+    table = result.pairs
+    if table.empty:
+        return ""
+    known = table[(table["first"] != settings.control) & (table["second"] != settings.control)]
+    known = known.dropna(subset=["p_adjusted"])
+    if known.empty:
+        return ""
+    open_pairs = known[known["p_adjusted"] >= settings.alpha]
+    if open_pairs.empty:
+        return f"All {len(known)} pairs of methods can be told apart (Holm over all pairs)."
+    names = ", ".join(
+        f"{method_name(a)} from {method_name(b)}"
+        for a, b in zip(open_pairs["first"], open_pairs["second"], strict=True)
+    )
+    if len(open_pairs) == len(known):
+        return "No two methods can be told apart (Holm over all pairs)."
+    return f"Cannot be told apart (Holm over all pairs): {names}."
+
+
 def tradeoff_sentence(found: Tradeoff, settings: Settings) -> str:
     """What consistency cost one method in stability, with its interval, or that it cannot be told."""
     name, level = method_name(found.method), percent(settings.alpha)
@@ -168,7 +138,7 @@ def tradeoff_sentence(found: Tradeoff, settings: Settings) -> str:
     if found.ci[0, 1] > 0:
         return (
             f"{name} raised both: {consistency}, and VQA stability by {stability} ({level} CIs); "
-            "consistency cost nothing here."
+            "consistency cost nothing on this average."
         )
     if found.ci[0, 1] > -points:
         return (
@@ -179,6 +149,14 @@ def tradeoff_sentence(found: Tradeoff, settings: Settings) -> str:
         f"{name} raised {consistency}; this study cannot tell what that cost in VQA stability: "
         f"{stability} ({level} CIs)."
     )
+
+
+def tradeoff_short(found: Tradeoff) -> str:
+    """The trade-off of one method on one line."""
+    text = f"{method_name(found.method)}: consistency {sign(found.mean[0])}, VQA stability {sign(found.mean[1])}"
+    if not np.isfinite(found.p_bought):
+        return text + " (no interval)"
+    return f"{text} {interval(found.ci[0, 1], found.ci[1, 1])}"
 
 
 def places_sentence(found: list[tuple[Cell, Tradeoff]], settings: Settings) -> str:
@@ -201,136 +179,6 @@ def places_sentence(found: list[tuple[Cell, Tradeoff]], settings: Settings) -> s
     return f"By architecture and size (exploratory; points of consistency, stability): {'; '.join(parts)}."
 
 
-def tradeoff_short(found: Tradeoff) -> str:
-    """The trade-off of one method on one line."""
-    text = f"{method_name(found.method)}: consistency {sign(found.mean[0])}, VQA stability {sign(found.mean[1])}"
-    if not np.isfinite(found.p_bought):
-        return text + " (no interval)"
-    return f"{text} {interval(found.ci[0, 1], found.ci[1, 1])}"
-
-
-def sensitivity_sentence(result: Result, settings: Settings) -> str:
-    """Whether the analyses of one outcome agree about every method."""
-    table = result.sensitivity
-    if table.empty:
-        return ""
-    split = []
-    for method, rows in table.groupby("method", sort=False):
-        known = rows.dropna(subset=["p"])
-        if known.empty:
-            continue
-        says = {("differs" if p < settings.alpha else "open", np.sign(e)) for p, e in
-                zip(known["p"], known["estimate"], strict=True)}  # fmt: skip
-        if len({kind for kind, _ in says}) > 1 or (("differs", 1.0) in says and ("differs", -1.0) in says):
-            parts = [f"{p_value(p)} by {a}" for p, a in zip(known["p"], known["analysis"], strict=True)]
-            split.append(f"{method_name(str(method))} ({'; '.join(parts)})")
-    label = result.outcome.label
-    if not split:
-        count = table["analysis"].nunique()
-        return f"{label}: all {count} analyses tell the same methods from the control (unadjusted p)."
-    return f"{label}: the analyses disagree about {join(split)}. The first is the one declared beforehand."
-
-
-def variance_sentence(result: Result) -> str:
-    """Names the variances that were estimated at zero, or says that none was."""
-    if result.fit is None:
-        return ""
-    table = result.fit.variance_table()
-    zero = list(table.loc[table["zero"], "component"])
-    if not zero:
-        return "All variances are away from zero."
-    which = "it" if len(zero) == 1 else "them"
-    return (
-        f"Estimated at zero: {join(zero)}. That says the data cannot tell {which} from zero, not that nothing "
-        f"varies; intervals that rest on {which} may be too narrow."
-    )
-
-
-def confirmation_sentence(found: Confirmation, label: str) -> str:
-    if not found.ran:
-        return f"{label}: not confirmed by statsmodels ({found.reason})."
-    word = "confirms" if found.agrees else "does NOT confirm"
-    left_out = f" and without {join([f'(1 | {name})' for name in found.without])}" if found.without else ""
-    return (
-        f"{label}: statsmodels MixedLM {word} the model with one run variance{left_out}: estimates differ by at most "
-        f"{found.estimate:.1e} standard errors, standard errors by {found.se:.1e} (relative), variances by "
-        f"{found.variance:.1e} residual variances."
-    )
-
-
-def cost_phrase(table: pd.DataFrame) -> str:
-    """Whether all methods were trained on the same number of items and captions."""
-    items, captions = table["items"].nunique(), table["captions"].nunique()
-    if items == 1 and captions == 1:
-        return "All methods saw the same number of items and encoded the same number of captions."
-    if items == 1:
-        return (
-            "All methods saw the same number of items, but not of captions: methods that encode two captions an item "
-            "had more text to learn from, and the comparison is at equal items, not at equal cost."
-        )
-    return "Methods differ in the number of items seen: compare them with that in mind."
-
-
-def pairs_sentence(result: Result, settings: Settings) -> str:
-    """Which methods can be told from one another, the control left aside."""
-    table = result.pairs
-    if table.empty:
-        return ""
-    known = table[(table["first"] != settings.control) & (table["second"] != settings.control)]
-    known = known.dropna(subset=["p_adjusted"])
-    if known.empty:
-        return ""
-    open_pairs = known[known["p_adjusted"] >= settings.alpha]
-    if open_pairs.empty:
-        return f"All {len(known)} pairs of methods can be told apart (Holm over all pairs)."
-    names = ", ".join(
-        f"{method_name(a)} from {method_name(b)}"
-        for a, b in zip(open_pairs["first"], open_pairs["second"], strict=True)
-    )
-    if len(open_pairs) == len(known):
-        return "No two methods can be told apart (Holm over all pairs)."
-    return f"Cannot be told apart (Holm over all pairs): {names}."
-
-
-def influence_sentence(found: Influence | None, result: Result) -> str:
-    """How far the averaged differences move when one language or one seed is left out."""
-    if found is None:
-        return ""
-    estimates = result.marginal().set_index("method")["estimate"]
-    parts = []
-    for what, table in (("language", found.languages), ("seed", found.seeds)):
-        if table.empty:
-            continue
-        moved = (table["estimate"] - table["method"].map(estimates)).abs()
-        row = table.iloc[int(moved.to_numpy().argmax())]
-        where = f"seed {row['left_out']}" if what == "seed" else row["left_out"]
-        turned = sorted({str(m) for m, e in zip(table["method"], table["estimate"], strict=True)
-                         if np.sign(e) != np.sign(estimates[m])})  # fmt: skip
-        text = (
-            f"without any one {what} no difference moves by more than {moved.max():.2f} points "
-            f"({method_name(str(row['method']))} without {where})"
-        )
-        if turned:
-            text += f", and the sign of {join([method_name(m) for m in turned])} hangs on it"
-        parts.append(text)
-    if not parts:
-        return ""
-    text = "; ".join(parts) + "."
-    return f"Leave one out: {text}"
-
-
-def bound_sentence(result: Result) -> str:
-    """How the search for the variances ended."""
-    if result.fit is None:
-        return ""
-    table = zip((*result.fit.names, "residual"), result.fit.bound, strict=True)
-    high = [name for name, at_bound in table if at_bound]
-    text = "The search ended where no slope is left." if result.fit.converged else (
-        "The search stopped before the slopes vanished: read the intervals with care."
-    )  # fmt: skip
-    return text + (f" At the upper bound of the search: {join(high)}." if high else "")
-
-
 def front_sentence(front: pd.DataFrame) -> str:
     """Who is on the Pareto front of consistency and stability, and how surely."""
     if front.empty:
@@ -341,49 +189,3 @@ def front_sentence(front: pd.DataFrame) -> str:
     others = [f"{name} ({100 * p:.0f} %)" for name, p in chance.items() if name not in members and p >= 0.005]
     text = f"On the Pareto front of consistency and stability: {shown}."
     return text + (f" Sometimes there: {join(others)}." if others else "")
-
-
-def methods_paragraph(study: Study, headlines: Mapping[str, Result], settings: Settings) -> str:
-    """A paragraph for a paper: what was run and how it was judged."""
-    students = study.cells[study.cells["role"] == "student"]
-    level = percent(settings.alpha)
-    crossed = [r for r in headlines.values() if r.fit is not None]
-    text = (
-        f"We trained {len(students)} students ({count(len(study.methods), 'method')} including the control, "
-        f"{count(len(study.archs), 'architecture')}, {count(len(study.sizes), 'size')}, "
-        f"{count(students['seed'].nunique(), 'seed')}) and scored them in {count(len(study.languages), 'language')}. "
-        "The run is the unit of replication; within architecture, size and seed all methods share initialisation, "
-        "batches and evaluation items. "
-    )
-    if crossed:
-        names = join([r.outcome.label for r in crossed])
-        text += (
-            f"{names[0].upper()}{names[1:]} were analysed by linear mixed models fitted by REML "
-            f"({crossed[0].formula}), with a run variance for each method and Satterthwaite degrees of freedom"
-            + ("; statements are about languages like those tested. " if settings.languages == "random" else ". ")
-        )
-    rest = [r.outcome.label for r in headlines.values() if r.fit is None]
-    if rest:
-        text += (
-            f"{join(rest)[0].upper()}{join(rest)[1:]} {'was' if len(rest) == 1 else 'were'} analysed by paired t tests "
-            "on runs within blocks. "
-        )
-    wide = " and widened by Bonferroni over the primary outcomes" if settings.family == "study" else ""
-    return text + (
-        f"Differences from the control are given in percentage points with {level} confidence intervals; p values are "
-        f"adjusted over methods within an outcome (multivariate t, after Dunnett){wide}, and equivalence is judged by "
-        "two one-sided tests. The price of consistency is the joint difference in consistency and stability "
-        "with Hotelling's region and an intersection-union test, Holm-adjusted over methods."
-    )
-
-
-def count(number_of: int, noun: str) -> str:
-    return f"{number_of} {noun}{'' if number_of == 1 else 's'}"
-
-
-def citation(study: Study, settings: Settings) -> str:
-    """How to cite this report: what identifies it is the hash of the data."""
-    return (
-        f"Small Polyglots: {settings.study} ({len(study.cells)} models, {count(len(study.languages), 'language')}). "
-        f"Data SHA-256 {study.data_hash[:16]}. Method after arXiv 2510.26271."
-    )

@@ -7,89 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import effects, mixed, sentences
-from analysis.contrasts import COLUMNS, Result, rows
+from analysis import files, mixed, sentences
+from analysis.contrasts import Result, rows
 from analysis.frames import Study
-from analysis.inference import holm
 from analysis.layout import AVERAGE, Cell
-from analysis.sentences import interval, number, p_value, sign
 from analysis.settings import Settings
 from analysis.tradeoff import Tradeoff
-
-
-def stacked(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The tables of several outcomes as one, with the outcome first."""
-    filled = [table.assign(outcome=name) for name, table in parts.items() if not table.empty]
-    if not filled:
-        return pd.DataFrame(columns=["outcome"])
-    table = pd.concat(filled, ignore_index=True)
-    return table[["outcome", *(c for c in table.columns if c != "outcome")]]
-
-
-def files(headlines: dict[str, Result], secondary: dict[str, Result], settings: Settings) -> dict[str, pd.DataFrame]:
-    """The contents of tables/<name>.csv that follow from the results of single outcomes."""
-    every = {**headlines, **secondary}
-    named = {r.outcome.name: r for r in every.values()}
-    variance = {name: r.fit.variance_table() for name, r in named.items() if r.fit is not None}
-    return {
-        "contrasts": pd.concat([r.contrasts[COLUMNS] for r in every.values()], ignore_index=True),
-        "effects": pd.concat(
-            [r.contrasts[["outcome", "arch", "size", "contrast", "standardised", "mde", "p_equivalent"]].assign(
-                smallest_effect=settings.smallest(name)) for name, r in named.items()], ignore_index=True,
-        ),
-        "means": stacked({name: r.means for name, r in named.items()}),
-        "pairs": stacked({name: r.pairs for name, r in named.items()}),
-        "sensitivity": stacked({name: r.sensitivity for name, r in named.items()}),
-        "variances": stacked(variance),
-    }  # fmt: skip
-
-
-def tradeoff_file(found: list[Tradeoff], front: pd.DataFrame) -> pd.DataFrame:
-    """tables/tradeoff.csv: one row a method, points and p values."""
-    chance = dict(zip(front["method"], front["probability"], strict=True)) if len(front) else {}
-    names = ["consistency", "stability"]
-    return pd.DataFrame([
-        {
-            "method": t.method, "blocks": t.blocks, "df": t.df,
-            **{f"{n}{suffix}": value for i, n in enumerate(names) for suffix, value in
-               (("", t.mean[i]), ("_low", t.ci[0, i]), ("_high", t.ci[1, i]), ("_se", np.sqrt(t.cov[i, i])))},
-            "covariance": t.cov[0, 1], "p_joint": t.p_joint, "p_bought": t.p_bought,
-            "p_bought_holm": t.p_bought_holm, "task": t.task[0], "task_low": t.task[1], "task_high": t.task[2],
-            "task_p": t.task[3], "pareto_probability": chance.get(t.method, np.nan),
-        }
-        for t in found
-    ])  # fmt: skip
-
-
-def latex(
-    headlines: dict[str, Result], found: list[Tradeoff], settings: Settings
-) -> dict[str, tuple[pd.DataFrame, str]]:
-    """Tables for a paper, with their captions: one of differences an outcome, and the trade-off."""
-    level = sentences.percent(settings.alpha)
-    out = {}
-    for name, result in headlines.items():
-        shown = contrast_rows(result, result.marginal(), settings)
-        columns = {
-            "method": "method",
-            "estimate": "difference",
-            "ci": f"{level} CI",
-            "df": "df",
-            "p_adjusted": "adjusted p",
-        }
-        table = pd.DataFrame(shown)[list(columns)].rename(columns=columns)
-        caption = (
-            f"{result.outcome.label[0].upper()}{result.outcome.label[1:]}: differences from the control in "
-            f"percentage points ({result.procedure}; p Dunnett-adjusted)."
-        )
-        out[f"contrasts-{name}"] = (table, caption)
-    if found:
-        keys = {"method": "method", "consistency": f"consistency {level} CI", "stability": f"stability {level} CI",
-                "task": "stability minus consistency", "holm": "bought (Holm)"}  # fmt: skip
-        out["tradeoff"] = (
-            pd.DataFrame(tradeoff_rows(found))[list(keys)].rename(columns=keys),
-            "Consistency and VQA stability against the control, percentage points; bought: intersection-union test.",
-        )
-    return out
+from analysis.wording import interval, number, p_value, sign
 
 
 def means(result: Result, where: str) -> list[dict[str, str]]:
@@ -136,21 +60,13 @@ def _p(value: float) -> str:
 
 
 def omnibus(headlines: dict[str, Result], secondary: dict[str, Result], settings: Settings) -> list[dict[str, str]]:
-    """F tests; those of the method effect are Holm-adjusted over the primary outcomes."""
-    every = {**headlines, **secondary}
-    primary = [name for name in settings.primary if name in every and "method" in every[name].f_tests]
-    adjusted = dict(zip(primary, holm([every[n].f_tests["method"][3] for n in primary]), strict=True))
-    out = []
-    for name, result in every.items():
-        if name not in headlines and name not in primary:
-            continue
-        for effect, (f, numerator, denominator, p) in result.f_tests.items():
-            out.append({
-                "outcome": result.outcome.label, "effect": effect, "f": f"{f:.2f}",
-                "df": f"{numerator}, {denominator:.1f}", "p": _p(p),
-                "holm": _p(adjusted[name]) if effect == "method" and name in adjusted else "\N{EN DASH}",
-            })  # fmt: skip
-    return out
+    label = {name: r.outcome.label for name, r in {**headlines, **secondary}.items()}
+    return [
+        {"outcome": label[r["outcome"]], "effect": r["effect"], "f": f"{r['f']:.2f}",
+         "df": f"{r['df']}, {r['df_denominator']:.1f}", "p": _p(r["p"]),
+         "holm": _p(r["p_holm"]) if np.isfinite(r["p_holm"]) else "\N{EN DASH}"}
+        for r in rows(files.f_tests(headlines, secondary, settings))
+    ]  # fmt: skip
 
 
 def variances(fit: mixed.MixedFit) -> list[dict[str, str]]:
@@ -164,31 +80,20 @@ def variances(fit: mixed.MixedFit) -> list[dict[str, str]]:
 
 def design(study: Study) -> list[dict[str, Any]]:
     """Runs per arch x size (rows) and method: how many are there, how many planned ones are not."""
-    students = study.cells[study.cells["role"] == "student"]
-    count = students.groupby(["arch", "size", "method"]).size()
-    out = []
-    for arch in study.archs:
-        for size in study.sizes:
-            done = [int(count.get((arch, size, m), 0)) for m in study.methods]
-            lost = [sum(c.startswith(f"{arch}-{size}-{m}-s") for c in study.missing) for m in study.methods]
-            cells = [f"{d} of {d + x}" if x else str(d) for d, x in zip(done, lost, strict=True)]
-            out.append({"place": f"{arch}, {size}", "cells": cells})
-    return out
+    return [
+        {"place": f"{arch}, {size}",
+         "cells": [f"{r['completed']} of {r['completed'] + r['missing']}" if r["missing"] else str(r["completed"])
+                   for r in rows(here)]}
+        for (arch, size), here in files.design(study).groupby(["arch", "size"], sort=False)
+    ]  # fmt: skip
 
 
 def cost(study: Study) -> list[dict[str, str]]:
     """Training cost of a run of each method and size, averaged over architectures and seeds."""
-    students = study.cells[study.cells["role"] == "student"]
-    numbers = ["parameters", "items", "captions", "flops", "seconds"]
-    mean = students.groupby(["size", "method"], as_index=False)[numbers].mean()
-    by_key = {(row["size"], row["method"]): row for row in rows(mean)}
     return [
-        {
-            "size": size, "method": method, "parameters": f"{row['parameters']:,.0f}", "items": f"{row['items']:,.0f}",
-            "captions": f"{row['captions']:,.0f}", "flops": f"{row['flops']:.3g}", "seconds": f"{row['seconds']:,.1f}",
-        }
-        for size in study.sizes for method in study.methods
-        if (row := by_key.get((size, method))) is not None
+        {"size": r["size"], "method": r["method"], "flops": f"{r['flops']:.3g}", "seconds": f"{r['seconds']:,.1f}",
+         **{name: f"{r[name]:,.0f}" for name in ("parameters", "items", "captions")}}
+        for r in rows(files.cost(study))
     ]  # fmt: skip
 
 
@@ -203,13 +108,12 @@ def churn(study: Study) -> list[dict[str, Any]]:
 
 def churn_rows(study: Study, settings: Settings) -> list[dict[str, str]]:
     """Churn and its excess over the least that the accuracies allow, against the control, over the cells."""
-    out = []
-    for construct, scores in study.churn.groupby("construct", sort=False):
-        for r in rows(effects.by_cell(scores, study.methods, settings.control, settings.alpha)):
-            line = {"construct": str(construct).replace("_", " "), "method": str(r["method"])}
-            line |= {"estimate": sign(r["estimate"]), "df": number(r["df"], 0), "p": _p(r["p"])}
-            out.append({**line, "ci": interval(r["ci_low"], r["ci_high"]) if np.isfinite(r["se"]) else "n/a"})
-    return out
+    return [
+        {"construct": str(r["construct"]).replace("_", " "), "method": str(r["method"]),
+         "estimate": sign(r["estimate"]), "df": number(r["df"], 0), "p": _p(r["p"]),
+         "ci": interval(r["ci_low"], r["ci_high"]) if np.isfinite(r["se"]) else "n/a"}
+        for r in rows(files.churn_contrasts(study, settings))
+    ]  # fmt: skip
 
 
 def place_rows(found: list[tuple[Cell, Tradeoff]]) -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 DIRECTIONS = ("text_to_image", "image_to_text")
@@ -187,7 +188,7 @@ def check(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
 
     Raises:
         RecordError: a column is missing or unknown, a value does not fit its dtype, a value
-            that must be there is empty, or two rows have the same key.
+            that must be there is empty or infinite, or two rows have the same key.
     """
     missing = [name for name in table.names if name not in frame.columns]
     unknown = [str(name) for name in frame.columns if name not in table.names]
@@ -201,6 +202,9 @@ def check(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
         if not column.nullable and values.isna().any():
             row = int(values.isna().to_numpy().argmax())
             raise RecordError(f"table {table.name!r}, column {column.name!r}: empty value in row {row}")
+        if column.dtype.startswith("float") and pd.api.types.is_float_dtype(values) and np.isinf(values).any():
+            row = int(np.isinf(values.to_numpy()).argmax())
+            raise RecordError(f"table {table.name!r}, column {column.name!r}: infinite value in row {row}")
         try:
             out[column.name] = values.astype(pd.api.types.pandas_dtype(column.dtype))
         except (TypeError, ValueError) as error:

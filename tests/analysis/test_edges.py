@@ -17,6 +17,14 @@ TABLES = ("cells", "retrieval", "consistency", "vqa", "stability")
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 
+def of_method(levels: dict[str, float]) -> Callable[[pd.DataFrame], pd.Series]:
+    """Each row's method looked up: scores that separate the methods without any noise."""
+    return lambda f: f["cell"].str.split("-").str[2].map(levels).fillna(0.9)
+
+
+SEPARATED = of_method({"none": 0.2, "fd": 0.8, "sd": 0.5})
+
+
 def without(*prefixes: str) -> dict[str, Change]:
     return dict.fromkeys(TABLES, lambda f: f[~f["cell"].str.startswith(prefixes)])
 
@@ -37,6 +45,8 @@ TWO = replace(simulate.smoke(), archs=("clip", "siglip2"), seeds=3)
         pytest.param(simulate.smoke(), {"vqa": lambda f: f.assign(correct=False)}, id="nothing right"),
         pytest.param(simulate.smoke(), {"stability": lambda f: f[f["level"] == "group"]}, id="no stability"),
         pytest.param(simulate.smoke(), {"retrieval": lambda f: f.head(0)}, id="no retrieval"),
+        pytest.param(TWO, {"retrieval": lambda f: f.assign(score=SEPARATED(f))}, id="retrieval separated"),
+        pytest.param(TWO, {"vqa": lambda f: f.assign(correct=SEPARATED(f) == 0.8)}, id="vqa separated"),
     ],
 )
 def test_a_report_is_written(tmp_path: Path, plan: simulate.Plan, changes: dict[str, Change]) -> None:
@@ -57,4 +67,35 @@ def test_nothing_beside_the_control_is_refused(tmp_path: Path) -> None:
         path = folder / f"{table}.parquet"
         change(pd.read_parquet(path)).to_parquet(path, index=False)
     with pytest.raises(AnalysisError, match="no method shares an arch and size with 'none'"):
+        report.build(folder, tmp_path / "report", Settings())
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        pytest.param("retrieval", lambda f: f.assign(score=SEPARATED(f)), id="retrieval"),
+        pytest.param("vqa", lambda f: f.assign(correct=SEPARATED(f) == 0.8), id="vqa"),
+    ],
+)
+def test_perfect_separation_has_a_difference_and_no_p(tmp_path: Path, table: str, change: Change) -> None:
+    folder = simulate.write(tmp_path / "results", TWO)
+    path = folder / f"{table}.parquet"
+    change(pd.read_parquet(path)).to_parquet(path, index=False)
+    report.build(folder, tmp_path / "report", Settings())
+    contrasts = pd.read_csv(tmp_path / "report" / "tables" / "contrasts.csv")
+    found = contrasts[(contrasts["outcome"] == table) & (contrasts["contrast"] == "fd - none")]
+    assert (found["estimate"] > 50).all()
+    assert found[["p", "p_adjusted", "ci_low", "ci_high"]].isna().all(axis=None)
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "its runs do not vary, so no interval can be given" in page
+
+
+@pytest.mark.parametrize(("value", "message"), [(float("nan"), "empty value in row 7"), (float("inf"), "infinite")])
+def test_scores_that_are_no_numbers_are_refused(tmp_path: Path, value: float, message: str) -> None:
+    folder = simulate.write(tmp_path / "results", simulate.smoke())
+    path = folder / "retrieval.parquet"
+    frame = pd.read_parquet(path)
+    frame.loc[7, "score"] = value
+    frame.to_parquet(path, index=False)
+    with pytest.raises(AnalysisError, match=f"retrieval.*score.*{message}"):
         report.build(folder, tmp_path / "report", Settings())

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from analysis import __main__ as command
-from analysis import contrasts, sentences
+from analysis import contrasts, wording
 from tests.analysis import simulate
 
 PACKAGE = Path(command.__file__).parent
@@ -39,8 +39,9 @@ def test_everything_is_written(report: Path) -> None:
     table = pd.read_csv(report / "tables" / "contrasts.csv")
     assert list(table.columns) == contrasts.COLUMNS
     assert {"retrieval", "consistency", "vqa", "stability"} <= set(table["outcome"])
-    files = {"contrasts", "effects", "means", "pairs", "sensitivity", "variances", "languages", "profiles"}
-    assert {p.stem for p in (report / "tables").glob("*.csv")} == files | {"tradeoff", "tradeoff_by_place", "churn"}
+    files = {"contrasts", "effects", "means", "pairs", "f_tests", "sensitivity", "variances", "influence"}
+    files |= {"languages", "profiles", "tradeoff", "tradeoff_by_place", "churn", "churn_contrasts", "design", "cost"}
+    assert {p.stem for p in (report / "tables").glob("*.csv")} == files | {"measures"}
     for path in (report / "tables").glob("*.csv"):
         assert len(pd.read_csv(path)), path
     lines = (report / "findings.txt").read_text(encoding="utf-8").splitlines()
@@ -147,12 +148,12 @@ def test_description_is_escaped(tmp_path: Path, smoke: Path) -> None:
     [(0.0004, "p < .001"), (0.0416, "p = .042"), (0.9997, "p > .999"), (float("nan"), "p not available")],
 )
 def test_p_in_words(value: float, expected: str) -> None:
-    assert sentences.p_value(value) == expected
+    assert wording.p_value(value) == expected
 
 
 def test_signs_in_words() -> None:
-    assert [sentences.sign(v) for v in (1.26, -1.26, -0.04, np.nan)] == ["+1.3", "\N{MINUS SIGN}1.3", "0.0", "n/a"]
-    assert sentences.interval(-1.0, 2.0) == "[\N{MINUS SIGN}1.0, 2.0]"
+    assert [wording.sign(v) for v in (1.26, -1.26, -0.04, np.nan)] == ["+1.3", "\N{MINUS SIGN}1.3", "0.0", "n/a"]
+    assert wording.interval(-1.0, 2.0) == "[\N{MINUS SIGN}1.0, 2.0]"
 
 
 def test_imports_go_one_way() -> None:

@@ -23,6 +23,7 @@ from study.embedding import embed_images, embed_texts
 from study.evaluation import evaluate, images_of
 from study.export import ExportError
 from study.names import UnknownNameError
+from study.pictures import PixelPictures
 from study.scoring.retrieval import retrieval_rows
 from study.seeds import stream, torch_stream
 from study.student import shape, shrink, summary
@@ -162,7 +163,7 @@ def test_the_library_alone_gives_the_same_ids_pixels_embeddings_and_scores(insid
     np.testing.assert_allclose(theirs["pixels"][:5], pixels.transpose(0, 3, 1, 2), atol=1e-5)
 
     cpu = torch.device("cpu")
-    ours_images = embed_images(student, np.concatenate([noise, gallery]), cpu)
+    ours_images = embed_images(student, PixelPictures(np.concatenate([noise, gallery])), cpu)
     ours_texts = embed_texts(student, texts, cpu)
     np.testing.assert_allclose(theirs["images"], ours_images, atol=1e-5)
     np.testing.assert_allclose(theirs["texts"], ours_texts, atol=1e-5)

@@ -1,0 +1,99 @@
+"""How far the models can be trusted, in plain sentences. Nothing here computes a statistic."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.confirm import Confirmation
+from analysis.contrasts import Result
+from analysis.influence import Influence
+from analysis.settings import Settings
+from analysis.wording import join, method_name, p_value
+
+
+def sensitivity_sentence(result: Result, settings: Settings) -> str:
+    """Whether the analyses of one outcome agree about every method."""
+    table = result.sensitivity
+    if table.empty:
+        return ""
+    split = []
+    for method, rows in table.groupby("method", sort=False):
+        known = rows.dropna(subset=["p"])
+        if known.empty:
+            continue
+        says = {("differs" if p < settings.alpha else "open", np.sign(e)) for p, e in
+                zip(known["p"], known["estimate"], strict=True)}  # fmt: skip
+        if len({kind for kind, _ in says}) > 1 or (("differs", 1.0) in says and ("differs", -1.0) in says):
+            parts = [f"{p_value(p)} by {a}" for p, a in zip(known["p"], known["analysis"], strict=True)]
+            split.append(f"{method_name(str(method))} ({'; '.join(parts)})")
+    label = result.outcome.label
+    if not split:
+        count = table["analysis"].nunique()
+        return f"{label}: all {count} analyses tell the same methods from the control (unadjusted p)."
+    return f"{label}: the analyses disagree about {join(split)}. The first is the one declared beforehand."
+
+
+def variance_sentence(result: Result) -> str:
+    """Names the variances that were estimated at zero, or says that none was."""
+    if result.fit is None:
+        return ""
+    table = result.fit.variance_table()
+    zero = list(table.loc[table["zero"], "component"])
+    if not zero:
+        return "All variances are away from zero."
+    which = "it" if len(zero) == 1 else "them"
+    return (
+        f"Estimated at zero: {join(zero)}. That says the data cannot tell {which} from zero, not that nothing "
+        f"varies; intervals that rest on {which} may be too narrow."
+    )
+
+
+def bound_sentence(result: Result) -> str:
+    """How the search for the variances ended."""
+    if result.fit is None:
+        return ""
+    table = zip((*result.fit.names, "residual"), result.fit.bound, strict=True)
+    high = [name for name, at_bound in table if at_bound]
+    text = "The search ended where no slope is left." if result.fit.converged else (
+        "The search stopped before the slopes vanished: read the intervals with care."
+    )  # fmt: skip
+    return text + (f" At the upper bound of the search: {join(high)}." if high else "")
+
+
+def confirmation_sentence(found: Confirmation, label: str) -> str:
+    if not found.ran:
+        return f"{label}: not confirmed by statsmodels ({found.reason})."
+    word = "confirms" if found.agrees else "does NOT confirm"
+    left_out = f" and without {join([f'(1 | {name})' for name in found.without])}" if found.without else ""
+    return (
+        f"{label}: statsmodels MixedLM {word} the model with one run variance{left_out}: estimates differ by at most "
+        f"{found.estimate:.1e} standard errors, standard errors by {found.se:.1e} (relative), variances by "
+        f"{found.variance:.1e} residual variances."
+    )
+
+
+def influence_sentence(found: Influence | None, result: Result) -> str:
+    """How far the averaged differences move when one language or one seed is left out."""
+    if found is None:
+        return ""
+    estimates = result.marginal().set_index("method")["estimate"]
+    parts = []
+    for what, table in (("language", found.languages), ("seed", found.seeds)):
+        if table.empty:
+            continue
+        moved = (table["estimate"] - table["method"].map(estimates)).abs()
+        row = table.iloc[int(moved.to_numpy().argmax())]
+        where = f"seed {row['left_out']}" if what == "seed" else row["left_out"]
+        turned = sorted({str(m) for m, e in zip(table["method"], table["estimate"], strict=True)
+                         if np.sign(e) != np.sign(estimates[m])})  # fmt: skip
+        text = (
+            f"without any one {what} no difference moves by more than {moved.max():.2f} points "
+            f"({method_name(str(row['method']))} without {where})"
+        )
+        if turned:
+            text += f", and the sign of {join([method_name(m) for m in turned])} hangs on it"
+        parts.append(text)
+    if not parts:
+        return ""
+    text = "; ".join(parts) + "."
+    return f"Leave one out: {text}"

@@ -1,0 +1,34 @@
+"""Residuals of the crossed models."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from scipy import stats
+
+from analysis.figures.style import STYLE, new
+from analysis.frames import Outcome
+from analysis.mixed import MixedFit
+
+
+def residuals(fits: dict[str, tuple[Outcome, MixedFit]]) -> Figure | None:
+    """Residuals of the crossed models: against the fitted values, and against a normal distribution."""
+    if not fits:
+        return None
+    figure, axes = new(2, len(fits), 5.0)
+    with mpl.rc_context(STYLE):
+        for column, (outcome, fit) in enumerate(fits.values()):
+            residual = (outcome.frame["score"].to_numpy() - fit.fitted) / np.sqrt(fit.variances[-1])
+            upper, lower = axes[0, column], axes[1, column]
+            upper.scatter(fit.fitted, residual, s=3, color="#0072b2", alpha=0.25, linewidths=0, rasterized=True)
+            upper.axhline(0, color="#777777", lw=1)
+            upper.set_title(outcome.label)
+            upper.set_xlabel("fitted (points)")
+            theory = stats.norm.ppf((np.arange(len(residual)) + 0.5) / len(residual))
+            lower.plot(theory, theory, color="#777777", lw=1)
+            lower.scatter(theory, np.sort(residual), s=3, color="#0072b2", linewidths=0, rasterized=True)
+            lower.set_xlabel("normal quantile")
+        axes[0, 0].set_ylabel("standardised residual")
+        axes[1, 0].set_ylabel("standardised residual")
+    return figure
