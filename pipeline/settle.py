@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline import paths, stage
 from pipeline.validate import model_code
-from study.teacher import TeacherSpec
+from study.published import teacher_spec
 
 
 def apply(plan: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def main(tuned: Path) -> None:
         settled: dict[str, Any] = {}
         for name, declared in stage.read_json(paths.PLAN / "students.json").items():
             found = tuned_values(tuned / f"{name}.json", declared)
-            teacher = TeacherSpec.model_validate(declared["teacher"])
+            teacher = teacher_spec(declared["teacher"])
             plan = {
                 **{key: declared[key] for key in ("objectives", "fraction", "spec")},
                 "code": model_code("study.distillation", teacher, declared["objectives"]),

@@ -19,6 +19,7 @@ from study.corpora.layout import file_hash
 from study.design import cells, teacher_name
 from study.objectives import objective
 from study.params import Params, load, resolved_languages
+from study.published import PublishedSpec
 from study.teacher import TeacherSpec
 from study.towers import FAMILIES
 
@@ -72,8 +73,7 @@ def plans(params: Params) -> dict[str, Any]:
     layers = any(options.get("layers") for m in grid.methods for options in params.methods[m].values())
     for arch in grid.archs:
         spec = params.teachers[arch]
-        code = model_code("study.teacher", spec)
-        declared[f"teacher-{arch}"] = {"arch": arch, "spec": spec.model_dump(), "code": code}
+        declared[f"teacher-{arch}"] = _teacher(arch, spec)
         code = model_code("study.embedding", spec)
         declared[f"embed-{arch}"] = {"arch": arch, "layers": layers, "code": code}
     for arch, size, method in product(grid.archs, grid.sizes, grid.methods):
@@ -81,11 +81,22 @@ def plans(params: Params) -> dict[str, Any]:
     return declared
 
 
-def model_code(module: str, teacher: TeacherSpec, objectives: Iterable[str] = ()) -> str:
+def _teacher(arch: str, spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
+    plan = {"arch": arch, "spec": spec.model_dump()}
+    if isinstance(spec, TeacherSpec):
+        return {**plan, "code": model_code("study.teacher", spec)}
+    folder = Path(spec.checkpoint)
+    # DVC does not watch a folder of the user's: its contents are part of the plan.
+    contents = stage.tree_hash([folder]) if folder.is_dir() else None
+    return {**plan, "contents": contents, "code": model_code("study.published", spec)}
+
+
+def model_code(module: str, teacher: TeacherSpec | PublishedSpec, objectives: Iterable[str] = ()) -> str:
     """The code of `module`, of the teacher's family and configuration, and of `objectives`."""
     roots = [module, "study.towers.checkpoint", FAMILIES[teacher.family].partition(":")[0]]
     roots += [objective(name).__module__ for name in objectives]
-    configurations = sorted((ROOT / "study" / "towers" / "configs").glob(f"*/{teacher.model}.json"))
+    model = teacher.model if isinstance(teacher, TeacherSpec) else ""
+    configurations = sorted((ROOT / "study" / "towers" / "configs").glob(f"*/{model}.json")) if model else []
     return code_hash(roots, [WORK, *configurations], REGISTRIES)
 
 

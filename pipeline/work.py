@@ -80,7 +80,7 @@ class Task(ABC):
 
 @dataclass(frozen=True)
 class TeacherTask(Task):
-    """A teacher, trained."""
+    """A teacher: trained here, or brought from where it was published."""
 
     arch: str
     kind = "teacher"
@@ -103,22 +103,22 @@ class TeacherTask(Task):
         return stage.declared_hash(self.plan, corpus_content())
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
+        from study.cost import Cost
+        from study.published import PublishedSpec, teacher_spec
         from study.student import summary
-        from study.teacher import TeacherSpec, train_teacher
+        from study.teacher import train_teacher
+        from study.training import History
 
-        spec = TeacherSpec.model_validate(self.plan["spec"])
+        spec = teacher_spec(self.plan["spec"])
+        row: dict[str, Any] = {"role": "teacher", "arch": self.arch, "size": "full", "method": "teacher"}
         checkpoint = self.folder.with_suffix(".checkpoint")
-        model, history, cost = train_teacher(spec, open_corpus(), torch_device(device), checkpoint, progress)
-        row = {
-            "role": "teacher",
-            "arch": self.arch,
-            "size": "full",
-            "method": "teacher",
-            "seed": spec.seed,
-            "towers": "both",
-            "learning_rate": spec.training.learning_rate,
-            **summary(model, model),
-        }
+        if isinstance(spec, PublishedSpec):
+            model, history, cost = spec.fetch(), History(), Cost.none()
+            row |= {"seed": 0, "towers": "none", "learning_rate": 0.0}
+        else:
+            model, history, cost = train_teacher(spec, open_corpus(), torch_device(device), checkpoint, progress)
+            row |= {"seed": spec.seed, "towers": "both", "learning_rate": spec.training.learning_rate}
+        row |= summary(model, model)
         write_run(folder, self, model, history, cost, row, self.plan["spec"], device)
         model.save(folder)
         checkpoint.unlink(missing_ok=True)
@@ -234,7 +234,9 @@ def write_run(
     }
     record = {"cell": task.name, "row": row, "settings": settings, "temperature": model.temperature}
     stage.write_json(folder / "run.json", {**record, "versions": versions()})
-    pd.DataFrame(history.rows).to_csv(folder / "history.csv", index=False)
+    pd.DataFrame(history.rows, columns=list(history.rows[0]) if history.rows else ["step"]).to_csv(
+        folder / "history.csv", index=False
+    )
 
 
 def versions() -> dict[str, str]:

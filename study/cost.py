@@ -17,6 +17,11 @@ class Cost:
     captions: int
     flops: float
 
+    @classmethod
+    def none(cls) -> Cost:
+        """Of a model that was not trained here."""
+        return cls(0, 0, 0, 0.0)
+
 
 def cost(model: DualEncoder, schedule: Schedule, captions_per_item: int, tokens: int, images: bool) -> Cost:
     """6 x parameters x tokens (Kaplan et al. 2020, arXiv 2001.08361, section 2.1); lookups and padding left out."""

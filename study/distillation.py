@@ -22,7 +22,6 @@ from study.seeds import torch_stream
 from study.student import shape, shrink
 from study.towers.protocol import DualEncoder
 from study.training import History, Progress, Schedule, fit
-from study.vocabulary import PAD
 
 
 class StudentSpec(BaseModel):
@@ -142,6 +141,6 @@ def distil(
 
     history = fit(student, {"method": method}, step_loss, schedule, checkpoint=checkpoint, progress=progress)
     encoded = ids_x if ids_e is None else torch.cat([ids_x, ids_e], dim=1)
-    lengths = (encoded != PAD).sum(dim=1).cpu().numpy()
+    lengths = (encoded != student.vocabulary.pad).sum(dim=1).cpu().numpy()
     tokens = sum(int(lengths[batches(step)].sum()) for step in range(schedule.steps))
     return student, history, cost(student, schedule, method.captions_per_item, tokens, both)

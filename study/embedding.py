@@ -19,7 +19,6 @@ from torch import Tensor
 from study.corpora.layout import PreparedCorpus
 from study.pictures import Pictures
 from study.towers.protocol import DualEncoder, TextOutput
-from study.vocabulary import PAD
 
 BLOCK = 256
 
@@ -56,7 +55,7 @@ def embed_texts(model: DualEncoder, texts: Sequence[str], device: torch.device) 
     """[M, D]; equal texts are encoded once, short ones together."""
     place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
     ids = model.tokenize(list(place))
-    by_length = (ids != PAD).sum(dim=1).argsort(stable=True)
+    by_length = (ids != model.vocabulary.pad).sum(dim=1).argsort(stable=True)
     features = np.empty((len(place), model.embedding_width), dtype=np.float32)
     features[by_length.numpy()] = blockwise(model.text_features, ids[by_length], device)
     return features[[place[text] for text in texts]]

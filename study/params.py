@@ -17,8 +17,9 @@ from study.corpora import corpus as find_corpus
 from study.distillation import StudentSpec
 from study.names import UnknownNameError, hint
 from study.objectives import objective
-from study.teacher import TeacherSpec
-from study.towers import FAMILIES, family
+from study.published import KINDS, AnyTeacher, PublishedSpec
+from study.towers import PUBLISHED, TRAINABLE, trainable
+from study.towers.protocol import PublishedError
 
 OUTCOMES = (
     *("retrieval", "consistency", "vqa", "stability"),
@@ -101,7 +102,7 @@ class Params(Strict):
     study: Study
     grid: Grid
     corpus: CorpusSpec
-    teachers: dict[Name, TeacherSpec]
+    teachers: dict[Name, AnyTeacher]
     students: StudentSpec
     sizes: dict[Name, Annotated[float, Field(gt=0, le=1)]]
     methods: dict[Name, dict[str, dict[str, Any]]]
@@ -140,9 +141,15 @@ def load(path: Path) -> Params:
 def describe(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     """One line for one of pydantic's errors: key, value, what is allowed, nearest name."""
     where = [str(part) for part in problem["loc"]]
+    if where[0] == "teachers" and len(where) > 2 and where[2] in KINDS:
+        # pydantic names the kind of teacher between its name and its keys; params.yaml does not.
+        model, where = KINDS[where[2]], where[:2] + where[3:]
+        allowed = _fields(model, where[2:-1])
+    else:
+        allowed = _fields(model, where[:-1])
     key = ".".join(where)
     if problem["type"] == "extra_forbidden":
-        return f"unknown key {key!r}{hint(where[-1], _fields(model, where[:-1]))}"
+        return f"unknown key {key!r}{hint(where[-1], allowed)}"
     if problem["type"] == "missing":
         return f"missing key {key!r}"
     value = problem["input"]
@@ -199,9 +206,12 @@ def _names(params: Params) -> list[str]:
         known = dict.fromkeys([*OUTCOMES, "default"])
         must_be_in(list(params.analysis.smallest_effect), known, "outcome", "analysis.smallest_effect")
     for arch, teacher in params.teachers.items():
-        must_be_in([teacher.family], FAMILIES, "family", f"teachers.{arch}.family")
-        if teacher.family in FAMILIES:
-            models = family(teacher.family).models()
+        is_published = isinstance(teacher, PublishedSpec)
+        must_be_in([teacher.family], PUBLISHED if is_published else TRAINABLE, "family", f"teachers.{arch}.family")
+        if isinstance(teacher, PublishedSpec):
+            problems.extend(_published(arch, teacher))
+        elif teacher.family in TRAINABLE:
+            models = trainable(teacher.family).models()
             must_be_in([teacher.model], dict.fromkeys(models), "model", f"teachers.{arch}.model")
     for method, terms in params.methods.items():
         problems.extend(_objectives(method, terms))
@@ -209,6 +219,16 @@ def _names(params: Params) -> list[str]:
         problems.extend(_search(params))
     problems.extend(_corpus(params.corpus))
     return problems
+
+
+def _published(arch: str, teacher: PublishedSpec) -> list[str]:
+    if teacher.family not in PUBLISHED:
+        return []
+    try:
+        teacher.check()
+    except PublishedError as error:
+        return [f"teachers.{arch}: {error}"]
+    return []
 
 
 def _search(params: Params) -> list[str]:

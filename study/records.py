@@ -71,7 +71,7 @@ CELLS = Table(
         Column("size", "str", "-", "size factor; full for a teacher"),
         Column("method", "str", "-", "distillation method; none is the control; teacher for a teacher"),
         Column("seed", "int64", "-", "seed of initialisation and batch order"),
-        Column("towers", "str", "-", "towers that were trained: text or both"),
+        Column("towers", "str", "-", "towers that were trained: text, both, or none of a published teacher"),
         Column("parameters", "int64", "parameters", "all parameters of the model"),
         Column("text_parameters", "int64", "parameters", "text tower, total"),
         Column("text_vocabulary_parameters", "int64", "parameters", "text tower, token table"),

@@ -12,7 +12,6 @@ from torch import Tensor
 from study.layers import matched_layers
 from study.seeds import torch_stream
 from study.towers.protocol import DualEncoder, count
-from study.vocabulary import SMALLEST
 
 
 class SizeError(ValueError):
@@ -43,10 +42,11 @@ def shape(teacher: DualEncoder, fraction: float, towers: str) -> Shape:
     text_layers = max(1, round(fraction * teacher.text_layers))
     rest = counts.non_vocabulary - (teacher.text_layers - text_layers) * layer
     vocabulary = int((fraction * counts.total - rest) // width)
-    if vocabulary <= SMALLEST:
+    smallest = teacher.vocabulary.smallest
+    if vocabulary <= smallest:
         raise SizeError(
             f"size {fraction}: {text_layers} layers leave {vocabulary} tokens of a text tower of "
-            f"{fraction * counts.total:.0f} parameters, more than {SMALLEST} are needed"
+            f"{fraction * counts.total:.0f} parameters, more than {smallest} are needed"
         )
     image_layers = teacher.image_layers if towers == "text" else max(1, round(fraction * teacher.image_layers))
     return Shape(text_layers, image_layers, min(vocabulary, len(teacher.vocabulary)))

@@ -14,7 +14,7 @@ from study.batches import Batches
 from study.corpora.layout import PreparedCorpus
 from study.cost import Cost, cost
 from study.seeds import stream, torch_stream
-from study.towers import family
+from study.towers import trainable
 from study.towers.protocol import DualEncoder
 from study.training import History, Progress, Schedule, fit
 from study.vocabulary import PAD, Vocabulary
@@ -69,7 +69,7 @@ def train_teacher(
     texts = captions["text"].tolist()
     vocabulary = train_vocabulary(corpus, spec.vocabulary, texts)
     with torch_stream("init", "teacher", spec.family, spec.seed):
-        model = family(spec.family).build(spec.model, vocabulary, spec.context)
+        model = trainable(spec.family).build(spec.model, vocabulary, spec.context)
     model.to(device)
     by_image = CaptionsByImage(model.tokenize(texts).to(torch.int32), captions["image"].to_numpy())
     pictures = corpus.pictures("teacher")

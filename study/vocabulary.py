@@ -20,6 +20,7 @@ SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>")
 PAD, EOS, BOS, UNK = range(len(SPECIAL))
 BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 SMALLEST = len(SPECIAL) + len(BYTES)
+FILE = "tokenizer.json"
 UNLEARNT_STEP = 1e-4
 """What the trainer of `tokenizers` adds from one character that no piece covers to the next."""
 SCORE_DIGITS = 4
@@ -61,6 +62,9 @@ def _repeatable(pieces: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
 class Vocabulary:
     """A tokenizer with fixed special ids: pad 0, eos 1, bos 2, unk 3, then the 256 bytes."""
 
+    pad = PAD
+    smallest = SMALLEST
+
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         for index, token in enumerate(SPECIAL):
@@ -91,11 +95,14 @@ class Vocabulary:
         return cls(_assemble(pieces[: size - SMALLEST]))
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, folder: Path) -> Self:
+        path = folder / FILE
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no {path}")
         return cls(Tokenizer.from_file(str(path)))
 
-    def save(self, path: Path) -> None:
-        self._tokenizer.save(str(path))
+    def save(self, folder: Path) -> None:
+        self._tokenizer.save(str(folder / FILE))
 
     def pieces(self) -> list[tuple[str, float]]:
         """Learnt tokens and their log probabilities, without special tokens and bytes."""
@@ -116,7 +123,7 @@ class Vocabulary:
             out[row, : len(kept)] = kept
         return out
 
-    def trim(self, size: int, texts: Iterable[str]) -> tuple[Vocabulary, np.ndarray]:
+    def trim(self, size: int, texts: Iterable[str]) -> tuple[Self, np.ndarray]:
         """Keep the `size` tokens that `texts` use most; returns them and, for each, its old id.
 
         Special tokens and bytes always stay. Ties go to the likelier piece, so the result does not
@@ -136,7 +143,7 @@ class Vocabulary:
         order = sorted(range(len(pieces)), key=lambda i: (-used[i + SMALLEST], -pieces[i][1], i))
         kept = sorted(order[: size - SMALLEST])
         old = np.concatenate([np.arange(SMALLEST), np.asarray(kept, dtype=np.int64) + SMALLEST])
-        return Vocabulary(_assemble([pieces[i] for i in kept])), old
+        return type(self)(_assemble([pieces[i] for i in kept])), old
 
     def fragmentation(self, texts: Mapping[str, Sequence[str]]) -> dict[str, float]:
         """Mean number of tokens a text for each language."""

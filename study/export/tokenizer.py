@@ -12,7 +12,7 @@ from typing import Any
 
 from tokenizers import Regex, normalizers, processors
 
-from study.vocabulary import BOS, EOS, PAD, SPECIAL, UNK, Vocabulary
+from study.vocabulary import BOS, EOS, FILE, PAD, SPECIAL, UNK, Vocabulary
 
 CASED = r"[\p{Cased}&&[^\p{Case_Ignorable}]]"
 SPACES = r"[\s\x1C-\x1F]+"
@@ -34,8 +34,8 @@ def write_tokenizer(vocabulary: Vocabulary, context: int, bos: bool, folder: Pat
     The tokenizer gives the ids of `vocabulary.encode(texts, context, bos)` when it is asked for
     truncation and padding to `max_length`.
     """
-    file = folder / "tokenizer.json"
-    vocabulary.save(file)
+    vocabulary.save(folder)
+    file = folder / FILE
     declared = json.loads(file.read_text(encoding="utf-8"))
     declared["normalizer"] = _state(
         normalizers.Sequence(

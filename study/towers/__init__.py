@@ -1,6 +1,6 @@
 """Architecture families: one file each, one protocol over all of them.
 
-A new family is one file with a `DualEncoder` subclass and one line in `FAMILIES`.
+A new family is one file with a `Trainable` or `Published` subclass and one line in the registry of that name.
 """
 
 from __future__ import annotations
@@ -8,10 +8,15 @@ from __future__ import annotations
 import importlib
 
 from study.names import UnknownNameError
-from study.towers.protocol import DualEncoder
+from study.towers.protocol import DualEncoder, Published, Trainable
 
-FAMILIES = {"clip": "study.towers.clip:Clip", "siglip2": "study.towers.siglip2:Siglip2"}
+TRAINABLE = {"clip": "study.towers.clip:Clip", "siglip2": "study.towers.siglip2:Siglip2"}
 """Family name to `module:class`; imported on use, since each library takes seconds to import."""
+
+PUBLISHED: dict[str, str] = {}
+"""Likewise, families of checkpoints that others trained, by the library that loads them."""
+
+FAMILIES = {**TRAINABLE, **PUBLISHED}
 
 
 def family(name: str) -> type[DualEncoder]:
@@ -24,4 +29,22 @@ def family(name: str) -> type[DualEncoder]:
         raise UnknownNameError("architecture family", name, FAMILIES)
     module, _, attribute = FAMILIES[name].partition(":")
     found: type[DualEncoder] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def trainable(name: str) -> type[Trainable]:
+    """The family called `name`, whose teachers are trained here; raises UnknownNameError."""
+    if name not in TRAINABLE:
+        raise UnknownNameError("architecture family", name, TRAINABLE)
+    found = family(name)
+    assert issubclass(found, Trainable)
+    return found
+
+
+def published(name: str) -> type[Published]:
+    """The family called `name`, whose teachers are published checkpoints; raises UnknownNameError."""
+    if name not in PUBLISHED:
+        raise UnknownNameError("family of published checkpoints", name, PUBLISHED)
+    found = family(name)
+    assert issubclass(found, Published)
     return found

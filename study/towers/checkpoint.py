@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 
 from study.towers import family
 from study.towers.protocol import DualEncoder
-from study.vocabulary import Vocabulary
 
 
 class CheckpointError(ValueError):
@@ -32,12 +31,13 @@ def load(folder: Path, teacher: DualEncoder | None = None) -> DualEncoder:
         CheckpointError: a file is missing, or a weight is missing, unknown or of another shape.
     """
     declared = _card(folder)
+    kind = family(declared["family"])
     try:
-        vocabulary = Vocabulary.load(folder / "tokenizer.json")
+        vocabulary = kind.tokens.load(folder)
         state = load_file(folder / "model.safetensors")
     except (FileNotFoundError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: checkpoint is not whole: {error}") from None
-    model = family(declared["family"]).from_config(declared["config"], vocabulary)
+    model = kind.from_config(declared["config"], vocabulary)
     if not declared["images"]:
         if teacher is None or teacher.family != model.family:
             raise CheckpointError(f"{folder}: has no image tower, and no {model.family} teacher to take it from")

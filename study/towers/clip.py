@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from study.names import UnknownNameError
 from study.objectives.contrastive import softmax_contrastive
 from study.pictures import Fit
+from study.tokens import Tokens
 from study.towers import torchvision_ops
-from study.towers.protocol import DualEncoder, TextOutput, normalise
+from study.towers.protocol import TextOutput, Trainable, normalise
 from study.vocabulary import EOS, PAD, Vocabulary
 
 torchvision_ops.ensure()
@@ -32,10 +33,12 @@ open_clip.add_model_config(Path(__file__).parent / "configs" / "open_clip")
 MAX_LOGIT_SCALE = 100.0
 
 
-class Clip(DualEncoder):
+class Clip(Trainable):
     """open_clip's CustomTextCLIP with its own native text tower."""
 
     family: ClassVar[str] = "clip"
+    tokens = Vocabulary
+    vocabulary: Vocabulary
     mean: Tensor
     std: Tensor
 
@@ -65,7 +68,8 @@ class Clip(DualEncoder):
         return cls(config, vocabulary)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], vocabulary: Vocabulary) -> Self:
+    def from_config(cls, config: dict[str, Any], vocabulary: Tokens) -> Self:
+        assert isinstance(vocabulary, Vocabulary)
         return cls(copy.deepcopy(config), vocabulary)
 
     @property
@@ -145,7 +149,7 @@ class Clip(DualEncoder):
     def layer_prefixes(self) -> dict[str, str]:
         return {"text": "model.text.transformer.resblocks.", "image": "model.visual.transformer.resblocks."}
 
-    def resized(self, text_layers: int, image_layers: int, vocabulary: Vocabulary) -> dict[str, Any]:
+    def resized(self, text_layers: int, image_layers: int, vocabulary: Tokens) -> dict[str, Any]:
         config = self.config
         config["text_cfg"].update(layers=text_layers, vocab_size=len(vocabulary))
         config["vision_cfg"]["layers"] = image_layers

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from study.pictures import Fit
+from study.tokens import Tokens
 from study.vocabulary import Vocabulary
 
 
@@ -54,21 +55,8 @@ class DualEncoder(nn.Module, ABC):
     """An image tower, a text tower, a temperature, and the text handling that belongs to them."""
 
     family: ClassVar[str]
-    vocabulary: Vocabulary
-
-    @classmethod
-    @abstractmethod
-    def models(cls) -> list[str]:
-        """Names of the registered configurations."""
-
-    @classmethod
-    @abstractmethod
-    def build(cls, model: str, vocabulary: Vocabulary, context: int) -> Self:
-        """A fresh model of the registered configuration `model`.
-
-        Raises:
-            study.names.UnknownNameError: no configuration is registered under that name.
-        """
+    tokens: ClassVar[type[Tokens]]
+    vocabulary: Tokens
 
     @property
     @abstractmethod
@@ -77,7 +65,7 @@ class DualEncoder(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def from_config(cls, config: dict[str, Any], vocabulary: Vocabulary) -> Self:
+    def from_config(cls, config: dict[str, Any], vocabulary: Tokens) -> Self:
         """A model of that configuration with fresh weights."""
 
     @property
@@ -151,7 +139,7 @@ class DualEncoder(nn.Module, ABC):
         """State-dict prefix of the numbered layers: {"text": ..., "image": ...}."""
 
     @abstractmethod
-    def resized(self, text_layers: int, image_layers: int, vocabulary: Vocabulary) -> dict[str, Any]:
+    def resized(self, text_layers: int, image_layers: int, vocabulary: Tokens) -> dict[str, Any]:
         """The configuration of the same model with other depths and another vocabulary."""
 
     @property
@@ -174,7 +162,7 @@ class DualEncoder(nn.Module, ABC):
         folder.mkdir(parents=True, exist_ok=True)
         card = {"family": self.family, "images": images, "config": self.config}
         (folder / "config.json").write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
-        self.vocabulary.save(folder / "tokenizer.json")
+        self.vocabulary.save(folder)
         left_out = set() if images else {id(p) for p in self.image_module().state_dict(keep_vars=True).values()}
         state = {
             name: tensor.detach().cpu().contiguous()
@@ -182,6 +170,53 @@ class DualEncoder(nn.Module, ABC):
             if id(tensor) not in left_out
         }
         save_file(state, folder / "model.safetensors")
+
+
+class Trainable(DualEncoder):
+    """A family whose teachers are trained here, from a registered configuration."""
+
+    @classmethod
+    @abstractmethod
+    def models(cls) -> list[str]:
+        """Names of the registered configurations."""
+
+    @classmethod
+    @abstractmethod
+    def build(cls, model: str, vocabulary: Vocabulary, context: int) -> Self:
+        """A fresh model of the registered configuration `model`.
+
+        Raises:
+            study.names.UnknownNameError: no configuration is registered under that name.
+        """
+
+
+class Published(DualEncoder):
+    """A family whose teachers others have trained: a checkpoint by name or in a folder."""
+
+    @classmethod
+    @abstractmethod
+    def check(cls, checkpoint: str, revision: str | None) -> None:
+        """Refuse, before anything is downloaded, what `fetch` could not bring.
+
+        Raises:
+            PublishedError: the message names the checkpoint and says what is allowed.
+        """
+
+    @classmethod
+    @abstractmethod
+    def fetch(cls, checkpoint: str, revision: str | None) -> Self:
+        """The published model with its own tokenizer, text handling and image transform, in evaluation mode.
+
+        `checkpoint` is a folder (a relative one starts at the working folder), or a name that the library
+        resolves; `revision` pins what a name means.
+
+        Raises:
+            PublishedError: it is not there, is another architecture, or its parts do not fit one another.
+        """
+
+
+class PublishedError(ValueError):
+    """A published checkpoint cannot be used; the message says which, where and why."""
 
 
 def normalise(features: Tensor) -> Tensor:

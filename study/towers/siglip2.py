@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from study.names import UnknownNameError
 from study.objectives.contrastive import sigmoid_contrastive
 from study.pictures import Fit
+from study.tokens import Tokens
 from study.towers import torchvision_ops
-from study.towers.protocol import DualEncoder, TextOutput, normalise
+from study.towers.protocol import TextOutput, Trainable, normalise
 from study.vocabulary import BOS, EOS, PAD, Vocabulary
 
 torchvision_ops.ensure()
@@ -34,10 +35,12 @@ PAPER_START = {"scale": 10.0, "bias": -10.0}
 CONFIGS = Path(__file__).parent / "configs" / "siglip2"
 
 
-class Siglip2(DualEncoder):
+class Siglip2(Trainable):
     """transformers' SiglipModel."""
 
     family: ClassVar[str] = "siglip2"
+    tokens = Vocabulary
+    vocabulary: Vocabulary
 
     def __init__(self, config: dict[str, Any], vocabulary: Vocabulary) -> None:
         super().__init__()
@@ -67,7 +70,8 @@ class Siglip2(DualEncoder):
         return cls(config, vocabulary)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], vocabulary: Vocabulary) -> Self:
+    def from_config(cls, config: dict[str, Any], vocabulary: Tokens) -> Self:
+        assert isinstance(vocabulary, Vocabulary)
         return cls(copy.deepcopy(config), vocabulary)
 
     @property
@@ -131,7 +135,7 @@ class Siglip2(DualEncoder):
     def layer_prefixes(self) -> dict[str, str]:
         return {"text": "model.text_model.encoder.layers.", "image": "model.vision_model.encoder.layers."}
 
-    def resized(self, text_layers: int, image_layers: int, vocabulary: Vocabulary) -> dict[str, Any]:
+    def resized(self, text_layers: int, image_layers: int, vocabulary: Tokens) -> dict[str, Any]:
         config = self.config
         config["text_config"].update(num_hidden_layers=text_layers, vocab_size=len(vocabulary))
         config["vision_config"]["num_hidden_layers"] = image_layers

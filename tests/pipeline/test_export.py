@@ -27,7 +27,7 @@ from study.pictures import PixelPictures
 from study.scoring.retrieval import retrieval_rows
 from study.seeds import stream, torch_stream
 from study.student import shape, shrink, summary
-from study.towers import family
+from study.towers import trainable
 from study.towers.protocol import DualEncoder
 from study.vocabulary import EOS, PAD, Vocabulary, clean
 from tests.study.tiny import LANGUAGES, write_corpus
@@ -87,7 +87,7 @@ def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     words = ["".join(rng.choice(list("abdegiklmnorstu"), 6)) for _ in range(1000)]
     vocabulary = Vocabulary.train([*known * 20, *TEXTS * 5, *words], 1500)
     with torch_stream("test", arch):
-        teacher = family(arch).build("polyglot-s-p8-32", vocabulary, CONTEXT).eval()
+        teacher = trainable(arch).build("polyglot-s-p8-32", vocabulary, CONTEXT).eval()
         student = shrink(teacher, shape(teacher, 0.8, "text"), known, "teacher", ("init", 0)).eval()
         with torch.no_grad():  # libraries leave some parameters at zero or one, where a lost one would not show
             for parameter in student.text_module().parameters():
@@ -186,6 +186,7 @@ def test_the_library_alone_gives_the_same_ids_pixels_embeddings_and_scores(insid
 def test_the_tokenizers_lower_case_is_pythons_for_every_letter(study: Study, tmp_path: Path) -> None:
     from study.export.tokenizer import write_tokenizer
 
+    assert isinstance(study.student.vocabulary, Vocabulary)
     write_tokenizer(study.student.vocabulary, CONTEXT, bos=False, folder=tmp_path)
     from tokenizers import Tokenizer
 

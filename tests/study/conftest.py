@@ -8,7 +8,7 @@ import pytest
 
 from study.corpora.layout import PreparedCorpus
 from study.seeds import stream, torch_stream
-from study.towers import family
+from study.towers import trainable
 from study.towers.protocol import DualEncoder
 from study.vocabulary import Vocabulary
 from tests.study.tiny import write_corpus
@@ -36,7 +36,7 @@ def vocabulary(texts: list[str]) -> Vocabulary:
 @pytest.fixture(params=["clip", "siglip2"])
 def teacher(request: pytest.FixtureRequest, vocabulary: Vocabulary) -> DualEncoder:
     with torch_stream("test", request.param):
-        return family(request.param).build("polyglot-s-p8-32", vocabulary, 20).eval()
+        return trainable(request.param).build("polyglot-s-p8-32", vocabulary, 20).eval()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ class Oracle:
     """Knows every word of the tiny corpus, and the images' first and second colour."""
 
     embedding_width = WIDTH
+    vocabulary = SimpleNamespace(pad=0)
 
     def __init__(self, wrong: str | None = None) -> None:
         self.wrong = wrong

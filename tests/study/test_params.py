@@ -66,6 +66,14 @@ CASES: dict[str, tuple[Edit, str]] = {
     "size above one": (lambda p: p["sizes"].update(half=1.5), "sizes.half is 1.5"),
     "unknown arch": (lambda p: p["grid"]["archs"].append("siglip"), "did you mean 'siglip2'"),
     "unknown family": (lambda p: p["teachers"]["clip"].update(family="clib"), "did you mean 'clip'"),
+    "unknown key of a teacher": (
+        lambda p: p["teachers"]["clip"].update(contxt=8),
+        "unknown key 'teachers.clip.contxt'; did you mean 'context'",
+    ),
+    "a trained family's checkpoint": (
+        lambda p: p["teachers"].update(clip={"family": "clip", "checkpoint": "x"}),
+        "unknown family 'clip' in teachers.clip.family",
+    ),
     "unknown corpus": (lambda p: p["corpus"].update(name="emojis"), "emoji"),
     "unknown language": (
         lambda p: p["corpus"]["languages"].append("dee"),

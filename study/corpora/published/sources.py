@@ -1,0 +1,111 @@
+"""What a published data set gives, whatever its files look like: captioned images, or questions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+
+from study.corpora.base import CorpusSettings, Record
+
+HELD_BACK = -1
+"""The answer of a question whose publisher keeps it: such a question is asked, and never scored."""
+
+
+class Part(CorpusSettings):
+    """Where a part of the corpus comes from: a local folder, or a data set of the hub at a pinned commit."""
+
+    source: str = Field(description="name of the data set")
+    path: str | None = Field(default=None, description="folder in the publisher's layout, seen from the study's folder")
+    hub: str | None = Field(default=None, description="name on the hub, instead of a folder")
+    revision: str | None = Field(default=None, description="commit on the hub, or, of a folder, a name of your own")
+    split: str | None = Field(default=None, description="the publisher's name of the split; default: the source's own")
+    items: int | None = Field(default=None, gt=0, description="use this many images or questions, drawn with `seed`")
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Part:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("give either path (a folder) or hub (a name), not both and not neither")
+        if self.hub is not None and self.revision is None:
+            raise ValueError("a hub name needs the revision (commit) that it is pinned to")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image file. `key` names it within its source, `where` says file and row in errors."""
+
+    key: str
+    where: str
+    read: Callable[[], bytes] = field(compare=False)
+    """The file's bytes; raises CorpusError, which names `where`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Captioned:
+    """An image and its captions in each language, the first of them first."""
+
+    image: Image
+    captions: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A question in one language; options stand in the same order in all of them."""
+
+    prompt: str
+    options: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A multiple-choice question about an image; `answer` counts options from 0 or is HELD_BACK."""
+
+    key: str
+    where: str
+    image: Image
+    type: str
+    answer: int
+    texts: Mapping[str, Asking]
+
+
+class CaptionSource(ABC):
+    """A data set of captioned images: one file with a subclass, one line in `CAPTION_SOURCES`.
+
+    Languages are BCP 47 codes in lower case (`ja`, `he`, `zh`), also where the publisher writes others.
+    """
+
+    record: ClassVar[Record]
+    splits: ClassVar[tuple[str, ...]]
+    """The publisher's splits, the one to be used by default first."""
+
+    @abstractmethod
+    def languages(self, part: Part) -> tuple[str, ...]:
+        """Languages that the files at hand have; for a hub name, those of the record. Raises CorpusError."""
+
+    @abstractmethod
+    def items(self, part: Part, languages: Sequence[str]) -> Iterator[Captioned]:
+        """The images of `part.split`, in the publisher's order, captions in `languages` only.
+
+        `part.items` is applied by the caller. Raises CorpusError, naming file and row: a file is missing or
+        not whole, an image has no file, an id is there twice, a text is empty or not in Unicode's form NFC.
+        """
+
+
+class QuestionSource(ABC):
+    """A data set of questions: one file with a subclass, one line in `QUESTION_SOURCES`."""
+
+    record: ClassVar[Record]
+    splits: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def languages(self, part: Part) -> tuple[str, ...]:
+        """As of a CaptionSource."""
+
+    @abstractmethod
+    def questions(self, part: Part, languages: Sequence[str]) -> Iterator[Question]:
+        """The questions of `part.split` in the publisher's order, texts in `languages` only; errors as above."""

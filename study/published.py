@@ -1,0 +1,51 @@
+"""A teacher that others have trained: a checkpoint by name or in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter
+
+from study.teacher import TeacherSpec
+from study.towers import published
+from study.towers.protocol import DualEncoder
+
+
+class PublishedSpec(BaseModel):
+    """A teacher's block of params.yaml with a `checkpoint`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    family: str = Field(description="the library that loads it: open_clip or transformers")
+    checkpoint: str = Field(min_length=1, description="a folder, seen from the study's, or a name that is resolved")
+    revision: str | None = Field(default=None, description="commit of a name; a folder needs none")
+
+    def check(self) -> None:
+        """Refuse what cannot be had; raises `PublishedError`, and `UnknownNameError` for the family."""
+        published(self.family).check(self.checkpoint, self.revision)
+
+    def fetch(self) -> DualEncoder:
+        """The model; raises as `check`, and where its parts do not fit one another."""
+        return published(self.family).fetch(self.checkpoint, self.revision)
+
+
+KINDS: dict[str, type[BaseModel]] = {"trained": TeacherSpec, "published": PublishedSpec}
+
+
+def _kind(block: Any) -> str:
+    if isinstance(block, PublishedSpec):
+        return "published"
+    return "published" if isinstance(block, Mapping) and "checkpoint" in block else "trained"
+
+
+AnyTeacher = Annotated[
+    Annotated[TeacherSpec, Tag("trained")] | Annotated[PublishedSpec, Tag("published")], Discriminator(_kind)
+]
+"""A teacher trained by the study, or, with a `checkpoint`, by others."""
+
+
+def teacher_spec(block: Mapping[str, Any]) -> TeacherSpec | PublishedSpec:
+    """A checked block of a plan as the spec that it is."""
+    found: TeacherSpec | PublishedSpec = TypeAdapter(AnyTeacher).validate_python(block)
+    return found
