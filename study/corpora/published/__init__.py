@@ -13,7 +13,7 @@ from pathlib import Path
 from study.corpora.base import Corpus, CorpusError, Licence, Progress, Record, check_languages
 from study.corpora.layout import file_hash
 from study.corpora.published.asked import check_questions, question_source, write_questions
-from study.corpora.published.captions import PartFacts, Tally, items_of, write_split
+from study.corpora.published.captions import Tally, items_of, write_split
 from study.corpora.published.ledger import Ledger
 from study.corpora.published.needs import Need, needs
 from study.corpora.published.registry import caption_source
@@ -123,9 +123,7 @@ def build(
 
 def table_hashes(settings: PublishedSettings) -> dict[str, str]:
     """sha256 of each local table (not of images, nor of files with images in them), by its name."""
-    tables = {
-        table for key, part in settings.places() if part.hub is None for table in _source(key, part).tables(part)
-    }
+    tables = {table for key, part in settings.places() if part.hub is None for table in _source(key, part).tables(part)}
     return {table.as_posix(): file_hash(table) for table in sorted(tables)}
 
 

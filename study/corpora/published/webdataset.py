@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
-from glob import glob, has_magic
+from glob import has_magic
 from itertools import product
 from pathlib import Path
 
@@ -93,7 +93,8 @@ def _matching(pattern: str) -> list[Path]:
         if not path.is_file():
             raise CorpusError(f"there is no shard {path}{meant(path)}")
         return [path]
-    found = sorted(Path(name) for name in glob(str(path)))
+    fixed = next((place for place, piece in enumerate(path.parts) if has_magic(piece)), 0)
+    found = sorted(Path(*path.parts[:fixed]).glob(str(Path(*path.parts[fixed:]))))
     if not found:
         raise CorpusError(f"there is no shard {path}")
     return found
