@@ -4,9 +4,11 @@ corpus.json               the card: record, settings, counts, licences, a sha256
 images/<set>.npy          uint8 [n, height, width, 3], memory-mapped; or, where models fit images themselves,
 images/<set>.bin          the image files one after another, and
 images/<set>.ends.npy     int64 [n], where in it each of them ends
-captions/<split>.parquet  image (row in images/<split>.npy), language, text
-captions/distil.parquet   one row a scene: image, language, text, english (its English caption, the same as
-                          text where the language is English)
+captions/<split>.parquet  image (row in the image set of that name), language, text; captions of an image
+                          in a language in the publisher's order
+captions/distil.parquet   a row a training item: image, language, text, english (the image's caption in the
+                          pivot language, mostly English, that belongs to text; text itself where it is in that
+                          language). The emoji corpus has one row an image, others a row a caption
 questions.parquet         question, split, image (row in images/vqa_<split>.npy), type, answer (-1: the publisher
                           keeps it, the question is asked and never scored), options (ids)
 texts.parquet             question, language, prompt, options (the same options, in that language)
@@ -129,7 +131,7 @@ class PreparedCorpus:
         return EncodedPictures(content, np.load(self._file(f"images/{name}.ends.npy")))
 
     def captions(self, split: CaptionSplit) -> pd.DataFrame:
-        """Columns image, language, text; for `distil` one row a scene, with `english` besides."""
+        """Columns image, language, text; for `distil` a row a training item, with `english` besides."""
         return pd.read_parquet(self._file(f"captions/{split}.parquet"))
 
     def questions(self, split: QuestionSplit | None = None) -> pd.DataFrame:
