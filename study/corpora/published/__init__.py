@@ -123,7 +123,9 @@ def build(
 
 def table_hashes(settings: PublishedSettings) -> dict[str, str]:
     """sha256 of each local table (not of images, nor of files with images in them), by its name."""
-    tables = {table for key, part in settings.places() if part.hub is None for table in _source(key, part).tables(part)}
+    tables = {
+        table for key, part in settings.places() if part.hub is None for table in _source(key, part).tables(part)
+    }
     return {table.as_posix(): file_hash(table) for table in sorted(tables)}
 
 

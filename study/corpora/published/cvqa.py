@@ -55,6 +55,8 @@ class Cvqa(QuestionSource):
             "An option is scored as the question joined to it. Type is the pair of language and country.",
             "Questions whose own language is not in the study are left out, unless English is its only language.",
         ),
+        disk={"test": 5_100_000_000},
+        how="the data set afaji/cvqa, through hub with its commit, or its parquet files in a folder or in data/ of it",
     )
     splits = ("test",)
     hub = "afaji/cvqa"

@@ -48,6 +48,8 @@ class Maxm(QuestionSource):
             "coarse, so distractors are easier than the open task. Yes-or-no questions are left out and counted.",
             "Scores are not those of MaXM's own protocol.",
         ),
+        disk={"test": 120_000_000},
+        how="maxm_v1_release.zip of the publisher, unpacked; images/ of Crossmodal-3600 beside its files",
     )
     splits = ("test",)
 

@@ -41,6 +41,8 @@ class Xgqa(QuestionSource):
             "two answers, and so have queries for left or right. Half of all questions are left out, and counted.",
             "A distractor may be seen in the image, too: it is an answer of its kind, not a known wrong one.",
         ),
+        disk={"test": 110_000_000, "testdev": 130_000_000, "dev": 20_000_000},
+        how="a clone of the publisher's repository, and of GQA's images those that are asked about, in images/",
     )
     splits = (*FEW_SHOT, "testdev")
 
