@@ -11,9 +11,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from study.corpora.base import CorpusError, CorpusSettings, Record, nearest
-
-HELD_BACK = -1
-"""The answer of a question whose publisher keeps it: such a question is asked, and never scored."""
+from study.corpora.layout import HELD_BACK as HELD_BACK
 
 
 class Part(CorpusSettings):
@@ -80,6 +78,14 @@ class Question:
     texts: Mapping[str, Asking]
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A question of the publisher's that cannot be asked with several options, and why."""
+
+    key: str
+    why: str
+
+
 class Source(ABC):
     """A published data set. What is known of it stands in its record, before anything is read."""
 
@@ -133,5 +139,8 @@ class QuestionSource(Source):
         """As of a CaptionSource."""
 
     @abstractmethod
-    def questions(self, part: Part, languages: Sequence[str]) -> Iterator[Question]:
-        """The questions of `part.split` in the publisher's order, texts in `languages` only; errors as above."""
+    def questions(self, part: Part, languages: Sequence[str]) -> Iterator[Question | LeftOut]:
+        """The questions of `part.split` in the publisher's order, texts in `languages` only; errors as above.
+
+        The caller brings texts to Unicode's form NFC and applies `part.items`.
+        """
