@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -47,6 +47,10 @@ class Record:
     in_domain: str
     out_of_domain: str
     notes: tuple[str, ...] = ()
+    disk: Mapping[str, int] = field(default_factory=dict)
+    """Bytes that a split takes, its images included, roughly; a split that is not named: unknown."""
+    how: str = ""
+    """How its files are had, in words."""
 
 
 Languages = Sequence[str]
