@@ -13,7 +13,10 @@ from study.towers.protocol import DualEncoder, Published, Trainable
 TRAINABLE = {"clip": "study.towers.clip:Clip", "siglip2": "study.towers.siglip2:Siglip2"}
 """Family name to `module:class`; imported on use, since each library takes seconds to import."""
 
-PUBLISHED: dict[str, str] = {}
+PUBLISHED = {
+    "open_clip": "study.towers.open_clip_published:OpenClip",
+    "transformers": "study.towers.transformers_published:Siglip",
+}
 """Likewise, families of checkpoints that others trained, by the library that loads them."""
 
 FAMILIES = {**TRAINABLE, **PUBLISHED}
