@@ -56,7 +56,7 @@ def bring(name: str, revision: str, weights: Sequence[str]) -> Path:
         PublishedError: there is no such repository or commit, or it cannot be reached.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         found = snapshot_download(name, revision=revision, allow_patterns=[*TEXT_FILES, *weights])

@@ -12,6 +12,8 @@ from typing import Any
 from study.names import nearest
 from study.published_tokens import PublishedTokens
 from study.towers import hub, torchvision_ops
+from study.towers.dropout import without_dropout
+from study.towers.encoder_config import encoder_config
 from study.towers.open_clip_images import image_kind
 from study.towers.open_clip_text import check_encoder, text_kind
 from study.towers.preprocess import of_open_clip
@@ -29,7 +31,6 @@ WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors",
 """In open_clip's order of preference."""
 HF_CONFIGS = Path(__file__).parent / "configs" / "hf_text"
 """Configurations of the text encoders that open_clip looks up on the hub by name, unpinned."""
-NOT_ARCHITECTURE = ("dtype", "torch_dtype", "transformers_version", "_name_or_path", "architectures")
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def parts(folder: Path, card: Mapping[str, Any] | None = None) -> Parts:
     text_cfg["output_tokens"] = vision_cfg["output_tokens"] = False
     if "timm_model_name" in vision_cfg:
         vision_cfg["timm_model_pretrained"] = False
-    config: dict[str, Any] = {"model": model, "preprocess": _preprocess(card, vision_cfg)}
+    config: dict[str, Any] = {"model": without_dropout(model), "preprocess": _preprocess(card, vision_cfg)}
     if text_cfg.get("hf_model_name"):
         text_cfg["hf_model_pretrained"] = False
         config["text"] = _hf_config(folder, text_cfg["hf_model_name"], where)
@@ -135,10 +136,10 @@ def _hf_config(folder: Path, name: str, where: Path) -> dict[str, Any]:
             )
         declared = hub.read_json(known)
     check_encoder(declared["model_type"], where)
-    declared = {key: value for key, value in declared.items() if key not in NOT_ARCHITECTURE}
-    if declared["model_type"] == "m2m_100":
-        declared["decoder_layers"] = 0  # built by the library, and thrown away
-    return declared
+    full = encoder_config(declared, where)
+    if full["model_type"] == "m2m_100":
+        full["decoder_layers"] = 0  # built by the library, and thrown away
+    return full
 
 
 class Origin(ABC):
@@ -208,7 +209,8 @@ def _tagged(checkpoint: str, model: str, tag: str, revision: str | None) -> Orig
     tags = list_pretrained_tags_by_model(model)
     found = get_pretrained_cfg(model, tag)
     if not found:
-        meant = f"{model}'s tags are {', '.join(tags)}" if tags else f"the nearest name is {nearest(checkpoint, known)!r}"
+        close = nearest(checkpoint, known)
+        meant = f"the tags of {model} are {', '.join(tags)}" if tags else f"the nearest name is {close!r}"
         raise PublishedError(
             f"checkpoint {checkpoint!r} is neither a folder that is there nor a model and tag of open_clip "
             f"(model/tag); {meant}. A repository of the hub is written hf-hub:organisation/name"

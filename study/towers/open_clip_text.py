@@ -195,5 +195,6 @@ def check_encoder(model_type: object, where: object) -> None:
     """Refuse an encoder that is not in ENCODERS; raises PublishedError."""
     if model_type not in ENCODERS:
         raise PublishedError(
-            f"{where}: a text tower of transformers' type {model_type!r} is not supported{hint(str(model_type), ENCODERS)}"
+            f"{where}: a text tower of transformers' type {model_type!r} is not supported"
+            f"{hint(str(model_type), ENCODERS)}"
         )

@@ -80,7 +80,8 @@ def _one_of(known: Mapping[Any, Any], value: object, what: str) -> Any:
 
 def _channels(value: object, what: str) -> tuple[float, float, float]:
     values = list(value) if isinstance(value, Sequence) else [value] * 3
-    if len(values) != 3 or not all(isinstance(number, int | float) for number in values):
+    numbers = [float(number) for number in values if isinstance(number, int | float)]
+    if len(numbers) != 3 or len(values) != 3:
         raise PublishedError(f"{what} is {value!r}, allowed are three numbers, red, green and blue")
-    red, green, blue = map(float, values)
+    red, green, blue = numbers
     return red, green, blue

@@ -9,6 +9,7 @@ from typing import Any
 
 from study.published_tokens import PublishedTokens
 from study.towers import hub, torchvision_ops
+from study.towers.encoder_config import architecture
 from study.towers.preprocess import Preprocess, of_transformers, square
 from study.towers.protocol import PublishedError
 
@@ -19,7 +20,6 @@ from transformers import SiglipConfig  # noqa: E402 (needs torchvision's operato
 WEIGHTS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
 NAFLEX = "siglip2"
 PROCESSORS = ("SiglipImageProcessor", "SiglipImageProcessorFast", "SiglipImageProcessorPil")
-NOT_ARCHITECTURE = ("dtype", "torch_dtype", "transformers_version", "_name_or_path", "architectures")
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def parts(folder: Path) -> Parts:
     except (TypeError, ValueError) as error:
         raise PublishedError(f"{path}: transformers cannot read it: {error}") from None
     towers = ("text_config", "vision_config")
-    model = {name: {k: v for k, v in full[name].items() if k not in NOT_ARCHITECTURE} for name in towers}
+    model = {name: architecture(full[name]) for name in towers}
     if not model["vision_config"]["vision_use_head"]:
         raise PublishedError(f"{path}: vision_config.vision_use_head is false: without it an image has no embedding")
     text, image = model["text_config"]["projection_size"], model["vision_config"]["hidden_size"]

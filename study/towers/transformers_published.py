@@ -144,8 +144,9 @@ class Siglip(Published):
 
 def _weights(parts: transformers_files.Parts) -> SiglipModel:
     """The model with its weights from safetensors, all of them and no others; raises PublishedError."""
+    loader: Any = SiglipModel
     try:
-        model, told = SiglipModel.from_pretrained(
+        model, told = loader.from_pretrained(
             parts.folder,
             config=SiglipConfig(**copy.deepcopy(dict(parts.model))),
             use_safetensors=True,
@@ -160,4 +161,5 @@ def _weights(parts: transformers_files.Parts) -> SiglipModel:
     wrong = [f"{kind}: {', '.join(names[:SHOWN])}{more(names)}" for kind, names in found.items() if names]
     if wrong:
         raise PublishedError(f"{parts.folder}: weights do not fit config.json; {'; '.join(wrong)}")
-    return model
+    loaded: SiglipModel = model
+    return loaded

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from study.seeds import torch_stream
-from study.towers import torchvision_ops
-
-torchvision_ops.ensure()
+from tests.study.checkpoints.tokenizers import (
+    write_gemma,
+    write_nllb,
+    write_siglip_multilingual,
+    write_xlm_roberta,
+)
 
 WIDTH, LAYERS, HEADS = 64, 4, 4
 EMBED = 48
@@ -34,6 +38,9 @@ CLIP_PIXELS = {
     "fill_color": 0,
 }
 SIGLIP_PIXELS = {**CLIP_PIXELS, "mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
+
+
+Builder = Callable[[Path, Path], Path]
 
 
 def rows(folder: Path) -> int:
@@ -250,3 +257,33 @@ def small_encoder(folder: Path, tokenizer: Path, width: int = 32) -> Path:
     stir(model, folder.name)
     model.save_pretrained(folder)
     return folder
+
+
+OPEN_CLIP: dict[str, tuple[Builder, Callable[[Path], Path]]] = {
+    "open_clip_xlm_roberta": (open_clip_xlm_roberta, write_xlm_roberta),
+    "open_clip_nllb": (open_clip_nllb, write_nllb),
+    "open_clip_siglip2": (open_clip_siglip2, write_gemma),
+    "open_clip_native": (open_clip_native, write_xlm_roberta),
+}
+TRANSFORMERS: dict[str, tuple[Builder, Callable[[Path], Path]]] = {
+    "transformers_siglip2": (transformers_siglip2, write_gemma),
+    "transformers_multilingual": (transformers_siglip2, write_siglip_multilingual),
+}
+OTHERS: dict[str, tuple[Builder, Callable[[Path], Path]]] = {
+    "transformers_naflex": (transformers_naflex, write_gemma),
+    "small_encoder": (small_encoder, write_xlm_roberta),
+}
+TEACHERS = {**OPEN_CLIP, **TRANSFORMERS}
+
+
+def build(name: str, folder: Path) -> Path:
+    """The checkpoint called `name`, below `folder`; built once."""
+    builder, tokenizer = {**TEACHERS, **OTHERS}[name]
+    if not (folder / name).is_dir():
+        builder(folder / name, tokenizer(folder / f"tokenizer of {name}"))
+    return folder / name
+
+
+def family(name: str) -> str:
+    """The family that loads the teacher called `name`."""
+    return "open_clip" if name in OPEN_CLIP else "transformers"
