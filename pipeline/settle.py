@@ -12,9 +12,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline import paths, stage
-from pipeline.validate import model_code
+from pipeline.validate import student_code
 from study.distillation import StudentSpec
 from study.published import teacher_spec
+
+MAKES = ("objectives", "fraction", "encoder", "encoder_contents", "spec")
+"""What of a declaration makes a student."""
 
 
 def apply(plan: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
@@ -67,8 +70,8 @@ def main(tuned: Path) -> None:
             found = tuned_values(tuned / f"{name}.json", declared)
             teacher = teacher_spec(declared["teacher"])
             plan = {
-                **{key: declared[key] for key in ("objectives", "fraction", "spec")},
-                "code": model_code("study.distillation", teacher, declared["objectives"]),
+                **{key: declared[key] for key in MAKES if key in declared},
+                "code": student_code(teacher, declared["objectives"], declared),
                 "tuned": bool(found),
             }
             settled[name] = apply(plan, found)

@@ -17,6 +17,7 @@ from pipeline.sources import ROOT, code_hash
 from study.corpora import corpus as find_corpus
 from study.corpora.layout import file_hash
 from study.design import cells, teacher_name
+from study.encoders import FAMILY, EncoderSpec, Size
 from study.objectives import objective
 from study.params import Params, load, resolved_languages
 from study.published import PublishedSpec
@@ -85,19 +86,24 @@ def _teacher(arch: str, spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
     plan = {"arch": arch, "spec": spec.model_dump()}
     if isinstance(spec, TeacherSpec):
         return {**plan, "code": model_code("study.teacher", spec)}
-    folder = Path(spec.checkpoint)
-    # DVC does not watch a folder of the user's: its contents are part of the plan.
-    contents = stage.tree_hash([folder]) if folder.is_dir() else None
-    return {**plan, "contents": contents, "code": model_code("study.published", spec)}
+    return {**plan, "contents": folder_contents(spec.checkpoint), "code": model_code("study.published", spec)}
 
 
-def model_code(module: str, teacher: TeacherSpec | PublishedSpec, objectives: Iterable[str] = ()) -> str:
-    """The code of `module`, of the teacher's family and configuration, and of `objectives`."""
-    roots = [module, "study.towers.checkpoint", FAMILIES[teacher.family].partition(":")[0]]
+def model_code(
+    module: str, teacher: TeacherSpec | PublishedSpec, objectives: Iterable[str] = (), families: Iterable[str] = ()
+) -> str:
+    """The code of `module`, of the teacher's family and configuration, of further families and of `objectives`."""
+    roots = [module, "study.towers.checkpoint"]
+    roots += [FAMILIES[family].partition(":")[0] for family in (teacher.family, *families)]
     roots += [objective(name).__module__ for name in objectives]
     model = teacher.model if isinstance(teacher, TeacherSpec) else ""
     configurations = sorted((ROOT / "study" / "towers" / "configs").glob(f"*/{model}.json")) if model else []
     return code_hash(roots, [WORK, *configurations], REGISTRIES)
+
+
+def student_code(teacher: TeacherSpec | PublishedSpec, objectives: Iterable[str], plan: Mapping[str, Any]) -> str:
+    """The code that a student's plan is carried out with."""
+    return model_code("study.distillation", teacher, objectives, [FAMILY] if "encoder" in plan else [])
 
 
 def _corpus_code(name: str) -> str:
@@ -108,6 +114,7 @@ def _corpus_code(name: str) -> str:
 
 def _tuning(params: Params, arch: str, size: str, method: str) -> Mapping[str, Any]:
     tuning, objectives = params.tuning, params.methods[method]
+    declared = tuned_for(params, arch, size, method)
     return {
         "arch": arch,
         "size": size,
@@ -116,9 +123,9 @@ def _tuning(params: Params, arch: str, size: str, method: str) -> Mapping[str, A
         "trials": tuning.trials,
         "learning_rate": tuning.learning_rate,
         "search": tuning.search.get(method, {}),
-        "declared": tuned_for(params, arch, size, method),
+        "declared": declared,
         "values": tuning.values,
-        "code": model_code("study.distillation", params.teachers[arch], objectives),
+        "code": student_code(params.teachers[arch], objectives, declared),
     }
 
 
@@ -126,11 +133,23 @@ def tuned_for(params: Params, arch: str, size: str, method: str) -> dict[str, An
     """What tuned values belong to: under another declaration they are not used."""
     return {
         "objectives": params.methods[method],
-        "fraction": params.sizes[size],
+        **scale(params.sizes[size]),
         "spec": params.students.model_dump(),
         "teacher": params.teachers[arch].model_dump(),
         "corpus": {"name": params.corpus.name, "settings": params.corpus.settings},
     }
+
+
+def scale(size: Size) -> dict[str, Any]:
+    """What makes a student as large as it is, in a plan: `fraction`, or `encoder` with the folder's content."""
+    if not isinstance(size, EncoderSpec):
+        return {"fraction": size}
+    return {"encoder": size.model_dump(), "encoder_contents": folder_contents(size.encoder)}
+
+
+def folder_contents(checkpoint: str) -> str | None:
+    """The hash of a folder of the user's, which DVC does not watch; None for a name."""
+    return stage.tree_hash([Path(checkpoint)]) if Path(checkpoint).is_dir() else None
 
 
 def check_fresh(params: Params) -> None:

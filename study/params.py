@@ -15,6 +15,8 @@ from study import records
 from study.corpora import CorpusError, known_languages, known_splits
 from study.corpora import corpus as find_corpus
 from study.distillation import StudentSpec
+from study.encoders import KINDS as SIZE_KINDS
+from study.encoders import EncoderSpec, Size
 from study.names import UnknownNameError, hint
 from study.objectives import objective
 from study.published import KINDS, AnyTeacher, PublishedSpec
@@ -96,6 +98,10 @@ class Execution(Strict):
     threads: int = Field(default=1, gt=0)
 
 
+TAGGED: Mapping[str, Mapping[str, type[BaseModel] | None]] = {"teachers": KINDS, "sizes": SIZE_KINDS}
+"""Keys of params.yaml with blocks of several kinds: the kinds."""
+
+
 class Params(Strict):
     """The whole of params.yaml."""
 
@@ -105,7 +111,7 @@ class Params(Strict):
     corpus: CorpusSpec
     teachers: dict[Name, AnyTeacher]
     students: StudentSpec
-    sizes: dict[Name, Annotated[float, Field(gt=0, le=1)]]
+    sizes: dict[Name, Size]
     methods: dict[Name, dict[str, dict[str, Any]]]
     tuning: Tuning
     evaluation: Evaluation
@@ -142,10 +148,11 @@ def load(path: Path) -> Params:
 def describe(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     """One line for one of pydantic's errors: key, value, what is allowed, nearest name."""
     where = [str(part) for part in problem["loc"]]
-    if where[0] == "teachers" and len(where) > 2 and where[2] in KINDS:
-        # pydantic names the kind of teacher between its name and its keys; params.yaml does not.
-        model, where = KINDS[where[2]], where[:2] + where[3:]
-        allowed = _fields(model, where[2:-1])
+    kinds = TAGGED.get(where[0], {})
+    if len(where) > 2 and where[2] in kinds:
+        # pydantic names the kind of block between its name and its keys; params.yaml does not.
+        found, where = kinds[where[2]], where[:2] + where[3:]
+        allowed = _fields(found, where[2:-1]) if found is not None else []
     else:
         allowed = _fields(model, where[:-1])
     key = ".".join(where)
@@ -210,10 +217,13 @@ def _names(params: Params) -> list[str]:
         is_published = isinstance(teacher, PublishedSpec)
         must_be_in([teacher.family], PUBLISHED if is_published else TRAINABLE, "family", f"teachers.{arch}.family")
         if isinstance(teacher, PublishedSpec):
-            problems.extend(_published(arch, teacher))
+            problems.extend(_checked(f"teachers.{arch}", teacher) if teacher.family in PUBLISHED else [])
         elif teacher.family in TRAINABLE:
             models = trainable(teacher.family).models()
             must_be_in([teacher.model], dict.fromkeys(models), "model", f"teachers.{arch}.model")
+    for size, scale in params.sizes.items():
+        if isinstance(scale, EncoderSpec):
+            problems.extend(_checked(f"sizes.{size}", scale))
     for method, terms in params.methods.items():
         problems.extend(_objectives(method, terms))
     if not problems:
@@ -223,13 +233,11 @@ def _names(params: Params) -> list[str]:
     return problems
 
 
-def _published(arch: str, teacher: PublishedSpec) -> list[str]:
-    if teacher.family not in PUBLISHED:
-        return []
+def _checked(where: str, spec: PublishedSpec | EncoderSpec) -> list[str]:
     try:
-        teacher.check()
+        spec.check()
     except PublishedError as error:
-        return [f"teachers.{arch}: {error}"]
+        return [f"{where}: {error}"]
     return []
 
 
