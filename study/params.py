@@ -18,6 +18,7 @@ from study.distillation import StudentSpec
 from study.names import UnknownNameError, hint
 from study.objectives import objective
 from study.published import KINDS, AnyTeacher, PublishedSpec
+from study.shards import EmbeddingSpec
 from study.towers import PUBLISHED, TRAINABLE, trainable
 from study.towers.protocol import PublishedError
 
@@ -103,6 +104,7 @@ class Params(Strict):
     grid: Grid
     corpus: CorpusSpec
     teachers: dict[Name, AnyTeacher]
+    embedding: EmbeddingSpec = EmbeddingSpec()
     students: StudentSpec
     sizes: dict[Name, Annotated[float, Field(gt=0, le=1)]]
     methods: dict[Name, dict[str, dict[str, Any]]]
