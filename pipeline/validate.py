@@ -76,7 +76,8 @@ def plans(params: Params) -> dict[str, Any]:
         spec = params.teachers[arch]
         declared[f"teacher-{arch}"] = _teacher(arch, spec)
         code = model_code("study.embedding", spec)
-        declared[f"embed-{arch}"] = {"arch": arch, "layers": layers, "code": code}
+        kept = params.embedding.model_dump()
+        declared[f"embed-{arch}"] = {"arch": arch, "layers": layers, "embedding": kept, "code": code}
     for arch, size, method in product(grid.archs, grid.sizes, grid.methods):
         declared[f"tune-{arch}-{size}-{method}"] = _tuning(params, arch, size, method)
     return declared

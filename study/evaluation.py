@@ -5,7 +5,7 @@ The test split is read here and nowhere else; choices are made on `validation`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -89,31 +89,52 @@ def average_precision(
     return float(rows.loc[rows["metric"] == "map@10", "score"].mean())
 
 
+class Chosen(Mapping[str, np.ndarray]):
+    """Some captions of each language, [Q, D] by language: gathered when asked for, so that nothing is held twice."""
+
+    def __init__(self, features: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
+        """`features` [M, D] of all captions, and the rows of each language's own."""
+        self._features, self.rows = features, rows
+
+    def __getitem__(self, language: str) -> np.ndarray:
+        return self._features[self.rows[language]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def narrowed(self, places: Mapping[str, np.ndarray]) -> Chosen:
+        """Of each language's captions those at `places`."""
+        return Chosen(self._features, {language: rows[places[language]] for language, rows in self.rows.items()})
+
+
 def _captions(
     model: DualEncoder, corpus: PreparedCorpus, split: Split, device: torch.device, protocol: Protocol
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+) -> tuple[Chosen, dict[str, np.ndarray]]:
     """Caption embeddings of each language, and the image each of them describes."""
     captions = corpus.captions(split)
     if protocol == "first-caption":
         captions = captions.drop_duplicates(["image", "language"])
     languages = captions["language"].astype(str).to_numpy()
+    rows = {language: np.flatnonzero(languages == language) for language in corpus.languages}
+    images = captions["image"].to_numpy()
     features = embed_texts(model, captions["text"].tolist(), device)
-    texts, index = {}, {}
-    for language in corpus.languages:
-        rows = np.flatnonzero(languages == language)
-        texts[language], index[language] = features[rows], captions["image"].to_numpy()[rows]
-    return texts, index
+    return Chosen(features, rows), {language: images[own] for language, own in rows.items()}
 
 
-def _consistency(gallery: np.ndarray, texts: Mapping[str, np.ndarray], index: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def _consistency(gallery: np.ndarray, texts: Chosen, index: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Parallel queries are each language's first caption of the images that all languages describe."""
     first = {
         language: dict(reversed(list(zip(images, range(len(images)), strict=True))))
         for language, images in index.items()
     }
     shared = np.asarray(sorted(set.intersection(*(set(rows) for rows in first.values()))), dtype=np.int64)
-    parallel = {language: texts[language][[rows[image] for image in shared]] for language, rows in first.items()}
-    return consistency_rows(gallery, parallel, shared)
+    places = {
+        language: np.asarray([rows[image] for image in shared], dtype=np.int64) for language, rows in first.items()
+    }
+    return consistency_rows(gallery, texts.narrowed(places), shared)
 
 
 def _answers(

@@ -20,6 +20,7 @@ from study.encoders import EncoderSpec, Size
 from study.names import UnknownNameError, hint
 from study.objectives import objective
 from study.published import KINDS, AnyTeacher, PublishedSpec
+from study.shards import EmbeddingSpec
 from study.teacher import TeacherSpec
 from study.towers import PUBLISHED, TRAINABLE, trainable
 from study.towers.protocol import PublishedError
@@ -110,6 +111,7 @@ class Params(Strict):
     grid: Grid
     corpus: CorpusSpec
     teachers: dict[Name, AnyTeacher]
+    embedding: EmbeddingSpec = EmbeddingSpec()
     students: StudentSpec
     sizes: dict[Name, Size]
     methods: dict[Name, dict[str, dict[str, Any]]]

@@ -23,12 +23,14 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from study.corpora.base import CorpusError, nearest
@@ -133,6 +135,17 @@ class PreparedCorpus:
     def captions(self, split: CaptionSplit) -> pd.DataFrame:
         """Columns image, language, text; for `distil` a row a training item, with `english` besides."""
         return pd.read_parquet(self._file(f"captions/{split}.parquet"))
+
+    def text_blocks(self, split: CaptionSplit, column: str, rows: int) -> Iterator[list[str]]:
+        """A text column of `captions` in blocks of `rows`, of which one is in memory at a time."""
+        block: list[str] = []
+        for batch in pq.ParquetFile(self._file(f"captions/{split}.parquet")).iter_batches(rows, columns=[column]):
+            block += batch.column(0).to_pylist()
+            while len(block) >= rows:
+                yield block[:rows]
+                block = block[rows:]
+        if block:
+            yield block
 
     def questions(self, split: QuestionSplit | None = None) -> pd.DataFrame:
         """Columns question, split, image, type, answer, options (canonical ids)."""

@@ -10,8 +10,11 @@ from study.scoring.rankings import PairArray
 NOISE = 1e-5
 """A centred unit vector shorter than this is rounding of the mean."""
 
+HELD = 1 << 24
+"""Values that are normalised at a time, over all languages: 64 MB."""
 
-def centred_cosine(embeddings: FloatArray) -> PairArray:
+
+def centred_cosine(embeddings: FloatArray, held: int = HELD) -> PairArray:
     """Mean cosine of parallel captions in two languages after subtracting each language's mean.
 
     In [-1, 1]; higher is more consistent. A caption that equals its language's mean has no direction
@@ -19,12 +22,18 @@ def centred_cosine(embeddings: FloatArray) -> PairArray:
 
     Args:
         embeddings: [L, Q, D].
+        held: values that are normalised at a time.
     """
-    languages, queries = embeddings.shape[:2]
+    languages, queries, width = embeddings.shape
     centred = _centre(embeddings)
-    length = np.linalg.norm(centred, axis=2, keepdims=True)
-    unit = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0).reshape(languages, -1)
-    return (unit @ unit.T).astype(np.float64) / queries
+    total = np.zeros((languages, languages))
+    step = max(1, held // (languages * width))
+    for start in range(0, queries, step):
+        part = centred[:, start : start + step]
+        length = np.linalg.norm(part, axis=2, keepdims=True)
+        unit = np.divide(part, length, out=np.zeros_like(part), where=length > 0).reshape(languages, -1)
+        total += unit @ unit.T
+    return total / queries
 
 
 def linear_cka(embeddings: FloatArray, block: int = 64) -> PairArray:
@@ -52,6 +61,8 @@ def linear_cka(embeddings: FloatArray, block: int = 64) -> PairArray:
 
 def _centre(embeddings: FloatArray) -> FloatArray:
     """[L, Q, D] less each language's mean; what is left of a constant embedding is 0, not rounding."""
-    centred = embeddings - embeddings.mean(axis=1, keepdims=True)
-    centred[np.linalg.norm(centred, axis=2) < NOISE] = 0.0
+    centred = np.empty_like(embeddings)
+    for language, own in zip(centred, embeddings, strict=True):
+        np.subtract(own, own.mean(axis=0), out=language)
+        language[np.linalg.norm(language, axis=1) < NOISE] = 0.0
     return centred

@@ -44,9 +44,10 @@ def rank_gallery(queries: FloatArray, images: FloatArray, generator: np.random.G
     keys <<= 32
     keys |= np.arange(len(images), dtype=np.int64)
     keys.sort(axis=1)
-    order = (keys & 0xFFFFFFFF).astype(np.intp)
+    places = (keys & 0xFFFFFFFF).astype(np.intp)
+    places += np.arange(0, places.size, len(images))[:, None]
     ranks = np.empty(similarity.shape, dtype=np.int32)
-    np.put_along_axis(ranks, order, np.arange(len(images), dtype=np.int32)[None, :], axis=1)
+    ranks.reshape(-1)[places.reshape(-1)] = np.tile(np.arange(len(images), dtype=np.int32), len(queries))
     return ranks
 
 
