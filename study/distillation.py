@@ -105,16 +105,16 @@ def distil(
         chosen = batches(step)
         rows = torch.from_numpy(chosen).to(device)
         batch = (ids_x[rows] if ids_e is None else torch.cat([ids_x[rows], ids_e[rows]])).long()
-        layers = None
-        if "layers" in method.needs:
-            output = student.text_output(batch)
-            features, layers = output.features, pooled_layers(output)[: len(rows)]
-        else:
-            features = student.text_features(batch)
-        own_image = None
-        if both:
-            pixels = torch.from_numpy(data.pictures.read(data.image_rows[chosen], student.fit)).to(device)
-            own_image = student.image_features(pixels)
+        layers = own_image = None
+        with schedule.autocast(device):
+            if "layers" in method.needs:
+                output = student.text_output(batch)
+                features, layers = output.features, pooled_layers(output)[: len(rows)]
+            else:
+                features = student.text_features(batch)
+            if both:
+                pixels = torch.from_numpy(data.pictures.read(data.image_rows[chosen], student.fit)).to(device)
+                own_image = student.image_features(pixels)
         taught = data(chosen)
         views = Views(
             student_x=features[: len(rows)],
