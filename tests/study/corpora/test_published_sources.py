@@ -149,7 +149,7 @@ def test_rows_of_a_repository_are_those_that_the_library_reads(study: Path, name
 def test_samples_of_shards_are_those_that_the_library_reads(study: Path) -> None:
     import datasets
 
-    webdataset(study / "data")
+    part, _ = webdataset(study / "data")
     shards = sorted(str(path) for path in (study / "data").glob("*.tar"))
     loaded = datasets.load_dataset("webdataset", data_files=shards, split="train", streaming=True)
     loaded = loaded.cast_column("jpg", datasets.Image(decode=False))
