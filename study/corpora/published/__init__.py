@@ -60,19 +60,16 @@ def check(settings: PublishedSettings, languages: Sequence[str], vqa_languages: 
     check_languages([settings.pivot], sorted(spoken), "pivot")
     if vqa_languages:
         check_languages(vqa_languages, asked, "vqa_languages")
-    if settings.questions.by_split():
         check_questions(settings.questions.by_split(), vqa_languages)
     _check_tables(settings, languages)
 
 
 def _check_part(key: str, part: Part) -> None:
-    source = _source(key, part)
-    source.split(part)
-    where = f"settings.{key}: {part.source}"
-    if part.hub is not None and source.hub is None:
-        raise CorpusError(f"{where}: there is no form of it on the hub that is read; give path")
+    _source(key, part).split(part)
     if part.language is not None and part.source != "webdataset":
-        raise CorpusError(f"{where}: language is for webdataset alone; this data set says which are its languages")
+        raise CorpusError(
+            f"settings.{key}: {part.source}: language is for webdataset alone; this data set says what its own are"
+        )
 
 
 def _check_tables(settings: PublishedSettings, languages: Sequence[str]) -> None:

@@ -71,14 +71,15 @@ class PublishedSettings(CorpusSettings):
             yield from ((f"questions.{asked}", part) for part in found)
 
     def known_languages(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Languages that every split has captions in, and those that any question is in, in order of their codes.
+        """Languages that all of distil, validation and test have, and those of any question, in order of their codes.
 
         Raises:
             CorpusError: a source is unknown, or local data cannot be read.
         """
         spoken = [
             {language for part in parts for language in caption_source(part.source).languages(part)}
-            for parts in self.captioned().values()
+            for split, parts in self.captioned().items()
+            if split != "teacher"
         ]
         shared = set.intersection(*spoken) if spoken else set()
         return tuple(sorted(shared)), question_languages(self.questions.by_split())

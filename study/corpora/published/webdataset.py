@@ -56,14 +56,12 @@ class Webdataset(CaptionSource):
         return tuple(sorted(found))
 
     def items(self, part: Part, languages: Sequence[str]) -> Iterator[Captioned]:
-        self.split(part)
         for image, captions in _samples(self._shards(part), part.language):
             yield Captioned(image, {language: captions[language] for language in languages if language in captions})
 
     def _shards(self, part: Part) -> list[Path]:
-        if part.path is None:
-            raise CorpusError("webdataset: give path, a folder or pattern of shards; a hub name is not read")
-        found = [shard for pattern in _expanded(part.path) for shard in _matching(pattern)]
+        self.split(part)
+        found = [shard for pattern in _expanded(str(part.path)) for shard in _matching(pattern)]
         if len(set(found)) < len(found):
             raise CorpusError(f"webdataset: {part.path} names a shard twice")
         return found
