@@ -8,9 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from study.corpora import Need
 from study.corpora import corpus as find_corpus
-from study.corpora.base import CorpusError
+from study.encoders import EncoderSpec
 from study.known_checkpoints import BYTES, Known, known
 from study.objectives import objective
 from study.params import Params
@@ -18,6 +20,8 @@ from study.published import PublishedSpec
 
 STATE = 16
 """Bytes a trained parameter: itself, its gradient, AdamW's two moments, in float32."""
+ITEM = {"float32": 4, "float16": 2, "bfloat16": 2}
+"""Bytes of a kept number."""
 SPEED = 50e12
 """FLOP/s that the hours are counted at: an assumption about one large GPU, not a measurement."""
 
@@ -31,19 +35,23 @@ class Cost(NamedTuple):
     flops: float
 
 
-def teachers(params: Params) -> list[Need]:
-    """The published teachers of the grid, and the published encoders."""
+def models(params: Params) -> list[Need]:
+    """The published teachers and text encoders of the grid."""
     found = []
     for arch in params.grid.archs:
-        spec = params.teachers.get(arch)
-        if isinstance(spec, PublishedSpec):
-            found.append(_checkpoint(f"teacher {arch}", spec.checkpoint, spec.revision, spec.licence))
+        teacher = params.teachers.get(arch)
+        if isinstance(teacher, PublishedSpec):
+            found.append(_checkpoint(f"teacher {arch}", teacher.checkpoint, teacher.revision, teacher.licence))
+    for name in params.grid.sizes:
+        scale = params.sizes.get(name)
+        if isinstance(scale, EncoderSpec):
+            found.append(_checkpoint(f"text encoder {name}", scale.encoder, scale.revision, "licence not stated"))
     return found
 
 
 def _checkpoint(what: str, checkpoint: str, revision: str | None, licence: str) -> Need:
     about, folder = known(checkpoint), Path(checkpoint)
-    if licence == "not stated" and about is not None:
+    if about is not None and licence == "not stated":
         licence = about.licence
     weights = sum(path.stat().st_size for path in folder.glob("*.safetensors")) if folder.is_dir() else 0
     return Need(
@@ -58,11 +66,11 @@ def _checkpoint(what: str, checkpoint: str, revision: str | None, licence: str) 
 
 
 def data(params: Params) -> list[Need]:
-    """The parts of the corpus."""
+    """The parts of the corpus; raises CorpusError where a source or split is unknown."""
+    corpus = find_corpus(params.corpus.name)
     try:
-        corpus = find_corpus(params.corpus.name)
         return corpus.needs(corpus.Settings.model_validate(params.corpus.settings)) if corpus.needs else []
-    except (CorpusError, ValueError):
+    except ValidationError:
         return []  # the check that follows says what is wrong
 
 
@@ -97,7 +105,8 @@ def lines(params: Params, needs: list[Need]) -> list[str]:
         if about is None:
             out.append(f"Students of {arch}: their cost is not known before the teacher is there")
             continue
-        found = cost(params, about)
+        found, kept = cost(params, about), 2 * about.width * ITEM[params.embedding.dtype]
+        out.append(f"Embeddings of {arch}: {size(kept)} a caption of split distil")
         out.append(
             f"{found.students} students of {arch}: {size(found.disk)} on disk; {size(found.memory)} of memory for the "
             f"weights, gradients and AdamW's moments of one, activations besides; {found.flops:.1e} FLOP of training "
@@ -107,7 +116,7 @@ def lines(params: Params, needs: list[Need]) -> list[str]:
     if missing:
         out.append("Missing, to be put in place first:")
         for need in missing:
-            out.append(f"  {need.where}: {need.what}; {need.how}")
+            out.append(f"  {need.where}: {need.what}; {need.how}" + (f" ({need.problem})" if need.problem else ""))
     return out
 
 
@@ -124,7 +133,7 @@ def size(count: float) -> str:
 
 def tell(params: Params) -> list[str]:
     """Print what is needed; returns the places of what is missing and cannot be downloaded."""
-    needs = teachers(params) + data(params)
+    needs = models(params) + data(params)
     if not needs:
         return []
     print("\n".join(lines(params, needs)), flush=True)

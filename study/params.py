@@ -125,6 +125,20 @@ def load(path: Path) -> Params:
     """Read and check a params.yaml.
 
     Raises:
+        ParamsError: as `read`, or names do not fit one another or the data; every problem is named.
+    """
+    params = read(path)
+    with contextlib.chdir(path.parent):  # a corpus's own paths start at the study's folder
+        problems = _names(params)
+    if problems:
+        raise ParamsError("\n".join(f"{path}: {line}" for line in problems))
+    return params
+
+
+def read(path: Path) -> Params:
+    """A params.yaml that keeps to the schema; names and data are not looked at.
+
+    Raises:
         ParamsError: it is not there, is no YAML, or breaks the schema; every problem is named.
     """
     try:
@@ -136,15 +150,10 @@ def load(path: Path) -> Params:
     if not isinstance(raw, Mapping):
         raise ParamsError(f"{path}: must be a mapping of blocks, is {type(raw).__name__}")
     try:
-        params = Params.model_validate(raw)
+        return Params.model_validate(raw)
     except ValidationError as error:
         lines = [describe(problem, Params) for problem in error.errors()]
         raise ParamsError("\n".join(f"{path}: {line}" for line in lines)) from None
-    with contextlib.chdir(path.parent):  # a corpus's own paths start at the study's folder
-        problems = _names(params)
-    if problems:
-        raise ParamsError("\n".join(f"{path}: {line}" for line in problems))
-    return params
 
 
 def describe(problem: Mapping[str, Any], model: type[BaseModel]) -> str:

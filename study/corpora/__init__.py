@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, get_args, runtime_checkable
 
-from study.corpora.base import Corpus, CorpusError, CorpusSettings, Record, nearest
+from study.corpora.base import Corpus, CorpusError, CorpusSettings, Need, Record, nearest
 from study.corpora.emoji import CORPUS as EMOJI
 from study.corpora.layout import CaptionSplit, PreparedCorpus
 from study.corpora.manifest import CORPUS as MANIFEST
@@ -18,6 +18,7 @@ __all__ = [
     "Corpus",
     "CorpusError",
     "CorpusSettings",
+    "Need",
     "PreparedCorpus",
     "Record",
     "corpus",

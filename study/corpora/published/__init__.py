@@ -15,13 +15,13 @@ from study.corpora.layout import file_hash
 from study.corpora.published.asked import check_questions, question_source, write_questions
 from study.corpora.published.captions import Tally, items_of, write_split
 from study.corpora.published.ledger import Ledger
-from study.corpora.published.needs import Need, needs
+from study.corpora.published.needs import needs
 from study.corpora.published.registry import caption_source
 from study.corpora.published.settings import PublishedSettings
 from study.corpora.published.sources import Part, Source
 from study.corpora.writing import CorpusWriter
 
-__all__ = ["CORPUS", "RECORD", "Need", "PublishedSettings", "build", "check", "needs"]
+__all__ = ["CORPUS", "RECORD", "PublishedSettings", "build", "check", "needs"]
 
 MOST_LANGUAGES = 127
 """The layout numbers languages in eight bits."""
@@ -154,4 +154,4 @@ def _licences(settings: PublishedSettings, records: Iterable[Record]) -> Iterato
             yield replace(licence, name=settings.licence, attribution=settings.attribution) if own else licence
 
 
-CORPUS = Corpus(record=RECORD, Settings=PublishedSettings, build=build, check=check)
+CORPUS = Corpus(record=RECORD, Settings=PublishedSettings, build=build, check=check, needs=needs)

@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from study.corpora.base import CorpusError
+from study.corpora.base import CorpusError, Need
 from study.corpora.published.asked import question_source
 from study.corpora.published.registry import caption_source
 from study.corpora.published.settings import PublishedSettings
 from study.corpora.published.sources import CaptionSource, Part, QuestionSource
-
-
-@dataclass(frozen=True)
-class Need:
-    """A part of a published data set.
-
-    what: data set and split. where: folder, or hub name and commit. present: it can be read without the
-    network. bytes: on disk, images included, roughly; 0 if unknown. how: words on how to get it.
-    """
-
-    what: str
-    where: str
-    present: bool
-    bytes: int
-    licence: str
-    how: str
-    problem: str = ""
-    """Why it is not present: file and row."""
 
 
 def needs(settings: PublishedSettings) -> list[Need]:
@@ -48,14 +29,15 @@ def needs(settings: PublishedSettings) -> list[Need]:
 
 def _need(source: CaptionSource | QuestionSource, part: Part, split: str) -> Need:
     record = source.record
-    problem = "it is read over the network" if part.hub is not None else _problem(_trial(source, part))
+    problem = "" if part.hub is not None else _problem(_trial(source, part))
     return Need(
         what=f"{record.name}, split {split}",
         where=part.place,
-        present=not problem,
+        present=part.hub is None and not problem,
         bytes=record.disk.get(split, 0),
         licence="; ".join(f"{licence.covers}: {licence.name}" for licence in record.licences),
         how=record.how,
+        network=part.hub is not None,
         problem=problem,
     )
 
