@@ -67,7 +67,7 @@ def by_library(name: str, folder: Path) -> dict[str, torch.Tensor]:
         pixels = torch.stack([preprocess(picture) for picture in pictures])
         texts, seen = model.eval().encode_text(ids), model.encode_image(pixels)
     else:
-        from transformers import PreTrainedTokenizerFast, SiglipImageProcessorPil, SiglipModel, Siglip2Tokenizer
+        from transformers import PreTrainedTokenizerFast, Siglip2Tokenizer, SiglipImageProcessorPil, SiglipModel
 
         loader: Any = SiglipModel
         siglip = loader.from_pretrained(folder).eval()
