@@ -67,6 +67,7 @@ class Handling:
     pad: str
     eos: str | None
     bos: str | None
+    unk: str | None
     padding_side: Side = "right"
     truncation_side: Side = "right"
 

@@ -93,6 +93,7 @@ def _taken(tokenizer: Any, clean: str, where: str) -> Found:
         pad=tokenizer.pad_token,
         eos=tokenizer.eos_token,
         bos=tokenizer.bos_token,
+        unk=tokenizer.unk_token,
         padding_side=tokenizer.padding_side,
         truncation_side=tokenizer.truncation_side,
     )

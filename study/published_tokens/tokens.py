@@ -47,7 +47,7 @@ class PublishedTokens:
         for setting in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
             if getattr(model, setting, None):
                 raise PublishedError(f"{self._where}: a BPE tokenizer with {setting}, which is not supported")
-        for role in ("pad", "eos", "bos"):
+        for role in ("pad", "eos", "bos", "unk"):
             name = getattr(self.handling, role)
             if name is not None and self._tokenizer.token_to_id(name) is None:
                 raise PublishedError(f"{self._where}: the {role} token {name!r} is not in the vocabulary")
@@ -106,6 +106,11 @@ class PublishedTokens:
         return self._id(self.handling.bos)
 
     @property
+    def unk(self) -> int | None:
+        """Id of the unknown token."""
+        return self._id(self.handling.unk)
+
+    @cached_property
     def rows(self) -> int:
         """Highest id + 1: the rows that a token table needs."""
         return int(max(self._tokenizer.get_vocab().values())) + 1
@@ -162,7 +167,7 @@ class PublishedTokens:
 
     def _model(self) -> Model:
         declared = json.loads(self._tokenizer.to_str())
-        special = {index for index in (self.pad, self.eos, self.bos) if index is not None}
+        special = {index for index in (self.pad, self.eos, self.bos, self.unk) if index is not None}
         return MODELS[declared["model"]["type"]](declared, special)
 
     @cached_property

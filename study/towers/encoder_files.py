@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from study.published_tokens import PublishedTokens
@@ -17,7 +18,7 @@ from study.towers import hub, torchvision_ops
 from study.towers.encoder_config import encoder_config
 from study.towers.protocol import PublishedError
 from study.towers.transformers_files import WEIGHTS, locate
-from study.towers.weights import SHOWN, check_vocabulary, more
+from study.towers.weights import SHOWN, check_vocabulary, more, quietly
 
 torchvision_ops.ensure()
 
@@ -122,17 +123,18 @@ def _without_head(config: Mapping[str, Any]) -> dict[str, bool]:
 
 def _weights(folder: Path, config: Mapping[str, Any]) -> nn.Module:
     try:
-        encoder, told = AutoModel.from_pretrained(
-            folder,
-            config=_config(config),
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            output_loading_info=True,
-            **_without_head(config),
-        )
-    except (OSError, RuntimeError, ValueError) as error:
+        with quietly():
+            encoder, told = AutoModel.from_pretrained(
+                folder,
+                config=_config(config),
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                output_loading_info=True,
+                **_without_head(config),
+            )
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise PublishedError(f"{folder}: weights do not fit config.json: {error}") from None
     unknown = [name for name in map(str, told["unexpected_keys"]) if not set(name.split(".")[:2]) & set(HEADS)]
     found = {"missing": sorted(map(str, told["missing_keys"])), "unknown": sorted(unknown)}

@@ -215,8 +215,10 @@ def _tagged(checkpoint: str, model: str, tag: str, revision: str | None) -> Orig
             f"checkpoint {checkpoint!r} is neither a folder that is there nor a model and tag of open_clip "
             f"(model/tag); {meant}. A repository of the hub is written hf-hub:organisation/name"
         )
-    repository, _, file = found["hf_hub"].rpartition("/")
-    if not repository or file:
-        raise PublishedError(f"checkpoint {checkpoint!r} is published as a pickled file, which is never loaded here")
-    card = {"model_cfg": open_clip.get_model_config(model), "preprocess_cfg": found}
-    return Repository(repository, hub.commit(checkpoint, revision), card)
+    model_cfg = open_clip.get_model_config(model)
+    wanted, has = (bool(declared.get("quick_gelu", False)) for declared in (found, model_cfg))
+    if wanted != has:  # the library warns, and computes something else
+        other = model.removesuffix("-quickgelu") if has else f"{model}-quickgelu"
+        raise PublishedError(f"checkpoint {checkpoint!r}: its weights want another activation, take {other}/{tag}")
+    card = {"model_cfg": model_cfg, "preprocess_cfg": found}
+    return Repository(found["hf_hub"].rpartition("/")[0], hub.commit(checkpoint, revision), card)

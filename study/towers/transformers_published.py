@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from study.objectives.contrastive import sigmoid_contrastive
@@ -19,7 +20,7 @@ from study.published_tokens import PublishedTokens
 from study.tokens import Tokens
 from study.towers import torchvision_ops, transformers_files
 from study.towers.protocol import Published, PublishedError, TextOutput, normalise
-from study.towers.weights import SHOWN, check_vocabulary, more
+from study.towers.weights import SHOWN, check_vocabulary, more, quietly
 
 torchvision_ops.ensure()
 
@@ -146,16 +147,17 @@ def _weights(parts: transformers_files.Parts) -> SiglipModel:
     """The model with its weights from safetensors, all of them and no others; raises PublishedError."""
     loader: Any = SiglipModel
     try:
-        model, told = loader.from_pretrained(
-            parts.folder,
-            config=SiglipConfig(**copy.deepcopy(dict(parts.model))),
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-    except (OSError, RuntimeError, ValueError) as error:
+        with quietly():
+            model, told = loader.from_pretrained(
+                parts.folder,
+                config=SiglipConfig(**copy.deepcopy(dict(parts.model))),
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise PublishedError(f"{parts.folder}: weights do not fit config.json: {error}") from None
     found = {kind: sorted(map(str, told.get(kind) or [])) for kind in ("missing_keys", "unexpected_keys", "error_msgs")}
     wrong = [f"{kind}: {', '.join(names[:SHOWN])}{more(names)}" for kind, names in found.items() if names]

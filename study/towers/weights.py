@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -64,3 +65,19 @@ def check_vocabulary(tokens: PublishedTokens, rows: int, where: object) -> None:
             f"{where}: tokenizer and weights do not match: the tokenizer has {len(tokens)} tokens, "
             f"the token table {rows} rows"
         )
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Leave out transformers' progress bars and reports while it loads: what matters of them is checked."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -27,7 +27,7 @@ from tests.study.checkpoints.tokenizers import (
 
 WIDTH, LAYERS, HEADS = 64, 4, 4
 EMBED = 48
-IMAGE = {"image_size": 32, "layers": 3, "width": 64, "head_width": 16, "patch_size": 8}
+IMAGE = {"image_size": 32, "layers": 3, "width": 64, "head_width": 16, "patch_size": 8, "mlp_ratio": 2.0}
 CLIP_PIXELS = {
     "size": 32,
     "mode": "RGB",
@@ -94,7 +94,7 @@ def open_clip_xlm_roberta(folder: Path, tokenizer: Path, spare_rows: int = 0) ->
         "hidden_size": WIDTH,
         "num_hidden_layers": LAYERS,
         "num_attention_heads": HEADS,
-        "intermediate_size": 2 * WIDTH,
+        "intermediate_size": WIDTH,
         "max_position_embeddings": 82,
         "type_vocab_size": 1,
         "layer_norm_eps": 1e-5,
@@ -124,8 +124,8 @@ def open_clip_nllb(folder: Path, tokenizer: Path, spare_rows: int = 2) -> Path:
         "decoder_layers": 1,
         "encoder_attention_heads": HEADS,
         "decoder_attention_heads": HEADS,
-        "encoder_ffn_dim": 2 * WIDTH,
-        "decoder_ffn_dim": 2 * WIDTH,
+        "encoder_ffn_dim": WIDTH,
+        "decoder_ffn_dim": WIDTH,
         "encoder_layerdrop": 0,
         "decoder_layerdrop": 0,
         "max_position_embeddings": 82,
@@ -157,6 +157,7 @@ def open_clip_siglip2(folder: Path, tokenizer: Path) -> Path:
         "width": WIDTH,
         "heads": HEADS,
         "layers": LAYERS,
+        "mlp_ratio": 1.0,
         "no_causal_mask": True,
         "proj_bias": True,
         "pool_type": "last",
@@ -186,6 +187,7 @@ def open_clip_native(folder: Path, tokenizer: Path) -> Path:
         "width": WIDTH,
         "heads": HEADS,
         "layers": LAYERS,
+        "mlp_ratio": 1.0,
     }
     open_clip_folder(folder, {"embed_dim": EMBED, "vision_cfg": IMAGE, "text_cfg": text_cfg}, CLIP_PIXELS)
     return folder
@@ -196,7 +198,7 @@ def transformers_siglip2(folder: Path, tokenizer: Path, spare_rows: int = 0) -> 
     from transformers import SiglipConfig, SiglipModel
 
     table = copy_tokenizer(tokenizer, folder) + spare_rows
-    tower = {"hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, "num_attention_heads": HEADS}
+    tower = {"hidden_size": WIDTH, "intermediate_size": WIDTH, "num_attention_heads": HEADS}
     text = {**tower, "num_hidden_layers": LAYERS, "vocab_size": table, "max_position_embeddings": 64}
     special = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
     vision = {**tower, "num_hidden_layers": 3, "image_size": 32, "patch_size": 8}

@@ -68,21 +68,20 @@ def pieces(texts: Sequence[str], size: int) -> list[tuple[str, float]]:
     return sorted(scored, key=lambda piece: (-piece[1], piece[0]))
 
 
-def merged(special: Sequence[str], texts: Sequence[str], size: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def merged(special: Sequence[str], texts: Sequence[str], size: int) -> tuple[dict[str, int], Any]:
     """Vocabulary and merges of a SentencePiece BPE: special tokens, pieces by their frequency, then characters."""
     known = [piece for piece, _ in pieces(texts, size)]
     order = [*(piece for piece in known if len(piece) > 1), *(piece for piece in known if len(piece) == 1)]
     learnt = {token: index for index, token in enumerate(order)}
-    merges = generate_merges(learnt)
     vocabulary = {token: index for index, token in enumerate([*special, *order])}
-    return vocabulary, [(a, b) for a, b in merges]
+    return vocabulary, generate_merges(learnt)
 
 
 def write_xlm_roberta(folder: Path, texts: Sequence[str] = ALL, size: int = 500) -> Path:
     """`xlm-roberta-base`: Unigram, <s> <pad> </s> <unk> first and <mask> last, no byte fallback."""
     special = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
     vocabulary = [*special, *pieces(texts, size), ("<mask>", 0.0)]
-    tokenizer = XLMRobertaTokenizer(vocab=vocabulary, mask_token=AddedToken("<mask>", lstrip=True, special=True))
+    tokenizer = XLMRobertaTokenizer(vocab=vocabulary)
     tokenizer.save_pretrained(folder)
     return folder
 
