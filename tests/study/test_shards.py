@@ -19,6 +19,7 @@ from torch import Tensor
 
 from pipeline.sources import ROOT
 from study.shards import STORED, Dtype, Part, ShardedArray, ShardError, digest, write_array
+from tests.study import killed as killed_script
 
 DTYPES: list[Dtype] = ["float32", "float16", "bfloat16"]
 
@@ -137,38 +138,14 @@ def test_values_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         write_array(tmp_path, "float32", 20, parts(array, 5))
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import torch
-from study.shards import Part, digest, write_array
-
-array = torch.arange(80.0).reshape(20, 4)
-
-def blocks(rows, last):
-    yield rows[:2]
-    if last and len(sys.argv) > 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    print("made", flush=True)
-    yield rows[2:]
-
-def parts():
-    for number, rows in enumerate(array.split(5)):
-        yield Part(digest(rows.tolist()), 5, lambda: blocks(rows, number == 2))
-
-write_array(Path(sys.argv[1]), "bfloat16", 20, parts())
-"""
-
-
 def test_a_process_that_is_killed_within_a_shard_loses_that_shard_only(tmp_path: Path) -> None:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, cwd=ROOT)
-
-    killed = run(str(tmp_path / "a"), "kill")
-    assert killed.returncode == -signal.SIGKILL
-    assert killed.stdout.count("made") == 2
-    resumed, whole = run(str(tmp_path / "a")), run(str(tmp_path / "b"))
-    assert (resumed.stdout.count("made"), whole.stdout.count("made")) == (2, 4)
-    files = sorted(path.name for path in (tmp_path / "b").iterdir())
-    assert files == sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    command = [sys.executable, "-m", killed_script.__name__, str(killed)]
+    assert subprocess.run(command, cwd=ROOT).returncode == -signal.SIGKILL
+    made: list[int] = []
+    write_array(killed, "bfloat16", 20, killed_script.parts(made))
+    assert made == [2, 3]
+    write_array(whole, "bfloat16", 20, killed_script.parts([]))
+    files = sorted(path.name for path in whole.iterdir())
+    assert files == sorted(path.name for path in killed.iterdir())
+    assert all((killed / name).read_bytes() == (whole / name).read_bytes() for name in files)
