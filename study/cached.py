@@ -28,9 +28,9 @@ TOGETHER = 65_536
 class Gather:
     """An array of the teacher's, of which batches are read: from the device if it is small, else from disk."""
 
-    def __init__(self, array: ShardedArray, device: torch.device, limit: int = RESIDENT_BYTES) -> None:
+    def __init__(self, array: ShardedArray, device: torch.device) -> None:
         self._array, self._device = array, device
-        self._resident = array.whole().to(device) if array.nbytes <= limit else None
+        self._resident = array.whole().to(device) if array.nbytes <= RESIDENT_BYTES else None
 
     def __call__(self, rows: np.ndarray) -> Tensor:
         """[len(rows), ...] float32 on the device."""

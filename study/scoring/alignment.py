@@ -39,9 +39,9 @@ def centred_cosine(embeddings: FloatArray, held: int = HELD) -> PairArray:
 def linear_cka(embeddings: FloatArray, block: int = 64) -> PairArray:
     """Linear centred kernel alignment of two languages' captions (Kornblith et al. 2019, ICML).
 
-    ``<K, K'> / (|K| |K'|)`` with K = X X^T of the column-centred embeddings X [Q, D]; the paper's
-    ``|X'^T X|^2 / (|X^T X| |X'^T X'|)`` written with Gram matrices, of which L are needed instead of
-    L^2. In [0, 1]; higher is more consistent; 0 for a language without
+    ``|X'^T X|^2 / (|X^T X| |X'^T X'|)`` of the column-centred embeddings X [Q, D], which is also
+    ``<K, K'> / (|K| |K'|)`` with the Gram matrices K = X X^T: L of those are needed, or L^2 / 2 of the paper's
+    products, whichever is less work. In [0, 1]; higher is more consistent; 0 for a language without
     variance. Biased upwards unless D is small against Q: captions with nothing in common but weak image
     signal read 0.56 at Q = 400, D = 512. Compare it between cells of one Q and D only.
 
@@ -49,14 +49,30 @@ def linear_cka(embeddings: FloatArray, block: int = 64) -> PairArray:
         embeddings: [L, Q, D].
         block: rows of the Gram matrices that are held at a time.
     """
-    languages, queries = embeddings.shape[:2]
+    languages, queries, width = embeddings.shape
     centred = _centre(embeddings)
+    product = _of_grams(centred, block) if 2 * queries <= (languages + 1) * width else _of_columns(centred)
+    norm = np.sqrt(np.outer(np.diag(product), np.diag(product)))
+    return np.divide(product, norm, out=np.zeros_like(product), where=norm > 0)
+
+
+def _of_grams(centred: FloatArray, block: int) -> PairArray:
+    """[L, L] ``<K, K'>``."""
+    languages, queries = centred.shape[:2]
     product = np.zeros((languages, languages))
     for start in range(0, queries, block):
         gram = (centred[:, start : start + block] @ centred.transpose(0, 2, 1)).reshape(languages, -1)
         product += gram @ gram.T
-    norm = np.sqrt(np.outer(np.diag(product), np.diag(product)))
-    return np.divide(product, norm, out=np.zeros_like(product), where=norm > 0)
+    return product
+
+
+def _of_columns(centred: FloatArray) -> PairArray:
+    """[L, L] ``|X'^T X|^2``."""
+    product = np.zeros((len(centred), len(centred)))
+    for i, one in enumerate(centred):
+        for j, other in enumerate(centred[: i + 1]):
+            product[i, j] = product[j, i] = np.square(one.T @ other).sum(dtype=np.float64)
+    return product
 
 
 def _centre(embeddings: FloatArray) -> FloatArray:

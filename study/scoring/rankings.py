@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from study.scoring.checks import TIE, FloatArray
 
+WIDE = 8192
+"""In a row of more weights most are 0: it is worth the time to leave out the columns of zeros."""
+
 RankArray = NDArray[np.int32]
 PairArray = NDArray[np.float64]
 
@@ -63,7 +66,9 @@ def tail_weights(mass: NDArray[np.float64], length: int) -> FloatArray:
 
 
 def pairwise_minimum(weights: FloatArray) -> PairArray:
-    """[L, L] sums over the columns of `weights` [L, M] of the smaller of two rows; diagonal 0."""
+    """[L, L] sums over the columns of `weights` [L, M] >= 0 of the smaller of two rows; diagonal 0."""
+    if weights.shape[1] > WIDE:
+        weights = weights[:, weights.any(axis=0)]
     total = np.zeros((len(weights), len(weights)))
     smaller = np.empty_like(weights)
     for row in range(len(weights) - 1):

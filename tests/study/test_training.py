@@ -182,6 +182,16 @@ def test_fd_on_layers_trains_through_the_cached_hidden_states(
     assert with_layers > without
 
 
+def test_where_the_teachers_outputs_lie_changes_nothing(
+    teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layered = Corner("arch", "most", 0.9, 0, {"fd": {"layers": True}, "dr": {}}, corner("fd").spec)
+    resident = distil(layered, teacher, corpus, embeddings, CPU)[0].state_dict()
+    monkeypatch.setattr("study.cached.RESIDENT_BYTES", 0)
+    from_disk = distil(layered, teacher, corpus, embeddings, CPU)[0].state_dict()
+    assert all(torch.equal(resident[name], from_disk[name]) for name in resident)
+
+
 def test_an_equal_budget_of_captions_halves_the_steps_of_two_caption_methods(
     teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path
 ) -> None:
