@@ -118,7 +118,8 @@ def _captions(
     if protocol == "first-caption":
         captions = captions.drop_duplicates(["image", "language"])
     languages = captions["language"].astype(str).to_numpy()
-    rows = {language: np.flatnonzero(languages == language) for language in corpus.languages}
+    present = set(languages)  # of the corpus's languages validation may have some only
+    rows = {language: np.flatnonzero(languages == language) for language in corpus.languages if language in present}
     images = captions["image"].to_numpy()
     features = embed_texts(model, captions["text"].tolist(), device)
     return Chosen(features, rows), {language: images[own] for language, own in rows.items()}

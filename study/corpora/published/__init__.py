@@ -37,7 +37,8 @@ RECORD = Record(
     in_domain="validation and test: the captioned data sets declared",
     out_of_domain="questions: the data sets of questions declared",
     notes=(
-        "Languages are those that all splits of captions have; columns called english hold the pivot language.",
+        "Languages are those of the test; distillation and validation may have some of them only.",
+        "Columns called english hold the pivot language.",
         "No image file is in two of training, validation and test; copies that were scaled or encoded anew are not "
         "looked for.",
         "A caption in another language is trained beside the caption in the pivot language that has its number.",

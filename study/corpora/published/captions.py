@@ -68,11 +68,15 @@ class Tally:
         self._shared += all(language in captions for language in self._languages)
 
     def check(self, split: str) -> None:
-        """Raises CorpusError: a language has no caption, or there are too few images for a test."""
+        """Raises CorpusError: no caption in any language; for the test, in one of them, or too few images."""
+        if not self._described:
+            raise CorpusError(f"{split}: no caption in any of {', '.join(self._languages)}")
+        if split != "test":
+            return
         for language in self._languages:
             if not self._described[language]:
                 raise CorpusError(f"{split}: no caption in {language!r}: leave it out of languages")
-        if split == "test" and (self._images < GALLERY or self._shared < SHARED):
+        if self._images < GALLERY or self._shared < SHARED:
             fewest = min(self._languages, key=lambda language: self._described[language])
             raise CorpusError(
                 f"test: {self._images} images, {self._shared} of them with captions in all of "

@@ -71,18 +71,15 @@ class PublishedSettings(CorpusSettings):
             yield from ((f"questions.{asked}", part) for part in found)
 
     def known_languages(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Languages that all of distil, validation and test have, and those of any question, in order of their codes.
+        """Languages of the test, and those of any question, in order of their codes.
+
+        A student may be tested in languages that it is not distilled in: which of them it forgets is a finding.
 
         Raises:
             CorpusError: a source is unknown, or local data cannot be read.
         """
-        spoken = [
-            {language for part in parts for language in caption_source(part.source).languages(part)}
-            for split, parts in self.captioned().items()
-            if split != "teacher"
-        ]
-        shared = set.intersection(*spoken) if spoken else set()
-        return tuple(sorted(shared)), question_languages(self.questions.by_split())
+        spoken = {language for part in self.test for language in caption_source(part.source).languages(part)}
+        return tuple(sorted(spoken)), question_languages(self.questions.by_split())
 
     def known_splits(self) -> tuple[str, ...]:
         """Splits of captions that the corpus will have."""

@@ -60,9 +60,11 @@ def declared(**changes: Any) -> PublishedSettings:
 
 def build(wanted: PublishedSettings, languages: Any = None, out: str = "out") -> PreparedCorpus:
     known, asked = known_languages("published", wanted)
-    corpus("published").check(wanted, languages or known, asked)
+    languages = languages or SHARED
+    corpus("published").check(wanted, languages, asked)
+    assert set(languages) <= set(known)
     Path(out).mkdir()
-    corpus("published").build(wanted, languages or known, asked, Path(out), Path("cache"), lambda step, done: None)
+    corpus("published").build(wanted, languages, asked, Path(out), Path("cache"), lambda step, done: None)
     return PreparedCorpus(out)
 
 
@@ -296,15 +298,23 @@ def test_what_cannot_be_built_is_refused_before_it_is_built(
     spoil()
     wanted = declared(**changes)
     with pytest.raises(CorpusError, match=message) as raised:
-        corpus("published").check(wanted, *known_languages("published", wanted))
+        corpus("published").check(wanted, SHARED, known_languages("published", wanted)[1])
     assert "\n" not in str(raised.value)
 
 
-def test_languages_are_those_of_all_splits(study: Path) -> None:
-    assert known_languages("published", declared()) == (SHARED, ())
+def test_a_language_may_be_tested_without_being_distilled(study: Path) -> None:
+    made = build(declared(), ["de", "en", "quz"])
+    made.verify()
+    assert made.languages == ["de", "en", "quz"]
+    assert set(made.card.captions["distil"]) == set(made.card.captions["validation"]) == {"de", "en"}
+    assert made.card.captions["test"]["quz"] == 10
+
+
+def test_languages_are_those_of_the_test(study: Path) -> None:
+    assert known_languages("published", declared()) == (tuple(sorted(XM)), ())
     check = corpus("published").check
-    with pytest.raises(CorpusError, match="languages: unknown language 'fil'"):
-        check(declared(), ["en", "fil"], [])
+    with pytest.raises(CorpusError, match="languages: unknown language 'it'"):
+        check(declared(), ["en", "it"], [])
     with pytest.raises(CorpusError, match="languages: 1 given"):
         check(declared(), ["en"], [])
     with pytest.raises(CorpusError, match="vqa_languages: unknown language 'en'"):
@@ -336,7 +346,7 @@ def test_a_declaration_is_read_and_the_plan_knows_it(study: Path) -> None:
     teacher = {"source": "multilingual_coco", "path": "data/coco"}
     loaded = load_params(params(study, {**SETTINGS, "teacher": teacher}))
     plan = validate.plans(loaded)["corpus"]
-    assert (plan["languages"], plan["vqa_languages"]) == (list(SHARED), [])
+    assert (plan["languages"], plan["vqa_languages"]) == (sorted(XM), [])
     assert plan["settings"]["test"][0]["path"] == "data/xm3600"
     assert PublishedSettings.model_validate(plan["settings"]) == declared(teacher=teacher)
     assert known_splits(declared()) == ("test", "validation", "distil")
