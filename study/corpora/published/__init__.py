@@ -13,7 +13,7 @@ from pathlib import Path
 from study.corpora.base import Corpus, CorpusError, Licence, Progress, Record, check_languages
 from study.corpora.layout import CaptionSplit, file_hash
 from study.corpora.published.asked import check_questions, question_source, write_questions
-from study.corpora.published.captions import Tally, items_of, write_split
+from study.corpora.published.captions import Tally, drawn, items_of, write_split
 from study.corpora.published.ledger import Ledger
 from study.corpora.published.needs import Need, needs
 from study.corpora.published.registry import caption_source
@@ -84,8 +84,7 @@ def _check_tables(settings: PublishedSettings, languages: Sequence[str]) -> None
                 tally.check(split)
         else:
             for part in local:
-                source = caption_source(part.source)
-                if next(iter(source.items(part, ())), None) is None:
+                if next(drawn(part, [settings.pivot]), None) is None:
                     raise CorpusError(f"settings.{split}: {part.source}, {part.place}: there are no images")
 
 

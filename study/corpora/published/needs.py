@@ -17,7 +17,8 @@ class Need:
     """A part of a published data set.
 
     what: data set and split. where: folder, or hub name and commit. present: it can be read without the
-    network. bytes: on disk, images included, roughly; 0 if unknown. how: words on how to get it.
+    network. bytes: on disk, images included, roughly, 0 if unknown; the prepared corpus takes as much again.
+    how: words on how to get it.
     """
 
     what: str

@@ -25,7 +25,7 @@ from study.corpora import CorpusError, PreparedCorpus, corpus, known_languages, 
 from study.corpora.published import PublishedSettings, needs
 from study.corpora.published.captions import PartFacts, _distil_rows, cleaned, drawn
 from study.corpora.published.sources import Captioned, Image, Part
-from study.params import ParamsError
+from study.params import CorpusSpec, ParamsError, _corpus
 from study.params import load as load_params
 from study.pictures import Fit, decode
 from tests.study.corpora import data_sets, question_sets
@@ -300,6 +300,7 @@ REFUSED: list[tuple[dict[str, Any], Callable[[], Any], str]] = [
     ({"test": {**PART, "path": "data/xm"}}, nothing, r"there is no file data/xm/captions\.jsonl"),
     ({"test": {**PART, "language": "en"}}, nothing, r"settings\.test: crossmodal3600: language is for webdataset"),
     ({"test": {**PART, "items": 6}}, nothing, "crossmodal3600, data/xm3600: 6 items are asked for, there are 5"),
+    ({"distil": {**SETTINGS["distil"], "items": 9}}, nothing, "multilingual_coco, data/coco: 9 items are asked for"),
     ({"test": {"source": "xtd10", "hub": "a/b", "revision": "1"}}, nothing, "xtd10: no form of it on the hub is read"),
     ({"pivot": "fil"}, nothing, "pivot: unknown language 'fil'"),
     ({"test": {**PART, "items": 2}}, nothing, "test: 2 images, 2 of them with captions in all of de, en, ja"),
@@ -361,6 +362,13 @@ def test_a_declaration_is_read_and_the_plan_knows_it(study: Path) -> None:
     assert PublishedSettings.model_validate(plan["settings"]) == declared(teacher=teacher)
     assert known_splits(declared()) == ("test", "validation", "distil")
     assert known_splits(declared(teacher=[teacher]))[-1] == "teacher"
+
+
+def test_published_teachers_need_no_split_to_be_trained_on(study: Path) -> None:
+    spec = CorpusSpec(name="published", settings=SETTINGS)
+    assert _corpus(spec, trained=[]) == []
+    assert len(_corpus(spec, trained=["clip"])) == 1
+    assert known_splits(corpus("emoji").Settings()) == ("teacher", "distil", "validation", "test")
 
 
 @pytest.mark.parametrize(
