@@ -80,7 +80,7 @@ def read_rows(files: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
                         number += 1
                         yield Row(file, number, values)
         except (pa.ArrowException, OSError) as error:
-            raise CorpusError(f"{file}, after row {number}: not a whole parquet file: {_first_line(error)}") from None
+            raise _unreadable(f"{file}, after row {number}", error) from None
 
 
 def count_rows(files: Sequence[str]) -> int:
@@ -91,7 +91,7 @@ def count_rows(files: Sequence[str]) -> int:
             with _open(file) as table:
                 total += table.metadata.num_rows
         except (pa.ArrowException, OSError) as error:
-            raise CorpusError(f"{file}: not a whole parquet file: {_first_line(error)}") from None
+            raise _unreadable(file, error) from None
     return total
 
 
@@ -101,7 +101,7 @@ def column_names(files: Sequence[str]) -> list[str]:
         with _open(files[0]) as table:
             return list(table.schema_arrow.names)
     except (pa.ArrowException, OSError) as error:
-        raise CorpusError(f"{files[0]}: not a whole parquet file: {_first_line(error)}") from None
+        raise _unreadable(files[0], error) from None
 
 
 def image_of(row: Row, key: str, column: str = "image") -> Image:
@@ -139,6 +139,11 @@ def _shown(file: str) -> str:
     path = Path(file)
     here = Path.cwd()
     return path.relative_to(here).as_posix() if path.is_absolute() and path.is_relative_to(here) else file
+
+
+def _unreadable(where: str, error: BaseException) -> CorpusError:
+    problem = "cannot be read" if "://" in where else "not a whole parquet file"
+    return CorpusError(f"{where}: {problem}: {_first_line(error)}")
 
 
 def _first_line(error: BaseException) -> str:

@@ -367,6 +367,17 @@ def test_what_is_wrong_in_a_row_of_parquet_is_named(
         list(caption_source("multilingual_coco").items(part, ["en"]))
 
 
+def test_a_caption_without_its_image_is_named_on_the_hub_as_well(study: Path) -> None:
+    import pyarrow.parquet as pq
+
+    part, images = crossmodal_hub(study / "data")
+    file = "data/data/ar-00000-of-00001.parquet"
+    pq.write_table(pq.read_table(file).slice(0, 4), file)
+    with pytest.raises(CorpusError, match=rf"data@abc: image '{images[4].key}' has captions, but is not in {file}"):
+        list(caption_source("crossmodal3600").items(part, XM))
+    assert len(list(caption_source("crossmodal3600").items(part, XM[:1]))) == 4
+
+
 def test_a_repository_that_cannot_be_had_or_is_of_another_kind_is_named(study: Path) -> None:
     part, _ = coco(study / "data")
     source = caption_source("multilingual_coco")
