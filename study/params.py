@@ -12,12 +12,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from study import records
-from study.corpora import CorpusError, known_languages
+from study.corpora import CorpusError, known_languages, known_splits
 from study.corpora import corpus as find_corpus
 from study.distillation import StudentSpec
 from study.names import UnknownNameError, hint
 from study.objectives import objective
 from study.published import KINDS, AnyTeacher, PublishedSpec
+from study.teacher import TeacherSpec
 from study.towers import PUBLISHED, TRAINABLE, trainable
 from study.towers.protocol import PublishedError
 
@@ -174,8 +175,8 @@ def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
         fields = getattr(here, "model_fields", {})
         if part in fields:
             here = fields[part].annotation
-        elif getattr(here, "__origin__", None) is dict:
-            here = here.__args__[1]
+        elif getattr(here, "__origin__", None) in (dict, list):
+            here = here.__args__[-1]
     return list(getattr(here, "model_fields", {}))
 
 
@@ -217,7 +218,8 @@ def _names(params: Params) -> list[str]:
         problems.extend(_objectives(method, terms))
     if not problems:
         problems.extend(_search(params))
-    problems.extend(_corpus(params.corpus))
+    trained = [arch for arch in params.grid.archs if isinstance(params.teachers.get(arch), TeacherSpec)]
+    problems.extend(_corpus(params.corpus, trained))
     return problems
 
 
@@ -263,7 +265,8 @@ def _objectives(method: str, terms: Mapping[str, Mapping[str, Any]]) -> list[str
     return problems
 
 
-def _corpus(spec: CorpusSpec) -> list[str]:
+def _corpus(spec: CorpusSpec, trained: Sequence[str]) -> list[str]:
+    """`trained`: the architectures whose teachers are trained here, on split `teacher`."""
     try:
         found = find_corpus(spec.name)
         settings = found.Settings.model_validate(spec.settings)
@@ -273,8 +276,14 @@ def _corpus(spec: CorpusSpec) -> list[str]:
         return [f"corpus.name: {error}"]
     try:
         captions, questions = known_languages(spec.name, settings)
+        splits = known_splits(settings) if trained else ()
     except CorpusError as error:
         return [f"corpus: {error}"]
+    if trained and "teacher" not in splits:
+        return [
+            f"teachers.{trained[0]} is trained here, but the corpus has no split 'teacher' (it has "
+            f"{', '.join(splits) or 'none'}): add one, or give the teacher a checkpoint"
+        ]
     problems = []
     for key, wanted, known in (
         ("languages", spec.languages, captions),

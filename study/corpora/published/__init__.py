@@ -13,7 +13,7 @@ from pathlib import Path
 from study.corpora.base import Corpus, CorpusError, Licence, Progress, Record, check_languages
 from study.corpora.layout import file_hash
 from study.corpora.published.asked import check_questions, question_source, write_questions
-from study.corpora.published.captions import PartFacts, Tally, items_of, write_split
+from study.corpora.published.captions import Tally, items_of, write_split
 from study.corpora.published.ledger import Ledger
 from study.corpora.published.needs import Need, needs
 from study.corpora.published.registry import caption_source
@@ -60,19 +60,16 @@ def check(settings: PublishedSettings, languages: Sequence[str], vqa_languages: 
     check_languages([settings.pivot], sorted(spoken), "pivot")
     if vqa_languages:
         check_languages(vqa_languages, asked, "vqa_languages")
-    if settings.questions.by_split():
         check_questions(settings.questions.by_split(), vqa_languages)
     _check_tables(settings, languages)
 
 
 def _check_part(key: str, part: Part) -> None:
-    source = _source(key, part)
-    source.split(part)
-    where = f"settings.{key}: {part.source}"
-    if part.hub is not None and source.hub is None:
-        raise CorpusError(f"{where}: there is no form of it on the hub that is read; give path")
+    _source(key, part).split(part)
     if part.language is not None and part.source != "webdataset":
-        raise CorpusError(f"{where}: language is for webdataset alone; this data set says which are its languages")
+        raise CorpusError(
+            f"settings.{key}: {part.source}: language is for webdataset alone; this data set says what its own are"
+        )
 
 
 def _check_tables(settings: PublishedSettings, languages: Sequence[str]) -> None:
@@ -123,9 +120,7 @@ def build(
 
 def table_hashes(settings: PublishedSettings) -> dict[str, str]:
     """sha256 of each local table (not of images, nor of files with images in them), by its name."""
-    tables = {
-        table for key, part in settings.places() if part.hub is None for table in _source(key, part).tables(part)
-    }
+    tables = {table for key, part in settings.places() if part.hub is None for table in _source(key, part).tables(part)}
     return {table.as_posix(): file_hash(table) for table in sorted(tables)}
 
 

@@ -183,7 +183,8 @@ def write_split(
 
     with writer.caption_table(split) as table:
         writer.encoded(split, contents(table))
-    tally.check(split)
+    if split != "teacher":
+        tally.check(split)
     return [found.card(part) for part, found in zip(parts, facts, strict=True)]
 
 

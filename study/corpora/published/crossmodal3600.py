@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from study.corpora.base import CorpusError, Licence, Record
-from study.corpora.published.hub import count_rows, image_of, read_rows, split_files, texts_of
+from study.corpora.published.hub import count_rows, image_of, read_rows, repository, texts_of
 from study.corpora.published.lines import ImageFolder, meant
 from study.corpora.published.sources import Captioned, CaptionSource, Part
 
@@ -66,7 +66,7 @@ class Crossmodal3600(CaptionSource):
     def count(self, part: Part) -> int:
         if part.path is not None:
             return super().count(part)
-        return count_rows(split_files(str(part.hub), part.revision, LANGUAGES[0]))
+        return count_rows(repository(str(part.hub), part.revision).files(LANGUAGES[0]))
 
     def _of_folder(self, part: Part, languages: Sequence[str]) -> Iterator[Captioned]:
         folder = ImageFolder(Path(str(part.path)), ("images",))
@@ -98,16 +98,17 @@ class Crossmodal3600(CaptionSource):
 
     def _of_hub(self, part: Part, languages: Sequence[str]) -> Iterator[Captioned]:
         """All captions are held while the images, of one language's split, pass by."""
+        there = repository(str(part.hub), part.revision)
         texts: dict[str, dict[str, list[str]]] = {}
         for language in languages:
             first: dict[str, str] = {}
-            for row in read_rows(split_files(str(part.hub), part.revision, language), ("image_id", "captions")):
+            for row in read_rows(there.files(language), ("image_id", "captions")):
                 key = str(row.values["image_id"])
                 if key in first:
                     raise row.error(f"image {key!r} is in {first[key]} already")
                 first[key] = str(row)
                 texts.setdefault(key, {})[language] = texts_of(row, "captions")
-        files = split_files(str(part.hub), part.revision, languages[0] if languages else LANGUAGES[0])
+        files = there.files(languages[0] if languages else LANGUAGES[0])
         for row in read_rows(files, ("image_id", "image")):
             key = str(row.values["image_id"])
             yield Captioned(image_of(row, key), texts.pop(key, {}))

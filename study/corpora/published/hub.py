@@ -6,8 +6,9 @@ repository is run. A name may also be a folder with a copy of the repository, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,25 @@ BATCH = 64
 """Rows in memory at a time: they have images in them."""
 
 
-def split_files(name: str, revision: str | None, split: str) -> list[str]:
-    """The parquet files of a split, in order: paths, or addresses that fsspec opens.
+@dataclass(frozen=True)
+class Repository:
+    """A data set of the hub: the parquet files of each split, as paths or as addresses that fsspec opens."""
+
+    name: str
+    splits: Mapping[str, list[str]]
+
+    def files(self, split: str) -> list[str]:
+        """The files of a split, in order; raises CorpusError if there is no such split."""
+        if split not in self.splits:
+            raise CorpusError(f"data set {self.name} has no split {split!r}{hint(split, self.splits)}")
+        return self.splits[split]
+
+
+def repository(name: str, revision: str | None) -> Repository:
+    """The data set called `name` at a commit, or in the folder `name`.
 
     Raises:
-        CorpusError: the repository cannot be reached, has no such split, or is made of other files.
+        CorpusError: it cannot be reached, or is made of other files.
     """
     import datasets
 
@@ -37,14 +52,16 @@ def split_files(name: str, revision: str | None, split: str) -> list[str]:
     except (OSError, ValueError, RuntimeError) as error:
         at = f" at commit {revision}" if revision else ""
         raise CorpusError(f"data set {name}{at} cannot be had: {_first_line(error)}") from None
-    found = {str(key): list(files) for key, files in (config.data_files or {}).items()}
-    if split not in found:
-        raise CorpusError(f"data set {name} has no split {split!r}{hint(split, found)}")
-    files = [_shown(file) for file in found[split]]
-    for file in files:
+    splits = {str(key): [_shown(file) for file in files] for key, files in (config.data_files or {}).items()}
+    for file in (file for files in splits.values() for file in files):
         if not file.endswith(".parquet"):
             raise CorpusError(f"data set {name}: {file} is no parquet file; only those are read")
-    return files
+    return Repository(name, splits)
+
+
+def split_files(name: str, revision: str | None, split: str) -> list[str]:
+    """The parquet files of a split, in order; raises as `repository`, and CorpusError if there is no such split."""
+    return repository(name, revision).files(split)
 
 
 def read_rows(files: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:

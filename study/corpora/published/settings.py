@@ -25,11 +25,14 @@ Parts = Annotated[list[Part], BeforeValidator(_listed)]
 """One part, a list of parts, or null."""
 
 
+COCO = "data/multilingual_coco"
+
+
 class QuestionParts(CorpusSettings):
     """Where questions come from; `test` is scored, `validation` tunes."""
 
-    validation: Parts = []
-    test: Parts = []
+    validation: Parts = Field(default=[])
+    test: Parts = Field(default=[])
 
     def by_split(self) -> dict[QuestionSplit, Sequence[Part]]:
         """The splits that have parts."""
@@ -42,10 +45,10 @@ class PublishedSettings(CorpusSettings):
 
     pivot: str = Field(default="en", description="language whose captions distillation uses beside every other one")
     teacher: Parts = Field(default=[], description="needed only where a teacher is trained here")
-    distil: Parts = [Part(source="multilingual_coco", path="data/multilingual_coco", split="train")]
-    validation: Parts = [Part(source="multilingual_coco", path="data/multilingual_coco", split="val", items=1000)]
-    test: Parts = [Part(source="crossmodal3600", path="data/crossmodal3600")]
-    questions: QuestionParts = QuestionParts()
+    distil: Parts = Field(default=[Part(source="multilingual_coco", path=COCO, split="train")])
+    validation: Parts = Field(default=[Part(source="multilingual_coco", path=COCO, split="val", items=1000)])
+    test: Parts = Field(default=[Part(source="crossmodal3600", path="data/crossmodal3600")])
+    questions: QuestionParts = Field(default=QuestionParts())
     revision: str = Field(default="1", description="change it when local data have changed: they are read anew")
     licence: str = Field(default="not stated", min_length=1, description="of data of one's own (webdataset)")
     attribution: str = Field(default="not stated", min_length=1)
@@ -68,14 +71,15 @@ class PublishedSettings(CorpusSettings):
             yield from ((f"questions.{asked}", part) for part in found)
 
     def known_languages(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Languages that every split has captions in, and those that any question is in, in order of their codes.
+        """Languages that all of distil, validation and test have, and those of any question, in order of their codes.
 
         Raises:
             CorpusError: a source is unknown, or local data cannot be read.
         """
         spoken = [
             {language for part in parts for language in caption_source(part.source).languages(part)}
-            for parts in self.captioned().values()
+            for split, parts in self.captioned().items()
+            if split != "teacher"
         ]
         shared = set.intersection(*spoken) if spoken else set()
         return tuple(sorted(shared)), question_languages(self.questions.by_split())

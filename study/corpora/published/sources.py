@@ -96,10 +96,12 @@ class Source(ABC):
     """A name on the hub whose columns are the ones that are read; None: there is no such form."""
 
     def split(self, part: Part) -> str:
-        """The publisher's split that a part names, or the default; raises CorpusError."""
+        """The publisher's split that a part names, or the default; raises CorpusError, for an unread hub form too."""
         split = self.splits[0] if part.split is None else part.split
         if split not in self.splits:
             raise CorpusError(f"{self.record.name}: unknown split {split!r}; {nearest(split, self.splits)}")
+        if part.hub is not None and self.hub is None:
+            raise CorpusError(f"{self.record.name}: no form of it on the hub is read; give path")
         return split
 
     def tables(self, part: Part) -> Sequence[Path]:

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
-from glob import glob, has_magic
+from glob import has_magic
 from itertools import product
 from pathlib import Path
 
@@ -56,14 +56,12 @@ class Webdataset(CaptionSource):
         return tuple(sorted(found))
 
     def items(self, part: Part, languages: Sequence[str]) -> Iterator[Captioned]:
-        self.split(part)
         for image, captions in _samples(self._shards(part), part.language):
             yield Captioned(image, {language: captions[language] for language in languages if language in captions})
 
     def _shards(self, part: Part) -> list[Path]:
-        if part.path is None:
-            raise CorpusError("webdataset: give path, a folder or pattern of shards; a hub name is not read")
-        found = [shard for pattern in _expanded(part.path) for shard in _matching(pattern)]
+        self.split(part)
+        found = [shard for pattern in _expanded(str(part.path)) for shard in _matching(pattern)]
         if len(set(found)) < len(found):
             raise CorpusError(f"webdataset: {part.path} names a shard twice")
         return found
@@ -93,7 +91,8 @@ def _matching(pattern: str) -> list[Path]:
         if not path.is_file():
             raise CorpusError(f"there is no shard {path}{meant(path)}")
         return [path]
-    found = sorted(Path(name) for name in glob(str(path)))
+    fixed = next((place for place, piece in enumerate(path.parts) if has_magic(piece)), 0)
+    found = sorted(Path(*path.parts[:fixed]).glob(str(Path(*path.parts[fixed:]))))
     if not found:
         raise CorpusError(f"there is no shard {path}")
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from study.corpora.base import CorpusError, Licence, Record
+from study.corpora.base import Licence, Record
 from study.corpora.published.lines import ImageFolder, check_aligned, check_unique, read_lines
 from study.corpora.published.sources import Captioned, CaptionSource, Part
 
@@ -55,6 +55,7 @@ class Xtd10(CaptionSource):
     splits = ("test",)
 
     def languages(self, part: Part) -> tuple[str, ...]:
+        self.split(part)
         read_lines(Path(str(part.path)) / NAMES)
         return tuple(language for language in sorted(FILES) if self._file(part, language).is_file())
 
@@ -77,6 +78,4 @@ class Xtd10(CaptionSource):
             yield Captioned(image, {language: [texts[row - 1]] for language, texts in captions.items()})
 
     def _file(self, part: Part, language: str) -> Path:
-        if part.path is None:
-            raise CorpusError(f"{self.record.name}: there is no form of it on the hub; give path")
-        return Path(part.path) / FILES[language]
+        return Path(str(part.path)) / FILES[language]
