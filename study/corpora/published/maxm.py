@@ -61,6 +61,7 @@ class Maxm(QuestionSource):
         return sorted(local_folder(part, LAYOUT).glob("*.json"))
 
     def questions(self, part: Part, languages: Sequence[str]) -> Iterator[Question | LeftOut]:
+        self.split(part)
         files, folder = _files(part), local_folder(part, LAYOUT)
         check_languages(languages, sorted(files), part.source)
         for language in languages:

@@ -47,7 +47,7 @@ class Xgqa(QuestionSource):
     splits = (*FEW_SHOT, "testdev")
 
     def languages(self, part: Part) -> tuple[str, ...]:
-        folder, split = local_folder(part, LAYOUT), self.split(part)
+        split, folder = self.split(part), local_folder(part, LAYOUT)
         found = tuple(code for code in self.record.vqa_languages if _file(folder, split, code).is_file())
         if not found:
             raise CorpusError(
@@ -56,7 +56,7 @@ class Xgqa(QuestionSource):
         return found
 
     def tables(self, part: Part) -> Sequence[Path]:
-        folder, split = local_folder(part, LAYOUT), self.split(part)
+        split, folder = self.split(part), local_folder(part, LAYOUT)
         return [_file(folder, split, code) for code in self.languages(part)]
 
     def questions(self, part: Part, languages: Sequence[str]) -> Iterator[Question | LeftOut]:
