@@ -6,12 +6,12 @@ into Unicode's form NFC. No image content is in two of training, validation and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from study.corpora.base import Corpus, CorpusError, Licence, Progress, Record, check_languages
-from study.corpora.layout import file_hash
+from study.corpora.layout import CaptionSplit, file_hash
 from study.corpora.published.asked import check_questions, question_source, write_questions
 from study.corpora.published.captions import Tally, items_of, write_split
 from study.corpora.published.ledger import Ledger
@@ -99,12 +99,17 @@ def build(
 ) -> None:
     """Prepare the corpus in `out`; `cache` is not used: the hub's client has its own."""
     writer, ledger = CorpusWriter(out), Ledger()
-    facts: dict[str, object] = {"tables": table_hashes(settings)}
     parts: dict[str, object] = {}
-    for split, sources in settings.captioned().items():
-        progress(f"{split}: images and captions", 0.0)
-        parts[split] = write_split(writer, split, sources, languages, settings.pivot, ledger, progress)
-    facts["parts"] = parts
+    facts: dict[str, object] = {"tables": table_hashes(settings), "parts": parts}
+
+    def captions(splits: Iterable[CaptionSplit]) -> None:
+        for split, sources in settings.captioned().items():
+            if split in splits:
+                progress(f"{split}: images and captions", 0.0)
+                parts[split] = write_split(writer, split, sources, languages, settings.pivot, ledger, progress)
+
+    # What is scored first: it is small, and an error in it shows early.
+    captions(("test", "validation"))
     if vqa_languages:
         progress("questions", 0.0)
 
@@ -112,6 +117,7 @@ def build(
             ledger.claim(content, split, where)
 
         facts["questions"] = write_questions(writer, settings.questions.by_split(), vqa_languages, claim)
+    captions(("distil", "teacher"))
     progress("card", 0.0)
     record = _record(settings, languages, vqa_languages)
     writer.finish(record, settings, list(languages), list(vqa_languages), facts)
@@ -138,7 +144,7 @@ def _record(settings: PublishedSettings, languages: Sequence[str], vqa_languages
         RECORD,
         source="; ".join(f"{name} ({record.source})" for name, record in used.items()),
         revision="; ".join(pinned),
-        licences=tuple(dict.fromkeys(_licences(settings, used.values()))),
+        licences=tuple(_licences(settings, used)),
         languages=tuple(languages),
         vqa_languages=tuple(vqa_languages),
         in_domain="; ".join(f"{name}: {record.in_domain}" for name, record in scored.items()),
@@ -147,11 +153,14 @@ def _record(settings: PublishedSettings, languages: Sequence[str], vqa_languages
     )
 
 
-def _licences(settings: PublishedSettings, records: Iterable[Record]) -> Iterator[Licence]:
-    for record in records:
+def _licences(settings: PublishedSettings, used: Mapping[str, Record]) -> Iterator[Licence]:
+    for name, record in used.items():
         for licence in record.licences:
-            own = licence.name == "as declared"
-            yield replace(licence, name=settings.licence, attribution=settings.attribution) if own else licence
+            covers = f"{name}: {licence.covers}"
+            if licence.name == "as declared":
+                yield Licence(covers, settings.licence, settings.attribution)
+            else:
+                yield replace(licence, covers=covers)
 
 
 CORPUS = Corpus(record=RECORD, Settings=PublishedSettings, build=build, check=check)

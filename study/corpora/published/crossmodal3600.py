@@ -31,8 +31,8 @@ class Crossmodal3600(CaptionSource):
         source="Thapliyal et al. 2022 (EMNLP), https://google.github.io/crossmodal-3600; hub: mteb/xm3600",
         revision="hub 536cd45bbfe53de9b08c0483bb4a76a4bd3673fa",
         licences=(
-            Licence("captions of Crossmodal-3600", "CC-BY-4.0", "Thapliyal, Pont-Tuset, Chen and Soricut (Google)"),
-            Licence("images of Crossmodal-3600", "CC-BY-2.0", "their photographers, by way of Open Images"),
+            Licence("captions", "CC-BY-4.0", "Thapliyal, Pont-Tuset, Chen and Soricut (Google)"),
+            Licence("images", "CC-BY-2.0", "their photographers, by way of Open Images"),
         ),
         languages=LANGUAGES,
         vqa_languages=(),

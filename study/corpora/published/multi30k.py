@@ -32,7 +32,7 @@ class Multi30k(CaptionSource):
         revision="a3d2e0d26b56f3846f66a952536ffed4e401d05a; hub 110e827dac7d6aabe6201d13bbdbc7413630390d",
         licences=(
             Licence(
-                "captions and images of Multi30K",
+                "captions and images",
                 "those of Flickr30k: noncommercial research and education, Flickr's terms of use",
                 "Elliott, Frank, Sima'an, Specia, Barrault, Bougares and Lala; Young et al. 2014 (Flickr30k)",
             ),

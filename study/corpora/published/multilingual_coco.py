@@ -32,7 +32,7 @@ class MultilingualCoco(CaptionSource):
         revision="hub d61d80b3f3260c18326209467b2842b89cc83f96",
         licences=(
             Licence("captions in ten languages", "CC-BY-4.0", "COCO Consortium; the authors listed in its card"),
-            Licence("images of COCO", "Flickr's terms of use, each image under its own licence", "COCO Consortium"),
+            Licence("images", "Flickr's terms of use, each image under its own licence", "COCO Consortium"),
         ),
         languages=tuple(sorted(COLUMNS)),
         vqa_languages=(),

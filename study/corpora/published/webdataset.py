@@ -35,7 +35,7 @@ class Webdataset(CaptionSource):
         description="Images and captions of the user's own, in webdataset shards.",
         source="the shards named in corpus.settings",
         revision="as declared in corpus.settings",
-        licences=(Licence("images and captions in webdataset shards", "as declared", "as declared"),),
+        licences=(Licence("images and captions", "as declared", "as declared"),),
         languages=(),
         vqa_languages=(),
         in_domain="the user's own",

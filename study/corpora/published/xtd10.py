@@ -35,10 +35,10 @@ class Xtd10(CaptionSource):
         source="Aggarwal and Kale 2020 (arXiv 2012.05107), adobe-research/Cross-lingual-Test-Dataset-XTD10",
         revision="d77ff16148468c84287f3efcbf602a015c5e4954",
         licences=(
-            Licence("captions of XTD10", "Adobe Research License (noncommercial research)", "Aggarwal and Kale"),
+            Licence("captions", "Adobe Research License (noncommercial research)", "Aggarwal and Kale"),
             Licence("German and French captions (MIC)", "not stated by XTD10", "Rajendran et al. (arXiv 1510.03519)"),
             Licence("Japanese captions (STAIR)", "CC-BY-4.0", "Yoshikawa, Shigeto and Takeuchi 2017 (ACL)"),
-            Licence("images of COCO", "Flickr's terms of use, each image under its own licence", "COCO Consortium"),
+            Licence("images", "Flickr's terms of use, each image under its own licence", "COCO Consortium"),
         ),
         languages=tuple(sorted(FILES)),
         vqa_languages=(),

@@ -28,7 +28,7 @@ from study.corpora.published.sources import Captioned, Image, Part
 from study.params import ParamsError
 from study.params import load as load_params
 from study.pictures import Fit, decode
-from tests.study.corpora import data_sets
+from tests.study.corpora import data_sets, question_sets
 from tests.study.corpora.data_sets import COCO_LANGUAGES, Shot, photograph, said, shots
 
 XM = ("de", "en", "fil", "ja", "quz")
@@ -162,6 +162,26 @@ def test_memory_holds_a_group_of_captions_only(study: Path, monkeypatch: pytest.
     assert file.num_row_groups == 11
     for split in ("distil", "validation", "test"):
         pd.testing.assert_frame_equal(grouped.captions(split), whole.captions(split), check_categorical=False)
+
+
+def test_questions_come_with_their_images_and_not_with_those_of_training(study: Path) -> None:
+    question_sets.write_cvqa(study / "data" / "cvqa")
+    asked = {"test": {"source": "cvqa", "path": "data/cvqa"}}
+    made = build(declared(questions=asked))
+    made.verify()
+    assert {"en", "ja"} <= set(made.vqa_languages)
+    assert made.card.images["vqa_test"] > 0
+    assert set(made.questions("test")["question"].str.partition(":")[0]) == {"cvqa"}
+    assert "cvqa" in made.card.source
+    assert any(licence.covers.startswith("cvqa: ") for licence in made.card.licences)
+    assert made.card.out_of_domain != "none"
+    what = [need.what for need in needs(declared(questions=asked))]
+    assert what[-1] == "cvqa, split test"
+    own = [Shot("1", question_sets.picture(5000), {"en": ["a"], "de": ["b"], "ja": ["c"]}), *coco(range(60, 63))]
+    data_sets.write_webdataset(study / "data" / "own", own)
+    leaking = {"source": "webdataset", "path": "data/own"}
+    with pytest.raises(CorpusError, match=r"split 'distil' is the same file as in data/cvqa/.*, split 'test'"):
+        build(declared(distil=leaking, questions=asked), out="leak")
 
 
 # Captions ------------------------------------------------------------------------------------------------------------
@@ -381,7 +401,7 @@ def test_needs_say_what_is_there_and_what_is_missing(study: Path) -> None:
     missing, there = found["crossmodal3600, split test"], found["multilingual_coco, split train"]
     assert (missing.present, there.present, missing.where) == (False, True, "data/xm3600")
     assert "there is no file data/xm3600/captions.jsonl" in missing.problem
-    assert "captions of Crossmodal-3600: CC-BY-4.0" in missing.licence
+    assert "captions: CC-BY-4.0" in missing.licence
     assert there.bytes == 13_900_000_000
     assert all(need.how for need in found.values())
     hub = {"source": "crossmodal3600", "hub": "mteb/xm3600", "revision": "536cd45"}
