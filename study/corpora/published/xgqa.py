@@ -33,7 +33,8 @@ class Xgqa(QuestionSource):
         in_domain="none",
         out_of_domain="questions: the same in all languages",
         notes=(
-            "Answers are English in every language, so a question in Bengali is scored joined to English options.",
+            "Answers are English in every language: an option is scored as the question, in Bengali say, joined to an "
+            "English word.",
             "GQA's open vocabulary is made multiple choice: the answer and three others of its semantic group in the "
             "file (of its detailed type, where the group has too few), drawn by the question's id, the same in all "
             "languages. Scores are not those of xGQA's own protocol.",

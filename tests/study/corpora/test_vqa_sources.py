@@ -526,7 +526,11 @@ def test_what_the_caller_says_of_an_image_is_heard(xgqa: Path, tmp_path: Path) -
             ["en"],
             "there is no folder nowhere; it should hold data/few_shot",
         ),
-        ({"source": "maxm", "hub": "a/b", "revision": "1"}, ["en"], "maxm: no form of it on the hub is read; give path"),
+        (
+            {"source": "maxm", "hub": "a/b", "revision": "1"},
+            ["en"],
+            "maxm: no form of it on the hub is read; give path",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_refused_before_anything_is_read(
