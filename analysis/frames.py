@@ -203,6 +203,11 @@ def _outcomes(
         for name in HEADLINES
         if name not in headlines
     )
+    if "vqa" in headlines and "stability" not in headlines:
+        notes.append(
+            "VQA stability compares languages on the questions that they share: here there is one language, or they "
+            "share none. Accuracy, churn over seeds and flips against the teacher are measured all the same."
+        )
     return headlines, filled
 
 

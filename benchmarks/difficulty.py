@@ -18,6 +18,7 @@ import pandas as pd
 from pipeline import paths, stage
 from pipeline.work import execution, open_corpus, open_teacher, torch_device
 from study.distillation import Corner, StudentSpec, distil
+from study.encoders import scale_of
 from study.evaluation import Scores, evaluate, images_of
 from study.params import load
 from study.towers.protocol import DualEncoder
@@ -57,7 +58,7 @@ def main() -> int:
         for size in params.grid.sizes:
             plan = stage.read_json(paths.SETTLED / f"{arch}-{size}-{params.analysis.control}.json")
             spec = StudentSpec.model_validate(plan["spec"])
-            corner = Corner(arch, size, plan["fraction"], params.tuning.seeds[0], plan["objectives"], spec)
+            corner = Corner(arch, size, scale_of(plan), params.tuning.seeds[0], plan["objectives"], spec)
             score(distil(corner, teacher, corpus, paths.EMBEDDINGS / arch, where)[0], arch, size)
     table = pd.DataFrame(rows)
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))

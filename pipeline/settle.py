@@ -9,9 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from pipeline import paths, stage
-from pipeline.validate import model_code
+from pipeline.validate import student_code
+from study.distillation import StudentSpec
 from study.published import teacher_spec
+
+MAKES = ("objectives", "fraction", "encoder", "encoder_contents", "spec")
+"""What of a declaration makes a student."""
 
 
 def apply(plan: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
@@ -34,12 +40,22 @@ def apply(plan: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     return settled
 
 
+def completed(declared: dict[str, Any]) -> dict[str, Any]:
+    """A declaration with the defaults of options that were added after it was written: they change nothing."""
+    try:
+        students, teacher = StudentSpec.model_validate(declared["spec"]), teacher_spec(declared["teacher"])
+    except (KeyError, ValidationError):
+        return declared
+    return {**declared, "spec": students.model_dump(), "teacher": teacher.model_dump()}
+
+
 def tuned_values(file: Path, declared: dict[str, Any]) -> dict[str, Any]:
     """The values that tuning found for this very declaration, or none, and it says so."""
     if not file.is_file():
         return {}
     found = stage.read_json(file)
-    differ = [key for key, value in declared.items() if found["declared"].get(key) != value]
+    then = completed(found["declared"])
+    differ = [key for key, value in declared.items() if then.get(key) != value]
     if differ:
         print(f"settle: {file} was tuned for another declaration ({', '.join(differ)} differ) and is not used")
         return {}
@@ -54,8 +70,8 @@ def main(tuned: Path) -> None:
             found = tuned_values(tuned / f"{name}.json", declared)
             teacher = teacher_spec(declared["teacher"])
             plan = {
-                **{key: declared[key] for key in ("objectives", "fraction", "spec")},
-                "code": model_code("study.distillation", teacher, declared["objectives"]),
+                **{key: declared[key] for key in MAKES if key in declared},
+                "code": student_code(teacher, declared["objectives"], declared),
                 "tuned": bool(found),
             }
             settled[name] = apply(plan, found)

@@ -41,6 +41,7 @@ def declared(plan: dict[str, Any]) -> dict[str, float]:
 def score(plan: dict[str, Any], values: dict[str, float]) -> float:
     """Validation mAP@10 of both directions, mean over languages and tuning seeds."""
     from study.distillation import Corner, StudentSpec, distil
+    from study.encoders import scale_of
     from study.evaluation import average_precision, images_of
 
     settled = apply(plan["declared"], values)
@@ -49,7 +50,7 @@ def score(plan: dict[str, Any], values: dict[str, float]) -> float:
     scores = []
     for seed in plan["seeds"]:
         spec = StudentSpec.model_validate(settled["spec"])
-        corner = Corner(arch, plan["size"], settled["fraction"], seed, settled["objectives"], spec)
+        corner = Corner(arch, plan["size"], scale_of(settled), seed, settled["objectives"], spec)
         student, _, _ = distil(corner, teacher, corpus, paths.EMBEDDINGS / arch, where)
         images = images_of(student, corpus, "validation", where)
         scores.append(average_precision(student, corpus, images, "validation", where))

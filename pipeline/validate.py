@@ -12,13 +12,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pipeline import paths, stage
+from pipeline import needs, paths, stage
 from pipeline.sources import ROOT, code_hash
 from study.corpora import corpus as find_corpus
 from study.corpora.layout import file_hash
 from study.design import cells, teacher_name
+from study.encoders import FAMILY, EncoderSpec, Size
 from study.objectives import objective
-from study.params import Params, load, resolved_languages
+from study.params import Params, load, read, resolved_languages
 from study.published import PublishedSpec
 from study.teacher import TeacherSpec
 from study.towers import FAMILIES
@@ -86,19 +87,24 @@ def _teacher(arch: str, spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
     plan = {"arch": arch, "spec": spec.model_dump()}
     if isinstance(spec, TeacherSpec):
         return {**plan, "code": model_code("study.teacher", spec)}
-    folder = Path(spec.checkpoint)
-    # DVC does not watch a folder of the user's: its contents are part of the plan.
-    contents = stage.tree_hash([folder]) if folder.is_dir() else None
-    return {**plan, "contents": contents, "code": model_code("study.published", spec)}
+    return {**plan, "contents": folder_contents(spec.checkpoint), "code": model_code("study.published", spec)}
 
 
-def model_code(module: str, teacher: TeacherSpec | PublishedSpec, objectives: Iterable[str] = ()) -> str:
-    """The code of `module`, of the teacher's family and configuration, and of `objectives`."""
-    roots = [module, "study.towers.checkpoint", FAMILIES[teacher.family].partition(":")[0]]
+def model_code(
+    module: str, teacher: TeacherSpec | PublishedSpec, objectives: Iterable[str] = (), families: Iterable[str] = ()
+) -> str:
+    """The code of `module`, of the teacher's family and configuration, of further families and of `objectives`."""
+    roots = [module, "study.towers.checkpoint"]
+    roots += [FAMILIES[family].partition(":")[0] for family in (teacher.family, *families)]
     roots += [objective(name).__module__ for name in objectives]
     model = teacher.model if isinstance(teacher, TeacherSpec) else ""
     configurations = sorted((ROOT / "study" / "towers" / "configs").glob(f"*/{model}.json")) if model else []
     return code_hash(roots, [WORK, *configurations], REGISTRIES)
+
+
+def student_code(teacher: TeacherSpec | PublishedSpec, objectives: Iterable[str], plan: Mapping[str, Any]) -> str:
+    """The code that a student's plan is carried out with."""
+    return model_code("study.distillation", teacher, objectives, [FAMILY] if "encoder" in plan else [])
 
 
 def _corpus_code(name: str) -> str:
@@ -109,6 +115,7 @@ def _corpus_code(name: str) -> str:
 
 def _tuning(params: Params, arch: str, size: str, method: str) -> Mapping[str, Any]:
     tuning, objectives = params.tuning, params.methods[method]
+    declared = tuned_for(params, arch, size, method)
     return {
         "arch": arch,
         "size": size,
@@ -117,9 +124,9 @@ def _tuning(params: Params, arch: str, size: str, method: str) -> Mapping[str, A
         "trials": tuning.trials,
         "learning_rate": tuning.learning_rate,
         "search": tuning.search.get(method, {}),
-        "declared": tuned_for(params, arch, size, method),
+        "declared": declared,
         "values": tuning.values,
-        "code": model_code("study.distillation", params.teachers[arch], objectives),
+        "code": student_code(params.teachers[arch], objectives, declared),
     }
 
 
@@ -127,11 +134,23 @@ def tuned_for(params: Params, arch: str, size: str, method: str) -> dict[str, An
     """What tuned values belong to: under another declaration they are not used."""
     return {
         "objectives": params.methods[method],
-        "fraction": params.sizes[size],
+        **scale(params.sizes[size]),
         "spec": params.students.model_dump(),
         "teacher": params.teachers[arch].model_dump(),
         "corpus": {"name": params.corpus.name, "settings": params.corpus.settings},
     }
+
+
+def scale(size: Size) -> dict[str, Any]:
+    """What makes a student as large as it is, in a plan: `fraction`, or `encoder` with the folder's content."""
+    if not isinstance(size, EncoderSpec):
+        return {"fraction": size}
+    return {"encoder": size.model_dump(), "encoder_contents": folder_contents(size.encoder)}
+
+
+def folder_contents(checkpoint: str) -> str | None:
+    """The hash of a folder of the user's, which DVC does not watch; None for a name."""
+    return stage.tree_hash([Path(checkpoint)]) if Path(checkpoint).is_dir() else None
 
 
 def check_fresh(params: Params) -> None:
@@ -157,7 +176,10 @@ def check_fresh(params: Params) -> None:
 
 def main(check_only: bool) -> None:
     with stage.main("validate"):
-        params = load(Path("params.yaml"))
+        declared = Path("params.yaml")
+        if missing := needs.tell(read(declared)) if check_only else []:
+            raise stage.StageError(f"{len(missing)} of what is read are missing; nothing was downloaded or trained")
+        params = load(declared)
         if (Path(params.root) / "study").resolve() != ROOT / "study":
             raise stage.StageError(
                 f"params.yaml: root is {params.root!r}, which is not the way from here to {ROOT.name}/"
@@ -165,14 +187,14 @@ def main(check_only: bool) -> None:
         check_fresh(params)
         if check_only:
             return
-        declared = plans(params)
+        planned = plans(params)
 
         def write(folder: Path) -> None:
-            for name, content in declared.items():
+            for name, content in planned.items():
                 stage.write_json(folder / f"{name}.json", content)
 
         stage.write_folder(paths.PLAN, write)
-        grid = declared["grid"]
+        grid = planned["grid"]
         print(f"validate: {len(grid['cells'])} students and {len(grid['teachers'])} teachers declared")
 
 

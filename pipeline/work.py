@@ -151,11 +151,12 @@ class DistilTask(Task):
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
         from study.distillation import Corner, StudentSpec, distil
+        from study.encoders import scale_of
         from study.student import summary
 
         plan, cell = self.plan, self.cell
         spec = StudentSpec.model_validate(plan["spec"])
-        corner = Corner(cell.arch, cell.size, plan["fraction"], cell.seed, plan["objectives"], spec)
+        corner = Corner(cell.arch, cell.size, scale_of(plan), cell.seed, plan["objectives"], spec)
         teacher, where = open_teacher(cell.arch), torch_device(device)
         checkpoint = self.folder.with_suffix(".checkpoint")
         embeddings = paths.EMBEDDINGS / cell.arch
@@ -208,6 +209,8 @@ class EvaluateTask(Task):
         scores = evaluate(self.name, model, open_corpus(), images, "test", where, protocol)
         for table, frame in scores.tables().items():
             frame.to_parquet(folder / f"{table}.parquet", index=False)
+        for submission, frame in scores.submissions.items():
+            frame.to_csv(folder / f"submission-{submission}.csv", index=False)
 
 
 def write_run(

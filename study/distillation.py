@@ -16,10 +16,12 @@ from study.cached import Cached, token_ids
 from study.corpora.layout import PreparedCorpus
 from study.cost import Cost, cost
 from study.embedding import check_key, pooled_layers
+from study.encoders import FAMILY, EncoderSpec, Size
 from study.objectives.method import Method, language_weights
 from study.objectives.views import Surroundings, Views
 from study.seeds import torch_stream
 from study.student import shape, shrink
+from study.towers import borrowing
 from study.towers.protocol import DualEncoder
 from study.training import History, Progress, Schedule, fit
 
@@ -44,7 +46,7 @@ class Corner:
 
     arch: str
     size: str
-    fraction: float
+    scale: Size
     seed: int
     objectives: Mapping[str, Mapping[str, Any]]
     spec: StudentSpec
@@ -52,8 +54,11 @@ class Corner:
 
 def initial_student(teacher: DualEncoder, corner: Corner, texts: list[str]) -> DualEncoder:
     """The student before training: a function of arch, size and seed, and of no method."""
-    target = shape(teacher, corner.fraction, corner.spec.towers)
-    stream = ("init", corner.arch, corner.size, corner.seed)
+    stream, scale = ("init", corner.arch, corner.size, corner.seed), corner.scale
+    if isinstance(scale, EncoderSpec):
+        choice = scale.model_dump()
+        return borrowing(FAMILY).initial(teacher, **choice, texts=texts, init=corner.spec.init, stream=stream)
+    target = shape(teacher, scale, corner.spec.towers)
     return shrink(teacher, target, texts, corner.spec.init, stream, corner.spec.towers)
 
 
@@ -100,16 +105,16 @@ def distil(
         chosen = batches(step)
         rows = torch.from_numpy(chosen).to(device)
         batch = (ids_x[rows] if ids_e is None else torch.cat([ids_x[rows], ids_e[rows]])).long()
-        layers = None
-        if "layers" in method.needs:
-            output = student.text_output(batch)
-            features, layers = output.features, pooled_layers(output)[: len(rows)]
-        else:
-            features = student.text_features(batch)
-        own_image = None
-        if both:
-            pixels = torch.from_numpy(data.pictures.read(data.image_rows[chosen], student.fit)).to(device)
-            own_image = student.image_features(pixels)
+        layers = own_image = None
+        with schedule.autocast(device):
+            if "layers" in method.needs:
+                output = student.text_output(batch)
+                features, layers = output.features, pooled_layers(output)[: len(rows)]
+            else:
+                features = student.text_features(batch)
+            if both:
+                pixels = torch.from_numpy(data.pictures.read(data.image_rows[chosen], student.fit)).to(device)
+                own_image = student.image_features(pixels)
         taught = data(chosen)
         views = Views(
             student_x=features[: len(rows)],

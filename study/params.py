@@ -12,13 +12,16 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from study import records
-from study.corpora import CorpusError, known_languages
+from study.corpora import CorpusError, known_languages, known_splits
 from study.corpora import corpus as find_corpus
 from study.distillation import StudentSpec
+from study.encoders import KINDS as SIZE_KINDS
+from study.encoders import EncoderSpec, Size
 from study.names import UnknownNameError, hint
 from study.objectives import objective
 from study.published import KINDS, AnyTeacher, PublishedSpec
 from study.shards import EmbeddingSpec
+from study.teacher import TeacherSpec
 from study.towers import PUBLISHED, TRAINABLE, trainable
 from study.towers.protocol import PublishedError
 
@@ -96,6 +99,10 @@ class Execution(Strict):
     threads: int = Field(default=1, gt=0)
 
 
+TAGGED: Mapping[str, Mapping[str, type[BaseModel] | None]] = {"teachers": KINDS, "sizes": SIZE_KINDS}
+"""Keys of params.yaml with blocks of several kinds: the kinds."""
+
+
 class Params(Strict):
     """The whole of params.yaml."""
 
@@ -106,7 +113,7 @@ class Params(Strict):
     teachers: dict[Name, AnyTeacher]
     embedding: EmbeddingSpec = EmbeddingSpec()
     students: StudentSpec
-    sizes: dict[Name, Annotated[float, Field(gt=0, le=1)]]
+    sizes: dict[Name, Size]
     methods: dict[Name, dict[str, dict[str, Any]]]
     tuning: Tuning
     evaluation: Evaluation
@@ -116,6 +123,20 @@ class Params(Strict):
 
 def load(path: Path) -> Params:
     """Read and check a params.yaml.
+
+    Raises:
+        ParamsError: as `read`, or names do not fit one another or the data; every problem is named.
+    """
+    params = read(path)
+    with contextlib.chdir(path.parent):  # a corpus's own paths start at the study's folder
+        problems = _names(params)
+    if problems:
+        raise ParamsError("\n".join(f"{path}: {line}" for line in problems))
+    return params
+
+
+def read(path: Path) -> Params:
+    """A params.yaml that keeps to the schema; names and data are not looked at.
 
     Raises:
         ParamsError: it is not there, is no YAML, or breaks the schema; every problem is named.
@@ -129,24 +150,20 @@ def load(path: Path) -> Params:
     if not isinstance(raw, Mapping):
         raise ParamsError(f"{path}: must be a mapping of blocks, is {type(raw).__name__}")
     try:
-        params = Params.model_validate(raw)
+        return Params.model_validate(raw)
     except ValidationError as error:
         lines = [describe(problem, Params) for problem in error.errors()]
         raise ParamsError("\n".join(f"{path}: {line}" for line in lines)) from None
-    with contextlib.chdir(path.parent):  # a corpus's own paths start at the study's folder
-        problems = _names(params)
-    if problems:
-        raise ParamsError("\n".join(f"{path}: {line}" for line in problems))
-    return params
 
 
 def describe(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     """One line for one of pydantic's errors: key, value, what is allowed, nearest name."""
     where = [str(part) for part in problem["loc"]]
-    if where[0] == "teachers" and len(where) > 2 and where[2] in KINDS:
-        # pydantic names the kind of teacher between its name and its keys; params.yaml does not.
-        model, where = KINDS[where[2]], where[:2] + where[3:]
-        allowed = _fields(model, where[2:-1])
+    kinds = TAGGED.get(where[0], {})
+    if len(where) > 2 and where[2] in kinds:
+        # pydantic names the kind of block between its name and its keys; params.yaml does not.
+        found, where = kinds[where[2]], where[:2] + where[3:]
+        allowed = _fields(found, where[2:-1]) if found is not None else []
     else:
         allowed = _fields(model, where[:-1])
     key = ".".join(where)
@@ -176,8 +193,8 @@ def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
         fields = getattr(here, "model_fields", {})
         if part in fields:
             here = fields[part].annotation
-        elif getattr(here, "__origin__", None) is dict:
-            here = here.__args__[1]
+        elif getattr(here, "__origin__", None) in (dict, list):
+            here = here.__args__[-1]
     return list(getattr(here, "model_fields", {}))
 
 
@@ -211,25 +228,27 @@ def _names(params: Params) -> list[str]:
         is_published = isinstance(teacher, PublishedSpec)
         must_be_in([teacher.family], PUBLISHED if is_published else TRAINABLE, "family", f"teachers.{arch}.family")
         if isinstance(teacher, PublishedSpec):
-            problems.extend(_published(arch, teacher))
+            problems.extend(_checked(f"teachers.{arch}", teacher) if teacher.family in PUBLISHED else [])
         elif teacher.family in TRAINABLE:
             models = trainable(teacher.family).models()
             must_be_in([teacher.model], dict.fromkeys(models), "model", f"teachers.{arch}.model")
+    for size, scale in params.sizes.items():
+        if isinstance(scale, EncoderSpec):
+            problems.extend(_checked(f"sizes.{size}", scale))
     for method, terms in params.methods.items():
         problems.extend(_objectives(method, terms))
     if not problems:
         problems.extend(_search(params))
-    problems.extend(_corpus(params.corpus))
+    trained = [arch for arch in params.grid.archs if isinstance(params.teachers.get(arch), TeacherSpec)]
+    problems.extend(_corpus(params.corpus, trained))
     return problems
 
 
-def _published(arch: str, teacher: PublishedSpec) -> list[str]:
-    if teacher.family not in PUBLISHED:
-        return []
+def _checked(where: str, spec: PublishedSpec | EncoderSpec) -> list[str]:
     try:
-        teacher.check()
+        spec.check()
     except PublishedError as error:
-        return [f"teachers.{arch}: {error}"]
+        return [f"{where}: {error}"]
     return []
 
 
@@ -265,7 +284,8 @@ def _objectives(method: str, terms: Mapping[str, Mapping[str, Any]]) -> list[str
     return problems
 
 
-def _corpus(spec: CorpusSpec) -> list[str]:
+def _corpus(spec: CorpusSpec, trained: Sequence[str]) -> list[str]:
+    """`trained`: the architectures whose teachers are trained here, on split `teacher`."""
     try:
         found = find_corpus(spec.name)
         settings = found.Settings.model_validate(spec.settings)
@@ -275,8 +295,14 @@ def _corpus(spec: CorpusSpec) -> list[str]:
         return [f"corpus.name: {error}"]
     try:
         captions, questions = known_languages(spec.name, settings)
+        splits = known_splits(settings) if trained else ()
     except CorpusError as error:
         return [f"corpus: {error}"]
+    if trained and "teacher" not in splits:
+        return [
+            f"teachers.{trained[0]} is trained here, but the corpus has no split 'teacher' (it has "
+            f"{', '.join(splits) or 'none'}): add one, or give the teacher a checkpoint"
+        ]
     problems = []
     for key, wanted, known in (
         ("languages", spec.languages, captions),

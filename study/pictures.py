@@ -52,16 +52,20 @@ class Fit:
             return np.asarray(image)
         if self.mode == "squash":
             return np.asarray(image.resize((target, target), RESAMPLING[self.resample]))
-        width, height = image.size
-        side = min(image.size) if self.mode == "crop" else max(image.size)
-        width, height = (max(1, round(length * target / side)) for length in (width, height))
+        # Rounded as torchvision's Resize and CenterCrop do, and open_clip's own two for padding.
+        if self.mode == "crop":
+            side = min(image.size)
+            width, height = (int(target * length / side) for length in image.size)
+        else:
+            ratio = max(length / target for length in image.size)
+            width, height = (max(1, round(length / ratio)) for length in image.size)
         resized = image.resize((width, height), RESAMPLING[self.resample])
-        left, top = (width - target) // 2, (height - target) // 2
         # Outside the image, crop fills with black; paste on the fill colour instead.
         if self.mode == "pad":
             canvas = Image.new("RGB", (target, target), (self.fill,) * 3)
-            canvas.paste(resized, (-left, -top))
+            canvas.paste(resized, ((target - width) // 2, (target - height) // 2))
             return np.asarray(canvas)
+        left, top = round((width - target) / 2), round((height - target) / 2)
         return np.asarray(resized.crop((left, top, left + target, top + target)))
 
 

@@ -1,6 +1,7 @@
 """Architecture families: one file each, one protocol over all of them.
 
-A new family is one file with a `Trainable` or `Published` subclass and one line in the registry of that name.
+A new family is one file with a `Trainable`, `Published` or `Borrowing` subclass and one line in the registry of
+that name.
 """
 
 from __future__ import annotations
@@ -8,15 +9,21 @@ from __future__ import annotations
 import importlib
 
 from study.names import UnknownNameError
-from study.towers.protocol import DualEncoder, Published, Trainable
+from study.towers.protocol import Borrowing, DualEncoder, Published, Trainable
 
 TRAINABLE = {"clip": "study.towers.clip:Clip", "siglip2": "study.towers.siglip2:Siglip2"}
 """Family name to `module:class`; imported on use, since each library takes seconds to import."""
 
-PUBLISHED: dict[str, str] = {}
+PUBLISHED = {
+    "open_clip": "study.towers.open_clip_published:OpenClip",
+    "transformers": "study.towers.transformers_published:Siglip",
+}
 """Likewise, families of checkpoints that others trained, by the library that loads them."""
 
-FAMILIES = {**TRAINABLE, **PUBLISHED}
+BORROWING = {"encoder": "study.towers.encoder_student:EncoderStudent"}
+"""Likewise, families of students with a text tower of their own."""
+
+FAMILIES = {**TRAINABLE, **PUBLISHED, **BORROWING}
 
 
 def family(name: str) -> type[DualEncoder]:
@@ -47,4 +54,14 @@ def published(name: str) -> type[Published]:
         raise UnknownNameError("family of published checkpoints", name, PUBLISHED)
     found = family(name)
     assert issubclass(found, Published)
+    return found
+
+
+def borrowing(name: str) -> type[Borrowing]:
+    """The family called `name`, of students that take all but the text tower from their teacher; raises
+    UnknownNameError."""
+    if name not in BORROWING:
+        raise UnknownNameError("family of students", name, BORROWING)
+    found = family(name)
+    assert issubclass(found, Borrowing)
     return found

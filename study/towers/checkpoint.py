@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from study.towers import family
-from study.towers.protocol import DualEncoder
+from study.towers.protocol import Borrowing, DualEncoder, PublishedError
 
 
 class CheckpointError(ValueError):
@@ -25,7 +25,8 @@ def has_images(folder: Path) -> bool:
 def load(folder: Path, teacher: DualEncoder | None = None) -> DualEncoder:
     """The model that `DualEncoder.save` wrote into `folder`.
 
-    A student without its own image tower takes it from `teacher`.
+    A student without its own image tower takes it from `teacher`; one of a borrowing family needs its teacher
+    always, which knows the form of that tower.
 
     Raises:
         CheckpointError: a file is missing, or a weight is missing, unknown or of another shape.
@@ -35,12 +36,17 @@ def load(folder: Path, teacher: DualEncoder | None = None) -> DualEncoder:
     try:
         vocabulary = kind.tokens.load(folder)
         state = load_file(folder / "model.safetensors")
-    except (FileNotFoundError, SafetensorError) as error:
+    except (FileNotFoundError, SafetensorError, PublishedError) as error:
         raise CheckpointError(f"{folder}: checkpoint is not whole: {error}") from None
-    model = kind.from_config(declared["config"], vocabulary)
+    if issubclass(kind, Borrowing):
+        if teacher is None:
+            raise CheckpointError(f"{folder}: a student of family {kind.family!r} is read beside its teacher only")
+        model: DualEncoder = kind.beside(teacher, declared["config"], vocabulary)
+    else:
+        model = kind.from_config(declared["config"], vocabulary)
     if not declared["images"]:
-        if teacher is None or teacher.family != model.family:
-            raise CheckpointError(f"{folder}: has no image tower, and no {model.family} teacher to take it from")
+        if teacher is None or teacher.family != model.image_family:
+            raise CheckpointError(f"{folder}: has no image tower, and no {model.image_family} teacher to take it from")
         model.image_module().load_state_dict(teacher.image_module().state_dict(), strict=True)
     try:
         missing, unknown = model.load_state_dict(state, strict=False)

@@ -143,6 +143,11 @@ class DualEncoder(nn.Module, ABC):
         """The configuration of the same model with other depths and another vocabulary."""
 
     @property
+    def image_family(self) -> str:
+        """The family that the image tower is of."""
+        return self.family
+
+    @property
     def temperature(self) -> dict[str, float]:
         """Learned logit scale (after exp) and bias, for the record."""
         return {
@@ -213,6 +218,42 @@ class Published(DualEncoder):
         Raises:
             PublishedError: it is not there, is another architecture, or its parts do not fit one another.
         """
+
+
+class Borrowing(DualEncoder):
+    """A family of students with a text tower of their own; image tower, temperature and loss are the teacher's."""
+
+    @classmethod
+    @abstractmethod
+    def check(cls, encoder: str, revision: str | None) -> None:
+        """Refuse, without any network, a text encoder that cannot be had; raises PublishedError."""
+
+    @classmethod
+    @abstractmethod
+    def initial(
+        cls,
+        teacher: DualEncoder,
+        encoder: str,
+        revision: str | None,
+        *,
+        pooling: str,
+        vocabulary: int | None,
+        texts: Sequence[str],
+        init: str,
+        stream: tuple[str | int, ...],
+    ) -> Self:
+        """The student before training, with the published encoder; what is fresh draws from the stream.
+
+        With a `vocabulary`, that many tokens stay, those that `texts` need. init `random`: a fresh encoder, too.
+
+        Raises:
+            PublishedError: the encoder is not there, is something else, or its parts do not fit one another.
+        """
+
+    @classmethod
+    @abstractmethod
+    def beside(cls, teacher: DualEncoder, config: dict[str, Any], vocabulary: Tokens) -> Self:
+        """A model of that configuration with a fresh text tower and the teacher's image tower."""
 
 
 class PublishedError(ValueError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from study.seeds import stream, torch_stream
 from study.towers import trainable
 from study.towers.protocol import DualEncoder
 from study.vocabulary import Vocabulary
+from tests.study.checkpoints.models import build
 from tests.study.tiny import write_corpus
 
 
@@ -37,6 +40,12 @@ def vocabulary(texts: list[str]) -> Vocabulary:
 def teacher(request: pytest.FixtureRequest, vocabulary: Vocabulary) -> DualEncoder:
     with torch_stream("test", request.param):
         return trainable(request.param).build("polyglot-s-p8-32", vocabulary, 20).eval()
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Tiny published checkpoints by name, built on first use; tests do not change them."""
+    return partial(build, folder=tmp_path_factory.mktemp("checkpoints"))
 
 
 @pytest.fixture

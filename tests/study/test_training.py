@@ -146,6 +146,21 @@ def test_a_run_repeats_bit_for_bit_and_another_seed_does_not(
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
+@pytest.mark.parametrize("method", ["dr", "none"])
+def test_bfloat16_is_for_matrix_products_alone(
+    method: str, teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path
+) -> None:
+    objective = {"none": "task"}.get(method, method)
+    schedule = SCHEDULE.model_copy(update={"precision": "bfloat16"})
+    (full, exact, _), (half, rounded, _) = (
+        distil(corner(objective, training=wanted.model_dump()), teacher, corpus, embeddings, CPU)
+        for wanted in (SCHEDULE, schedule)
+    )
+    assert {p.dtype for p in half.parameters()} == {torch.float32}
+    assert rounded.rows[-1]["loss"] == pytest.approx(exact.rows[-1]["loss"], rel=0.02)
+    assert not torch.equal(half.token_table().weight, full.token_table().weight)
+
+
 @pytest.mark.parametrize("towers", ["text", "both"])
 def test_the_frozen_image_tower_stays_the_teachers(
     towers: str, teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path

@@ -1,0 +1,36 @@
+"""Configurations of transformers as they are kept here: every value explicit, nothing that is no architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from study.towers import torchvision_ops
+from study.towers.dropout import without_dropout
+from study.towers.protocol import PublishedError
+
+torchvision_ops.ensure()
+
+from transformers import AutoConfig  # noqa: E402 (needs torchvision's operators)
+
+NOT_ARCHITECTURE = {
+    *("dtype", "torch_dtype", "transformers_version", "_name_or_path", "architectures", "auto_map"),
+    *("id2label", "label2id", "problem_type", "chunk_size_feed_forward", "output_hidden_states", "output_attentions"),
+    *("return_dict", "use_cache"),
+}
+
+
+def architecture(full: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a library's `to_dict` makes the architecture; without dropout."""
+    return without_dropout({key: value for key, value in full.items() if key not in NOT_ARCHITECTURE})
+
+
+def encoder_config(declared: Mapping[str, Any], where: object) -> dict[str, Any]:
+    """An encoder's config.json with the library's defaults filled in; raises PublishedError."""
+    if "model_type" not in declared:
+        raise PublishedError(f"{where}: config.json has no model_type: it is no model of transformers")
+    rest = {key: value for key, value in declared.items() if key not in ("model_type", *NOT_ARCHITECTURE)}
+    try:
+        return architecture(AutoConfig.for_model(declared["model_type"], **rest).to_dict())
+    except (TypeError, ValueError) as error:
+        raise PublishedError(f"{where}: transformers cannot read its config.json: {error}") from None

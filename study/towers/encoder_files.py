@@ -1,0 +1,147 @@
+"""Text encoders of transformers: a folder or a name on the hub, read strictly and from safetensors."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from study.published_tokens import PublishedTokens
+from study.towers import hub, torchvision_ops
+from study.towers.encoder_config import encoder_config
+from study.towers.protocol import PublishedError
+from study.towers.transformers_files import WEIGHTS, locate
+from study.towers.weights import SHOWN, check_vocabulary, more, quietly
+
+torchvision_ops.ensure()
+
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel  # noqa: E402 (needs torchvision's operators)
+
+HEADS = ("lm_head", "cls", "pooler", "classifier")
+"""Parts of a checkpoint that an encoder without a head leaves out."""
+POSITIONS_FROM_PAD = ("roberta", "xlm-roberta", "camembert", "mpnet", "data2vec-text", "xlm-roberta-xl")
+"""Model types that count positions from the padding id: it must not move."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An encoder with its weights, its configuration and its tokens."""
+
+    encoder: nn.Module
+    config: dict[str, Any]
+    tokens: PublishedTokens
+
+
+def check(checkpoint: str, revision: str | None) -> None:
+    """Refuse, without any network, what `bring` could not load; raises PublishedError."""
+    if (folder := locate(checkpoint, revision)) is not None:
+        _declared(folder)
+
+
+def bring(checkpoint: str, revision: str | None) -> Loaded:
+    """The encoder of a folder or a name; raises PublishedError."""
+    folder = locate(checkpoint, revision)
+    if folder is None:
+        folder = hub.bring(checkpoint, hub.commit(checkpoint, revision), WEIGHTS)
+    config = _declared(folder)
+    tokens = PublishedTokens.from_transformers(folder)
+    check_padding(config, tokens, folder)
+    encoder = _weights(folder, config)
+    check_vocabulary(tokens, table(encoder).num_embeddings, folder)
+    return Loaded(encoder, config, tokens)
+
+
+def build(config: Mapping[str, Any]) -> nn.Module:
+    """An encoder of that configuration with fresh weights."""
+    made: nn.Module = AutoModel.from_config(_config(config), **_without_head(config))
+    return made
+
+
+def cut(encoder: nn.Module, config: Mapping[str, Any], old_ids: np.ndarray) -> nn.Module:
+    """The encoder with the rows `old_ids` of its token table only, as `config` says."""
+    rows, state = table(encoder).weight, encoder.state_dict(keep_vars=True)
+    kept = rows.detach()[torch.from_numpy(old_ids)]
+    smaller = build(config)
+    smaller.load_state_dict({name: kept if value is rows else value.detach() for name, value in state.items()})
+    return smaller
+
+
+def table(encoder: Any) -> nn.Embedding:
+    """Its token table."""
+    found: nn.Embedding = encoder.get_input_embeddings()
+    return found
+
+
+def positions(config: Mapping[str, Any]) -> int:
+    """Tokens of the longest text that it reads."""
+    behind = config["pad_token_id"] + 1 if config["model_type"] in POSITIONS_FROM_PAD else 0
+    return int(config["max_position_embeddings"]) - behind
+
+
+def check_padding(config: Mapping[str, Any], tokens: PublishedTokens, where: object) -> None:
+    """Refuse a padding id that shifts positions; raises PublishedError."""
+    if config["model_type"] in POSITIONS_FROM_PAD and tokens.pad != config["pad_token_id"]:
+        raise PublishedError(
+            f"{where}: the tokenizer pads with {tokens.pad}, and a {config['model_type']} counts its positions from "
+            f"{config['pad_token_id']}"
+        )
+
+
+def _declared(folder: Path) -> dict[str, Any]:
+    """The checked configuration in `folder`; raises PublishedError."""
+    where = folder / "config.json"
+    config = encoder_config(hub.read_json(where), where)
+    if config.get("is_encoder_decoder") or config.get("is_decoder"):
+        raise PublishedError(f"{where}: a {config['model_type']} also writes texts, allowed are encoders")
+    missing = [key for key in ("hidden_size", "max_position_embeddings", "pad_token_id") if config.get(key) is None]
+    if missing or type(_config(config)) not in MODEL_MAPPING:
+        raise PublishedError(f"{where}: a {config['model_type']} is no text encoder with a table of positions")
+    if not any(path for pattern in WEIGHTS[:2] for path in folder.glob(pattern)):
+        raise hub.no_safetensors(folder)
+    if not (folder / "tokenizer.json").is_file():
+        raise PublishedError(f"{folder} holds no tokenizer.json: put the encoder's fast tokenizer there")
+    return config
+
+
+def _config(config: Mapping[str, Any]) -> Any:
+    return AutoConfig.for_model(**config)
+
+
+def _without_head(config: Mapping[str, Any]) -> dict[str, bool]:
+    """The argument by which models that have a pooler leave it out."""
+    kind: Any = MODEL_MAPPING[type(_config(config))]
+    accepted = inspect.signature(kind).parameters
+    return {"add_pooling_layer": False} if "add_pooling_layer" in accepted else {}
+
+
+def _weights(folder: Path, config: Mapping[str, Any]) -> nn.Module:
+    try:
+        with quietly():
+            encoder, told = AutoModel.from_pretrained(
+                folder,
+                config=_config(config),
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                output_loading_info=True,
+                **_without_head(config),
+            )
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        raise PublishedError(f"{folder}: weights do not fit config.json: {error}") from None
+    unknown = [name for name in map(str, told["unexpected_keys"]) if not set(name.split(".")[:2]) & set(HEADS)]
+    found = {"missing": sorted(map(str, told["missing_keys"])), "unknown": sorted(unknown)}
+    wrong = [f"{kind}: {', '.join(names[:SHOWN])}{more(names)}" for kind, names in found.items() if names]
+    if wrong:
+        raise PublishedError(f"{folder}: weights do not fit config.json; {'; '.join(wrong)}")
+    if table(encoder).embedding_dim != config["hidden_size"]:
+        raise PublishedError(f"{folder}: a token table narrower than the layers is not supported")
+    made: nn.Module = encoder
+    return made

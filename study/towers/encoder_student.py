@@ -1,0 +1,190 @@
+"""A student that is not its teacher made smaller: a small text encoder that others trained, beside the teacher's
+image tower, with the teacher's temperature and loss.
+
+Text: tokens, an encoder of transformers with its padding masked, the mean over tokens or the first of them, and a
+linear projection to the teacher's width that starts fresh. Texts get no prefix (`query:` of E5).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from study.pictures import Fit
+from study.published_tokens import PublishedTokens
+from study.seeds import torch_stream
+from study.tokens import Tokens
+from study.towers import encoder_files
+from study.towers.protocol import Borrowing, DualEncoder, TextOutput, normalise
+
+
+class Reader(nn.Module):
+    """The encoder and its projection, [E] to [D]."""
+
+    def __init__(self, encoder: nn.Module, width: int, embedding_width: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.projection = nn.Linear(width, embedding_width, bias=False)
+
+
+class EncoderStudent(Borrowing):
+    """`config`: encoder (of transformers), pooling (mean or cls), context. The teacher gives all the rest."""
+
+    family: ClassVar[str] = "encoder"
+    tokens = PublishedTokens
+    vocabulary: PublishedTokens
+
+    def __init__(
+        self, config: dict[str, Any], vocabulary: PublishedTokens, teacher: DualEncoder, encoder: nn.Module
+    ) -> None:
+        super().__init__()
+        self._config = config
+        self.vocabulary = vocabulary
+        self.eyes = _without_text(teacher)
+        self.text = Reader(encoder, int(config["encoder"]["hidden_size"]), teacher.embedding_width)
+
+    @classmethod
+    def check(cls, encoder: str, revision: str | None) -> None:
+        encoder_files.check(encoder, revision)
+
+    @classmethod
+    def initial(
+        cls,
+        teacher: DualEncoder,
+        encoder: str,
+        revision: str | None,
+        *,
+        pooling: str,
+        vocabulary: int | None,
+        texts: Sequence[str],
+        init: str,
+        stream: tuple[str | int, ...],
+    ) -> Self:
+        loaded = encoder_files.bring(encoder, revision)
+        tokens, declared, body = loaded.tokens, loaded.config, loaded.encoder
+        if vocabulary is not None:
+            tokens, old_ids = tokens.trim(vocabulary, texts)
+            encoder_files.check_padding(declared, tokens, encoder)
+            declared = {**declared, "vocab_size": len(tokens), **_special(tokens)}
+            body = encoder_files.cut(body, declared, old_ids)
+        context = min(teacher.context, encoder_files.positions(declared))
+        config = {"encoder": declared, "pooling": pooling, "context": context}
+        with torch_stream(*stream):
+            return cls(config, tokens, teacher, encoder_files.build(declared) if init == "random" else body)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], vocabulary: Tokens) -> Self:
+        raise ValueError(f"a student of family {cls.family!r} is built beside its teacher")
+
+    @classmethod
+    def beside(cls, teacher: DualEncoder, config: dict[str, Any], vocabulary: Tokens) -> Self:
+        assert isinstance(vocabulary, PublishedTokens)
+        return cls(copy.deepcopy(config), vocabulary, teacher, encoder_files.build(config["encoder"]))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return copy.deepcopy(self._config)
+
+    @property
+    def image_family(self) -> str:
+        return self.eyes.image_family
+
+    @property
+    def embedding_width(self) -> int:
+        return self.eyes.embedding_width
+
+    @property
+    def context(self) -> int:
+        return int(self._config["context"])
+
+    @property
+    def text_layers(self) -> int:
+        return int(self._config["encoder"]["num_hidden_layers"])
+
+    @property
+    def image_layers(self) -> int:
+        return self.eyes.image_layers
+
+    @property
+    def image_tokens(self) -> int:
+        return self.eyes.image_tokens
+
+    @property
+    def fit(self) -> Fit:
+        return self.eyes.fit
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        return torch.from_numpy(self.vocabulary.encode(texts, self.context))
+
+    def image_features(self, pixels: Tensor) -> Tensor:
+        return self.eyes.image_features(pixels)
+
+    def text_features(self, ids: Tensor) -> Tensor:
+        return self._read(ids, keep_hidden=False).features
+
+    def text_output(self, ids: Tensor) -> TextOutput:
+        return self._read(ids, keep_hidden=True)
+
+    def _read(self, ids: Tensor, keep_hidden: bool) -> TextOutput:
+        """On the batch's longest text: padding is masked."""
+        mask = self.vocabulary.mask(ids)
+        longest = int(mask.sum(dim=1).max())
+        ids, mask = ids[:, :longest], mask[:, :longest]
+        out = self.text.encoder(input_ids=ids, attention_mask=mask.long(), output_hidden_states=keep_hidden)
+        pooled = POOLING[self._config["pooling"]](out.last_hidden_state, mask)
+        return TextOutput(normalise(self.text.projection(pooled)), tuple(out.hidden_states or ()), mask)
+
+    def image_text_loss(self, images: Tensor, texts: Tensor) -> Tensor:
+        return self.eyes.image_text_loss(images, texts)
+
+    def temperature_parameters(self) -> list[nn.Parameter]:
+        return self.eyes.temperature_parameters()
+
+    def text_module(self) -> nn.Module:
+        return self.text
+
+    def image_module(self) -> nn.Module:
+        return self.eyes.image_module()
+
+    def token_table(self) -> nn.Embedding:
+        return encoder_files.table(self.text.encoder)
+
+    def layer_prefixes(self) -> dict[str, str]:
+        layers = next(
+            name
+            for name, module in self.text.encoder.named_modules()
+            if isinstance(module, nn.ModuleList) and len(module) == self.text_layers
+        )
+        return {"text": f"text.encoder.{layers}.", "image": f"eyes.{self.eyes.layer_prefixes()['image']}"}
+
+    def resized(self, text_layers: int, image_layers: int, vocabulary: Tokens) -> dict[str, Any]:
+        raise ValueError(f"a student of family {self.family!r} is not made smaller again")
+
+
+def mean(states: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the tokens that are not padding: [N, L, E], [N, L] -> [N, E]."""
+    weights = mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+def first(states: Tensor, mask: Tensor) -> Tensor:
+    """The first token's state: [N, L, E] -> [N, E]."""
+    return states[:, 0]
+
+
+POOLING = {"mean": mean, "cls": first}
+
+
+def _special(tokens: PublishedTokens) -> dict[str, int]:
+    """The special ids of trimmed tokens, as a configuration names them."""
+    ids = {"pad_token_id": tokens.pad, "bos_token_id": tokens.bos, "eos_token_id": tokens.eos}
+    return {name: value for name, value in ids.items() if value is not None}
+
+
+def _without_text(teacher: DualEncoder) -> DualEncoder:
+    """A trainable copy of the teacher that cannot read: its text tower, and nothing else, is left out."""
+    return copy.deepcopy(teacher, {id(teacher.text_module()): nn.Module()}).requires_grad_(True)

@@ -1,0 +1,86 @@
+"""Where a published checkpoint lies: a folder, or a repository of the hub at a pinned commit."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from study.towers.protocol import PublishedError
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+TEXT_FILES = ("*.json", "*.model", "*.txt", "LICENSE*", "README.md")
+"""Everything of a repository that is small: configurations, tokenizer, licence."""
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.npz", "*.msgpack", "*.h5")
+
+
+def commit(checkpoint: str, revision: str | None) -> str:
+    """The commit that a name on the hub is pinned to; raises PublishedError where it is not."""
+    if revision is None:
+        raise PublishedError(
+            f"checkpoint {checkpoint!r} is a name on the hub: give its `revision`, the 40 hex digits of a commit, "
+            "so that it stays what it is"
+        )
+    if not COMMIT.fullmatch(revision):
+        raise PublishedError(
+            f"revision {revision!r} of checkpoint {checkpoint!r} can move: give the 40 hex digits of a commit"
+        )
+    return revision
+
+
+def check_unpinned(checkpoint: str, revision: str | None) -> None:
+    """Refuse a revision of a folder, which pins nothing; raises PublishedError."""
+    if revision is not None:
+        raise PublishedError(
+            f"checkpoint {checkpoint!r} is a folder: a `revision` pins names on the hub only, leave it out"
+        )
+
+
+def check_repository(checkpoint: str, name: str) -> None:
+    """Refuse what cannot be a name on the hub; raises PublishedError."""
+    if not REPOSITORY.fullmatch(name):
+        raise PublishedError(
+            f"checkpoint {checkpoint!r} is neither a folder that is there nor a name on the hub (organisation/name)"
+        )
+
+
+def bring(name: str, revision: str, weights: Sequence[str]) -> Path:
+    """The folder of repository `name` at commit `revision`: its small files and those of `weights` that it has.
+
+    What the hub's cache holds is not downloaded again.
+
+    Raises:
+        PublishedError: there is no such repository or commit, or it cannot be reached.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        found = snapshot_download(name, revision=revision, allow_patterns=[*TEXT_FILES, *weights])
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise PublishedError(f"{name} at {revision} cannot be had from the hub: {first}") from None
+    return Path(found)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping in a JSON file; raises PublishedError, which names it."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PublishedError(f"there is no {path}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise PublishedError(f"{path} is no JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise PublishedError(f"{path} must be a mapping, is {type(content).__name__}")
+    return content
+
+
+def no_safetensors(folder: Path) -> PublishedError:
+    """The error for a folder without safetensors, saying what it has instead."""
+    pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
+    found = f": {', '.join(pickles)} would have to be unpickled, which can run any code" if pickles else ""
+    return PublishedError(f"{folder} holds no weights in safetensors{found}. Allowed are .safetensors files")

@@ -1,0 +1,224 @@
+"""What an open_clip checkpoint is made of, and where that comes from."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from study.names import nearest
+from study.published_tokens import PublishedTokens
+from study.towers import hub, torchvision_ops
+from study.towers.dropout import without_dropout
+from study.towers.encoder_config import encoder_config
+from study.towers.open_clip_images import image_kind
+from study.towers.open_clip_text import check_encoder, text_kind
+from study.towers.preprocess import of_open_clip
+from study.towers.protocol import PublishedError
+
+torchvision_ops.ensure()
+
+import open_clip  # noqa: E402 (needs torchvision's operators)
+from open_clip.factory import HF_HUB_PREFIX, LOCAL_DIR_PREFIX  # noqa: E402
+from open_clip.pretrained import get_pretrained_cfg, list_pretrained, list_pretrained_tags_by_model  # noqa: E402
+from open_clip.transform import PreprocessCfg, merge_preprocess_dict  # noqa: E402
+
+CARD = "open_clip_config.json"
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors")
+"""In open_clip's order of preference."""
+HF_CONFIGS = Path(__file__).parent / "configs" / "hf_text"
+"""Configurations of the text encoders that open_clip looks up on the hub by name, unpinned."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where a checkpoint lies, and its family's configuration: model, text of a tower of transformers, preprocess."""
+
+    folder: Path
+    config: Mapping[str, Any]
+
+    @property
+    def weights(self) -> Path:
+        """Its weights as the library chooses among several files; raises PublishedError."""
+        preferred = [self.folder / name for name in WEIGHTS if (self.folder / name).is_file()]
+        found = preferred or sorted(self.folder.glob("*.safetensors"))
+        if not found:
+            raise hub.no_safetensors(self.folder)
+        return found[0]
+
+    def tokens(self) -> PublishedTokens:
+        """Its tokens; raises PublishedError."""
+        text_cfg = self.config["model"]["text_cfg"]
+        try:
+            tokenizer = open_clip.tokenizer.HFTokenizer(
+                str(self.folder),
+                context_length=text_kind(self.config).context,
+                tokenizer_mode=text_cfg.get("tokenizer_mode"),
+                local_files_only=True,
+                **(text_cfg.get("tokenizer_kwargs") or {}),
+            )
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise PublishedError(f"{self.folder}: its tokenizer cannot be read: {error}") from None
+        return PublishedTokens.from_open_clip(tokenizer)
+
+    def check(self) -> None:
+        """Refuse what cannot be used, without reading weights; raises PublishedError."""
+        where = self.folder / CARD
+        image_kind(self.config).check(where)
+        of_open_clip(self.config["preprocess"], where)
+        if not (self.folder / "tokenizer.json").is_file():
+            raise PublishedError(
+                f"{self.folder} holds no tokenizer.json: put the fast tokenizer of the checkpoint's text tower there"
+            )
+        _ = self.weights
+
+
+def parts(folder: Path, card: Mapping[str, Any] | None = None) -> Parts:
+    """The parts of the checkpoint in `folder`, configured by `card` or its own open_clip_config.json.
+
+    Raises:
+        PublishedError: it is another architecture, or something that is not supported.
+    """
+    where = folder / CARD
+    if card is None and not where.is_file():
+        raise PublishedError(_another(folder))
+    card = hub.read_json(where) if card is None else card
+    if "model_cfg" not in card:
+        raise PublishedError(f"{where} has no model_cfg")
+    model = copy.deepcopy(card["model_cfg"])
+    model.pop("custom_text", None)
+    for key in ("embed_dim", "vision_cfg", "text_cfg"):
+        if key not in model:
+            raise PublishedError(f"{where}: model_cfg has no {key}")
+    if "multimodal_cfg" in model:
+        raise PublishedError(f"{where}: a CoCa model, which also writes captions, is not supported")
+    text_cfg, vision_cfg = model["text_cfg"], model["vision_cfg"]
+    text_cfg["output_tokens"] = vision_cfg["output_tokens"] = False
+    if "timm_model_name" in vision_cfg:
+        vision_cfg["timm_model_pretrained"] = False
+    config: dict[str, Any] = {"model": without_dropout(model), "preprocess": _preprocess(card, vision_cfg)}
+    if text_cfg.get("hf_model_name"):
+        text_cfg["hf_model_pretrained"] = False
+        config["text"] = _hf_config(folder, text_cfg["hf_model_name"], where)
+    elif not text_cfg.get("hf_tokenizer_name"):
+        raise PublishedError(f"{where}: text is read by open_clip's English tokenizer, which is not supported")
+    if text_cfg.get("embed_cls"):
+        raise PublishedError(f"{where}: text_cfg.embed_cls is true, which is not supported")
+    return Parts(folder, config)
+
+
+def _another(folder: Path) -> str:
+    """Says what a folder without open_clip_config.json holds."""
+    path = folder / "config.json"
+    if path.is_file() and (kind := hub.read_json(path).get("model_type")):
+        hint = ", which family `transformers` loads" if kind == "siglip" else ""
+        return f"{folder} holds no {CARD}: it is a {kind!r} checkpoint of transformers{hint}"
+    return f"{folder} holds no {CARD}: it is no checkpoint of open_clip"
+
+
+def _preprocess(card: Mapping[str, Any], vision_cfg: Mapping[str, Any]) -> dict[str, Any]:
+    merged: dict[str, Any] = merge_preprocess_dict(asdict(PreprocessCfg()), card.get("preprocess_cfg") or {})
+    # As the library does: the tower's size, whatever the preprocessing says.
+    return {**merged, "size": vision_cfg.get("image_size", 224)}
+
+
+def _hf_config(folder: Path, name: str, where: Path) -> dict[str, Any]:
+    """The text encoder's configuration: the folder's own config.json, or the known one of that name."""
+    own, known = folder / "config.json", HF_CONFIGS / f"{Path(name).name}.json"
+    declared = hub.read_json(own) if own.is_file() else {}
+    if declared.get("model_type") in (None, "clip", "siglip"):  # the same model, converted to transformers
+        if not known.is_file():
+            raise PublishedError(
+                f"{where}: the text tower is {name!r} of transformers; put its config.json into {folder}"
+            )
+        declared = hub.read_json(known)
+    check_encoder(declared["model_type"], where)
+    full = encoder_config(declared, where)
+    if full["model_type"] == "m2m_100":
+        full["decoder_layers"] = 0  # built by the library, and thrown away
+    return full
+
+
+class Origin(ABC):
+    """Where a checkpoint comes from."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Refuse what cannot be had, without any network; raises PublishedError."""
+
+    @abstractmethod
+    def parts(self) -> Parts:
+        """What the checkpoint is made of, downloaded if need be; raises PublishedError."""
+
+
+@dataclass(frozen=True)
+class Folder(Origin):
+    """The library's `local-dir:` layout."""
+
+    path: Path
+
+    def check(self) -> None:
+        self.parts()
+
+    def parts(self) -> Parts:
+        found = parts(self.path)
+        found.check()
+        return found
+
+
+@dataclass(frozen=True)
+class Repository(Origin):
+    """A repository of the hub in the library's layout (`hf-hub:`), or a tag, whose `card` the library has."""
+
+    name: str
+    revision: str
+    card: Mapping[str, Any] | None = None
+
+    def check(self) -> None:
+        hub.check_repository(self.name, self.name)
+        if self.card is not None:
+            image_kind(parts(Path(self.name), self.card).config).check(self.name)
+
+    def parts(self) -> Parts:
+        found = parts(hub.bring(self.name, self.revision, WEIGHTS), self.card)
+        found.check()
+        return found
+
+
+def origin(checkpoint: str, revision: str | None) -> Origin:
+    """Where `checkpoint` comes from; raises PublishedError, which names the nearest of open_clip's own names."""
+    if checkpoint.startswith(HF_HUB_PREFIX):
+        name = checkpoint.removeprefix(HF_HUB_PREFIX)
+        hub.check_repository(checkpoint, name)
+        return Repository(name, hub.commit(checkpoint, revision))
+    path = Path(checkpoint.removeprefix(LOCAL_DIR_PREFIX))
+    if path.is_dir():
+        hub.check_unpinned(checkpoint, revision)
+        return Folder(path)
+    if checkpoint.startswith(LOCAL_DIR_PREFIX):
+        raise PublishedError(f"checkpoint {checkpoint!r}: there is no folder {path}")
+    model, _, tag = checkpoint.partition("/")
+    return _tagged(checkpoint, model, tag, revision)
+
+
+def _tagged(checkpoint: str, model: str, tag: str, revision: str | None) -> Origin:
+    known = [f"{name}/{label}" for name, label in list_pretrained()]
+    tags = list_pretrained_tags_by_model(model)
+    found = get_pretrained_cfg(model, tag)
+    if not found:
+        close = nearest(checkpoint, known)
+        meant = f"the tags of {model} are {', '.join(tags)}" if tags else f"the nearest name is {close!r}"
+        raise PublishedError(
+            f"checkpoint {checkpoint!r} is neither a folder that is there nor a model and tag of open_clip "
+            f"(model/tag); {meant}. A repository of the hub is written hf-hub:organisation/name"
+        )
+    model_cfg = open_clip.get_model_config(model)
+    wanted, has = (bool(declared.get("quick_gelu", False)) for declared in (found, model_cfg))
+    if wanted != has:  # the library warns, and computes something else
+        other = model.removesuffix("-quickgelu") if has else f"{model}-quickgelu"
+        raise PublishedError(f"checkpoint {checkpoint!r}: its weights want another activation, take {other}/{tag}")
+    card = {"model_cfg": model_cfg, "preprocess_cfg": found}
+    return Repository(found["hf_hub"].rpartition("/")[0], hub.commit(checkpoint, revision), card)

@@ -1,0 +1,170 @@
+"""Published checkpoints of open_clip: a folder, a model and its tag, or a repository of the hub.
+
+`models/xlmr` (the library's local-dir layout), `xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k`,
+`hf-hub:timm/ViT-B-16-SigLIP2-256`. Loss: sigmoid where the model has a bias (SigLIP), else softmax (CLIP).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from study.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
+from study.pictures import Fit
+from study.published_tokens import PublishedTokens
+from study.tokens import Tokens
+from study.towers.open_clip_files import Parts, open_clip, origin
+from study.towers.open_clip_images import image_kind
+from study.towers.open_clip_text import text_kind
+from study.towers.preprocess import of_open_clip
+from study.towers.protocol import Published, PublishedError, TextOutput, normalise
+from study.towers.weights import check_vocabulary, load_weights, read_weights
+
+MAX_LOGIT_SCALE = 100.0
+"""open_clip's own clamp while it trains with softmax."""
+DERIVED = "text.transformer.embeddings.position_ids"
+"""A constant that older versions of transformers saved; open_clip leaves it out, too."""
+
+
+class OpenClip(Published):
+    """open_clip's CustomTextCLIP; its CLIP, whose text tower is not a module of its own, is read as one."""
+
+    family: ClassVar[str] = "open_clip"
+    tokens = PublishedTokens
+    vocabulary: PublishedTokens
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: dict[str, Any], vocabulary: PublishedTokens) -> None:
+        super().__init__()
+        self._config = config
+        self.vocabulary = vocabulary
+        self._reads, self._sees = text_kind(config), image_kind(config)
+        self._preprocess = of_open_clip(config["preprocess"], "config.json")
+        self.model = _build(config)
+        self._sees.cut(self.model.visual)
+        mean, std = self._preprocess.buffers()
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
+
+    @classmethod
+    def check(cls, checkpoint: str, revision: str | None) -> None:
+        origin(checkpoint, revision).check()
+
+    @classmethod
+    def fetch(cls, checkpoint: str, revision: str | None) -> Self:
+        parts = origin(checkpoint, revision).parts()
+        tokens = parts.tokens()
+        text_kind(parts.config).check(tokens, parts.folder)
+        try:
+            model = cls(copy.deepcopy(dict(parts.config)), tokens)
+        except (TypeError, ValueError, AssertionError, RuntimeError, KeyError, AttributeError) as error:
+            if isinstance(error, PublishedError):
+                raise
+            raise PublishedError(f"{parts.folder}: open_clip cannot build what it declares: {error}") from None
+        load_weights(model.model, _state(parts, model.model), parts.weights)
+        check_vocabulary(tokens, model.token_table().num_embeddings, parts.folder)
+        return model.eval()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], vocabulary: Tokens) -> Self:
+        assert isinstance(vocabulary, PublishedTokens)
+        return cls(copy.deepcopy(config), vocabulary)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return copy.deepcopy(self._config)
+
+    @property
+    def embedding_width(self) -> int:
+        return int(self._config["model"]["embed_dim"])
+
+    @property
+    def context(self) -> int:
+        return self._reads.context
+
+    @property
+    def text_layers(self) -> int:
+        return self._reads.layers
+
+    @property
+    def image_layers(self) -> int:
+        return self._sees.layers(self.model.visual)
+
+    @property
+    def image_tokens(self) -> int:
+        return self._sees.patches(self.model.visual)
+
+    @property
+    def fit(self) -> Fit:
+        return self._preprocess.fit
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        return torch.from_numpy(self.vocabulary.encode(texts, self.context))
+
+    def image_features(self, pixels: Tensor) -> Tensor:
+        images = (pixels.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
+        return normalise(self.model.visual(images))
+
+    def text_features(self, ids: Tensor) -> Tensor:
+        return normalise(self._reads.run(self.model.text, ids, self.vocabulary.mask(ids), False)[0])
+
+    def text_output(self, ids: Tensor) -> TextOutput:
+        features, hidden, mask = self._reads.run(self.model.text, ids, self.vocabulary.mask(ids), True)
+        return TextOutput(normalise(features), tuple(hidden), mask)
+
+    def image_text_loss(self, images: Tensor, texts: Tensor) -> Tensor:
+        scale, bias = self.model.logit_scale.exp(), self.model.logit_bias
+        if bias is None:
+            return softmax_contrastive(images, texts, scale.clamp(max=MAX_LOGIT_SCALE))
+        return sigmoid_contrastive(images, texts, scale, bias)
+
+    def temperature_parameters(self) -> list[nn.Parameter]:
+        return [p for p in (self.model.logit_scale, self.model.logit_bias) if p is not None]
+
+    def text_module(self) -> nn.Module:
+        return self.model.text
+
+    def image_module(self) -> nn.Module:
+        return self.model.visual
+
+    def token_table(self) -> nn.Embedding:
+        return self._reads.table(self.model.text)
+
+    def layer_prefixes(self) -> dict[str, str]:
+        return {"text": f"model.text.{self._reads.prefix}", "image": f"model.visual.{self._sees.prefix}"}
+
+    def resized(self, text_layers: int, image_layers: int, vocabulary: Tokens) -> dict[str, Any]:
+        assert isinstance(vocabulary, PublishedTokens)
+        config = self._reads.resized(text_layers, vocabulary)
+        return config if image_layers == self.image_layers else image_kind(config).resized(image_layers)
+
+
+def _build(config: Mapping[str, Any]) -> Any:
+    """The library's model with fresh weights, without the hub: a text encoder's configuration lies in a folder."""
+    model = copy.deepcopy(config["model"])
+    with TemporaryDirectory() as folder:
+        if "text" in config:
+            Path(folder, "config.json").write_text(json.dumps(config["text"]))
+            model["text_cfg"].update(hf_model_name=folder, hf_model_pretrained=False)
+        return open_clip.CustomTextCLIP(**model)
+
+
+def _state(parts: Parts, model: Any) -> dict[str, Tensor]:
+    """The checkpoint's weights under CustomTextCLIP's names."""
+    state = read_weights(parts.weights)
+    if "positional_embedding" in state:
+        state = open_clip.model.convert_to_custom_text_state_dict(state)
+    if DERIVED not in model.state_dict():
+        state.pop(DERIVED, None)
+    for name in ("logit_scale", "logit_bias"):  # a scalar, or a vector of one
+        if name in state and (own := getattr(model, name)) is not None:
+            state[name] = state[name].reshape(own.shape)
+    return state

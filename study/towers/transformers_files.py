@@ -1,0 +1,124 @@
+"""What a SigLIP checkpoint of transformers is made of, and where that comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from study.published_tokens import PublishedTokens
+from study.towers import hub, torchvision_ops
+from study.towers.encoder_config import architecture
+from study.towers.preprocess import Preprocess, of_transformers, square
+from study.towers.protocol import PublishedError
+
+torchvision_ops.ensure()
+
+from transformers import SiglipConfig  # noqa: E402 (needs torchvision's operators)
+
+WEIGHTS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
+NAFLEX = "siglip2"
+PROCESSORS = ("SiglipImageProcessor", "SiglipImageProcessorFast", "SiglipImageProcessorPil")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where a checkpoint lies, its model's and its image processor's configuration."""
+
+    folder: Path
+    model: Mapping[str, Any]
+    processor: Mapping[str, Any]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The family's configuration."""
+        return {"model": dict(self.model), "processor": dict(self.processor)}
+
+    def tokens(self) -> PublishedTokens:
+        """Its tokens; raises PublishedError."""
+        return PublishedTokens.from_transformers(self.folder)
+
+    def check(self) -> None:
+        """Refuse what cannot be used, without reading weights; raises PublishedError."""
+        if not any(path for pattern in WEIGHTS[:2] for path in self.folder.glob(pattern)):
+            raise hub.no_safetensors(self.folder)
+        if not (self.folder / "tokenizer.json").is_file():
+            raise PublishedError(f"{self.folder} holds no tokenizer.json: put the checkpoint's fast tokenizer there")
+        preprocess(self.config, self.folder)
+
+
+def preprocess(config: Mapping[str, Any], where: object) -> Preprocess:
+    """The way of an image that the family's configuration declares; raises PublishedError."""
+    size = square(config["model"]["vision_config"]["image_size"], f"{where}: vision_config.image_size")
+    return of_transformers(config["processor"], size, where)
+
+
+def parts(folder: Path) -> Parts:
+    """The parts of the checkpoint in `folder`; raises PublishedError where it is another architecture."""
+    path = folder / "config.json"
+    if not path.is_file() and (folder / "open_clip_config.json").is_file():
+        raise PublishedError(f"{folder} is a checkpoint of open_clip, which family `open_clip` loads")
+    declared = hub.read_json(path)
+    kind = declared.get("model_type")
+    if kind == NAFLEX:
+        raise PublishedError(
+            f"{path}: model_type {kind!r} is SigLIP2's NaFlex variant (images of any shape), which is not supported; "
+            "take a checkpoint of a fixed resolution, whose model_type is 'siglip'"
+        )
+    if kind != "siglip":
+        raise PublishedError(f"{path}: model_type is {kind!r}, allowed is 'siglip'")
+    try:
+        full = SiglipConfig(**{key: value for key, value in declared.items() if key != "model_type"}).to_dict()
+    except (TypeError, ValueError) as error:
+        raise PublishedError(f"{path}: transformers cannot read it: {error}") from None
+    towers = ("text_config", "vision_config")
+    model = {name: architecture(full[name]) for name in towers}
+    if not model["vision_config"]["vision_use_head"]:
+        raise PublishedError(f"{path}: vision_config.vision_use_head is false: without it an image has no embedding")
+    text, image = model["text_config"]["projection_size"], model["vision_config"]["hidden_size"]
+    if text != image:
+        raise PublishedError(f"{path}: texts have {text} dimensions and images {image}, they must be equal")
+    return Parts(folder, model, _processor(folder))
+
+
+def _processor(folder: Path) -> dict[str, Any]:
+    """The image processor's settings, wherever this version of the library put them."""
+    path = folder / "preprocessor_config.json"
+    if path.is_file():
+        found = hub.read_json(path)
+    else:
+        path = folder / "processor_config.json"
+        if not path.is_file():
+            raise PublishedError(f"{folder} holds no preprocessor_config.json: how are images read?")
+        found = hub.read_json(path).get("image_processor", {})
+    kind = found.get("image_processor_type", PROCESSORS[0])
+    if kind not in PROCESSORS:
+        raise PublishedError(f"{path}: image_processor_type is {kind!r}, allowed are {', '.join(PROCESSORS)}")
+    return found
+
+
+def locate(checkpoint: str, revision: str | None) -> Path | None:
+    """The folder that is there already, or None for a name on the hub; raises PublishedError."""
+    if Path(checkpoint).is_dir():
+        hub.check_unpinned(checkpoint, revision)
+        return Path(checkpoint)
+    hub.check_repository(checkpoint, checkpoint)
+    hub.commit(checkpoint, revision)
+    return None
+
+
+def check(checkpoint: str, revision: str | None) -> None:
+    """As `Published.check`."""
+    if (folder := locate(checkpoint, revision)) is not None:
+        parts(folder).check()
+
+
+def bring(checkpoint: str, revision: str | None) -> Parts:
+    """The parts of a folder, or of a name that is downloaded; raises PublishedError."""
+    folder = locate(checkpoint, revision)
+    if folder is None:
+        folder = hub.bring(checkpoint, hub.commit(checkpoint, revision), WEIGHTS)
+    found = parts(folder)
+    found.check()
+    return found

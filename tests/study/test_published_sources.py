@@ -1,0 +1,216 @@
+"""What a checkpoint may be: names are pinned, folders are whole and what they say; everything else is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from study.towers import published
+from study.towers.protocol import PublishedError
+from tests.study.checkpoints import models
+from tests.study.checkpoints.tokenizers import ALL, write_gemma, write_xlm_roberta
+
+Checkpoints = Callable[[str], Path]
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def refused(family: str, checkpoint: str | Path, match: str, revision: str | None = None) -> None:
+    with pytest.raises(PublishedError, match=match):
+        published(family).check(str(checkpoint), revision)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Path], None]:
+    """Puts a folder into a cache of the hub, at COMMIT; there is no network."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+    def put(name: str, folder: Path) -> None:
+        place = tmp_path / "hub" / f"models--{name.replace('/', '--')}" / "snapshots" / COMMIT
+        shutil.copytree(folder, place)
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "repository", "built"),
+    [
+        ("open_clip", "hf-hub:org/xlmr", "org/xlmr", "open_clip_xlm_roberta"),
+        ("transformers", "google/tiny", "google/tiny", "transformers_siglip2"),
+    ],
+)
+def test_a_pinned_name_is_the_folder_at_that_commit(
+    family: str, name: str, repository: str, built: str, cache: Any, checkpoints: Checkpoints
+) -> None:
+    kind, folder = published(family), checkpoints(built)
+    kind.check(name, COMMIT)
+    with pytest.raises(PublishedError, match=f"{repository} at {COMMIT} cannot be had"):
+        kind.fetch(name, COMMIT)
+    cache(repository, folder)
+    model, same = kind.fetch(name, COMMIT), kind.fetch(str(folder), None)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True))
+    with pytest.raises(PublishedError, match="cannot be had"):
+        kind.fetch(name, COMMIT[::-1])
+
+
+def test_a_tag_takes_configuration_and_images_from_the_library(
+    cache: Any, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from open_clip import factory, pretrained
+
+    folder = tmp_path / "tagged"
+    shutil.copytree(checkpoints("open_clip_siglip2"), folder)
+    declared = json.loads((folder / "open_clip_config.json").read_text())
+    (folder / "open_clip_config.json").write_text("{}")
+    monkeypatch.setitem(factory._MODEL_CONFIGS, "ViT-tiny-SigLIP2", declared["model_cfg"])
+    tags = {"webli": pretrained._slpcfg(hf_hub="timm/ViT-tiny-SigLIP2/", interpolation="bilinear")}
+    monkeypatch.setitem(pretrained._PRETRAINED, "ViT-tiny-SigLIP2", tags)
+    cache("timm/ViT-tiny-SigLIP2", folder)
+    model: Any = published("open_clip").fetch("ViT-tiny-SigLIP2/webli", COMMIT)
+    assert (model.fit.resample, model.fit.mode, model.fit.size) == ("bilinear", "squash", 160)
+    assert model.mean.flatten().tolist() == [127.5] * 3
+
+
+def test_names_are_pinned_to_a_commit() -> None:
+    for name in ("hf-hub:org/name", "xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k", "nllb-clip-base-siglip/v1"):
+        refused("open_clip", name, "give its `revision`, the 40 hex digits")
+        refused("open_clip", name, "'main' .* can move", revision="main")
+        published("open_clip").check(name, COMMIT)
+    refused("transformers", "google/siglip2-base-patch16-256", "give its `revision`")
+    refused("transformers", "google/siglip2-base-patch16-256", "can move", revision=COMMIT[:7])
+    published("transformers").check("google/siglip2-base-patch16-256", COMMIT)
+
+
+@pytest.mark.parametrize("model", ["ViT-B-16-SigLIP2-256", "ViT-B-16-SigLIP-i18n-256", "xlm-roberta-large-ViT-H-14"])
+def test_multilingual_models_of_open_clip_are_known(model: str) -> None:
+    from open_clip.pretrained import list_pretrained_tags_by_model
+
+    for tag in list_pretrained_tags_by_model(model):
+        published("open_clip").check(f"{model}/{tag}", COMMIT)
+
+
+def test_unknown_names_offer_the_nearest(tmp_path: Path, checkpoints: Checkpoints) -> None:
+    refused("open_clip", "xlm-roberta-base-ViT-B-32/laion5b", "tags of xlm-roberta-base-ViT-B-32 are laion5b_s13b_b90k")
+    refused("open_clip", "xlm-roberta-bas-ViT-B-32/laion5b_s13b_b90k", "nearest name is 'xlm-roberta-base-ViT-B-32/l")
+    refused("open_clip", "models/my-xlmr", "neither a folder that is there nor a model and tag")
+    refused("open_clip", "local-dir:models/my-xlmr", "there is no folder models/my-xlmr")
+    refused("open_clip", "hf-hub:a/b/c", "neither a folder that is there nor a name on the hub", revision=COMMIT)
+    refused("transformers", "models/my/siglip", "neither a folder that is there nor a name on the hub")
+    refused("open_clip", "ViT-B-32/openai", "another activation, take ViT-B-32-quickgelu/openai")
+    refused("open_clip", "ViT-B-16/datacomp_xl_s13b_b90k", "English tokenizer", revision=COMMIT)
+    refused("open_clip", "coca_ViT-B-32/laion2b_s13b_b90k", "CoCa", revision=COMMIT)
+    refused("open_clip", checkpoints("open_clip_native"), "a folder: a `revision` pins names", revision=COMMIT)
+
+
+def test_another_architecture_is_called_by_its_name(tmp_path: Path, checkpoints: Checkpoints) -> None:
+    refused("transformers", checkpoints("transformers_naflex"), "NaFlex variant .* not supported")
+    refused("transformers", checkpoints("small_encoder"), "model_type is 'xlm-roberta', allowed is 'siglip'")
+    refused("transformers", checkpoints("open_clip_native"), "a checkpoint of open_clip, which family `open_clip`")
+    refused("open_clip", checkpoints("transformers_siglip2"), "'siglip' checkpoint of .* family `transformers` loads")
+    refused("open_clip", checkpoints("small_encoder"), "'xlm-roberta' checkpoint of transformers$")
+    refused("open_clip", tmp_path, "no checkpoint of open_clip")
+    refused("transformers", tmp_path, r"there is no .*config\.json")
+
+
+@pytest.fixture
+def copied(tmp_path: Path, checkpoints: Checkpoints) -> Callable[[str], Path]:
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(checkpoints(name), tmp_path / name, dirs_exist_ok=True))
+
+    return copy
+
+
+def declare(folder: Path, *keys: str, value: Any, file: str = "open_clip_config.json") -> None:
+    """Exchange one value of a JSON file."""
+    content = json.loads((folder / file).read_text())
+    inner = content
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    (folder / file).write_text(json.dumps(content))
+
+
+def test_configurations_that_are_not_supported_name_file_and_key(copied: Callable[[str], Path]) -> None:
+    folder = copied("open_clip_native")
+    for keys, value, match in (
+        (("model_cfg", "vision_cfg", "image_size"), [32, 64], r"image_size is \[32, 64\]: images .* are square"),
+        (("model_cfg", "vision_cfg", "layers"), [3, 4, 6, 3], "is a ResNet"),
+        (("model_cfg", "vision_cfg", "timm_model_name"), "vit_bas_patch16_siglip_256", "nearest is 'vit_base_patch16"),
+        (("preprocess_cfg", "resize_mode"), "shortes", "did you mean 'shortest'"),
+        (("preprocess_cfg", "mean"), [0.5, 0.5], "allowed are three numbers"),
+        (("model_cfg", "text_cfg", "embed_cls"), True, "embed_cls"),
+        (("model_cfg", "text_cfg", "hf_model_name"), "google/mt5-xl", r"put its config\.json into"),
+    ):
+        folder = copied("open_clip_native")
+        declare(folder, *keys, value=value)
+        refused("open_clip", folder, match)
+    folder = copied("open_clip_xlm_roberta")
+    declare(folder, "model_type", value="t5", file="config.json")
+    refused("open_clip", folder, "type 't5' is not supported")
+    (folder / "open_clip_config.json").write_text("{")
+    refused("open_clip", folder, r"open_clip_config\.json is no JSON")
+    folder = copied("transformers_siglip2")
+    declare(folder, "size", value={"height": 64, "width": 64}, file="preprocessor_config.json")
+    refused("transformers", folder, "size is .*64.* reads 32 x 32")
+    (folder / "preprocessor_config.json").unlink()
+    refused("transformers", folder, r"no preprocessor_config\.json")
+
+
+@pytest.mark.parametrize("name", ["open_clip_native", "transformers_siglip2"])
+def test_files_that_are_missing_or_pickled_are_named(name: str, copied: Callable[[str], Path]) -> None:
+    family, folder = models.family(name), copied(name)
+    (folder / "tokenizer.json").unlink()
+    refused(family, folder, r"no tokenizer\.json")
+    folder = copied(name)
+    weights = next(folder.glob("*.safetensors"))
+    content = weights.read_bytes()
+    weights.write_bytes(content[: len(content) // 2])
+    with pytest.raises(PublishedError, match=r"is not whole|weights do not fit"):
+        published(family).fetch(str(folder), None)
+    weights.unlink()
+    (folder / "open_clip_pytorch_model.bin").write_bytes(b"")
+    refused(family, folder, r"no weights in safetensors: open_clip_pytorch_model\.bin would have to be unpickled")
+
+
+@pytest.mark.parametrize("name", ["open_clip_xlm_roberta", "transformers_siglip2"])
+def test_weights_that_do_not_fit_are_named(name: str, copied: Callable[[str], Path]) -> None:
+    family, folder = models.family(name), copied(name)
+    weights = next(folder.glob("*.safetensors"))
+    state = load_file(weights)
+    gone = next(key for key in state if key.endswith("proj.weight") or key.endswith("head.weight"))
+    for changed, match in (
+        ({key: tensor for key, tensor in state.items() if key != gone}, f"missing.*{gone}"),
+        ({**state, "visual.extra": torch.zeros(2)}, r"un(known|expected).*visual\.extra"),
+        ({**state, gone: state[gone][:-1]}, "weights do not fit"),
+    ):
+        save_file(changed, weights, metadata={"format": "pt"})
+        with pytest.raises(PublishedError, match=match):
+            published(family).fetch(str(folder), None)
+
+
+def test_a_tokenizer_of_another_model_is_refused(copied: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = copied("open_clip_xlm_roberta")
+    words = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "bdfgklmnprst"]
+    write_xlm_roberta(folder, [*ALL, *words], size=900)
+    with pytest.raises(PublishedError, match=r"tokenizer gives ids up to \d+, the token table has \d+ rows"):
+        published("open_clip").fetch(str(folder), None)
+    large = models.open_clip_xlm_roberta(tmp_path / "large", write_xlm_roberta(tmp_path / "own"), spare_rows=2000)
+    with pytest.raises(PublishedError, match="tokenizer and weights do not match"):
+        published("open_clip").fetch(str(large), None)
+    folder = copied("open_clip_native")
+    declare(folder, "model_cfg", "text_cfg", "eos_id", value=7)
+    with pytest.raises(PublishedError, match=r"tokenizer's eos is 2, text_cfg\.eos_id is 7"):
+        published("open_clip").fetch(str(folder), None)
+    folder = copied("open_clip_nllb")
+    write_gemma(folder)
+    with pytest.raises(PublishedError, match="pads with 0, the text tower with 1"):
+        published("open_clip").fetch(str(folder), None)

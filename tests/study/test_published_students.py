@@ -1,0 +1,142 @@
+"""Students of published teachers: the size they say, the teacher's layers and rows, and its texts unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from study.layers import matched_layers
+from study.student import Shape, SizeError, shape, shrink, summary
+from study.towers import checkpoint, published
+from study.towers.protocol import Published
+from tests.study.checkpoints import models
+from tests.study.checkpoints.tokenizers import ALL, CAPTIONS, write_xlm_roberta
+
+STREAM = ("init", "published", "half", 0)
+CORPUS = [*CAPTIONS["en"], *CAPTIONS["de"], *CAPTIONS["ru"]]
+Checkpoints = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module", params=models.TEACHERS)
+def teacher(request: pytest.FixtureRequest, checkpoints: Checkpoints) -> Published:
+    model = published(models.family(request.param)).fetch(str(checkpoints(request.param)), None)
+    return model.requires_grad_(False)
+
+
+def row(teacher: Published) -> float:
+    """One row of the token table, as a fraction of the text tower."""
+    return teacher.token_table().embedding_dim / teacher.text_counts().total
+
+
+@pytest.mark.parametrize("fraction", [0.55, 0.7, 0.9])
+def test_a_fraction_is_true_to_a_row_of_the_token_table(teacher: Published, fraction: float) -> None:
+    target = shape(teacher, fraction, "text")
+    student = shrink(teacher, target, ALL, "teacher", STREAM)
+    told = summary(student, teacher)
+    counted = sum(p.numel() for p in student.text_module().parameters()) / teacher.text_counts().total
+    assert told["text_fraction"] == pytest.approx(counted)
+    assert fraction - row(teacher) <= counted <= fraction
+    assert told["vocabulary"] == target.vocabulary == student.token_table().num_embeddings
+    assert target.image_layers == teacher.image_layers
+
+
+def test_where_no_depth_fits_the_possible_fractions_are_said(teacher: Published) -> None:
+    with pytest.raises(SizeError, match=r"possible are (0\.\d+ to [0-9.]+(, )?)+$") as raised:
+        shape(teacher, 0.02, "text")
+    for part in str(raised.value).rpartition("possible are ")[2].split(", "):
+        low, high = map(float, part.split(" to "))
+        for fraction in (low, (low + high) / 2, high):
+            student = shrink(teacher, shape(teacher, fraction, "text"), ALL, "random", STREAM)
+            spare = teacher.token_table().num_embeddings - len(teacher.vocabulary)
+            told = summary(student, teacher)["text_fraction"]
+            assert fraction - (1 + spare) * row(teacher) <= told <= fraction
+
+
+def test_a_trimmed_student_of_full_depth_reads_the_corpus_as_its_teacher(teacher: Published) -> None:
+    vocabulary = len(teacher.vocabulary) - 60
+    target = Shape(teacher.text_layers, teacher.image_layers, vocabulary)
+    student = shrink(teacher, target, CORPUS, "teacher", STREAM).eval()
+    _, old_ids = teacher.vocabulary.trim(vocabulary, CORPUS)
+    with torch.inference_mode():
+        ids = student.tokenize(CORPUS)
+        assert torch.equal(torch.from_numpy(old_ids)[ids], teacher.tokenize(CORPUS))
+        theirs = teacher.text_output(teacher.tokenize(CORPUS))
+        ours = student.text_output(ids)
+        pixels = torch.full((1, teacher.fit.size, teacher.fit.size, 3), 99, dtype=torch.uint8)
+        torch.testing.assert_close(student.image_features(pixels), teacher.image_features(pixels))
+    torch.testing.assert_close(ours.features, theirs.features, atol=1e-6, rtol=0)
+    assert torch.equal(ours.mask, theirs.mask)
+    assert student.token_table().num_embeddings == len(student.vocabulary) == vocabulary
+    assert len(ours.hidden) == teacher.text_layers + 1
+
+
+def test_special_ids_move_with_the_vocabulary(teacher: Published) -> None:
+    student: Any = shrink(teacher, shape(teacher, 0.6, "text"), CORPUS, "teacher", STREAM)
+    config, tokens = student.config, student.vocabulary
+    if "text" in config:  # an encoder of transformers within open_clip
+        assert config["text"]["vocab_size"] == len(tokens)
+        assert config["text"]["pad_token_id"] == tokens.pad
+        assert config["text"]["eos_token_id"] == tokens.eos
+    elif student.family == "open_clip":
+        text = config["model"]["text_cfg"]
+        assert (text["vocab_size"], text["pad_id"]) == (len(tokens), tokens.pad)
+        assert text.get("eos_id", tokens.eos) == tokens.eos
+    else:
+        text = config["model"]["text_config"]
+        assert (text["vocab_size"], text["pad_token_id"]) == (len(tokens), tokens.pad)
+        assert text["eos_token_id"] == tokens.eos
+
+
+def test_layers_of_both_towers_are_the_teachers(teacher: Published, tmp_path: Path) -> None:
+    target = shape(teacher, 0.6, "both")
+    student = shrink(teacher, target, CORPUS, "teacher", STREAM).eval()
+    assert (student.text_layers, student.image_layers) == (target.text_layers, target.image_layers)
+    assert target.image_layers < teacher.image_layers
+    own, theirs = student.state_dict(), teacher.state_dict()
+    for tower, deep, shallow in (
+        ("text", teacher.text_layers, target.text_layers),
+        ("image", teacher.image_layers, target.image_layers),
+    ):
+        prefix = teacher.layer_prefixes()[tower]
+        for new, source in enumerate(matched_layers(deep, shallow)):
+            names = [name.removeprefix(f"{prefix}{new}.") for name in own if name.startswith(f"{prefix}{new}.")]
+            assert names
+            assert all(torch.equal(own[f"{prefix}{new}.{n}"], theirs[f"{prefix}{source}.{n}"]) for n in names)
+    student.save(tmp_path)
+    again = checkpoint.load(tmp_path)
+    pixels = torch.full((1, teacher.fit.size, teacher.fit.size, 3), 99, dtype=torch.uint8)
+    with torch.inference_mode():
+        ids = student.tokenize(CORPUS)
+        assert torch.equal(again.text_features(again.tokenize(CORPUS)), student.text_features(ids))
+        assert torch.equal(again.image_features(pixels), student.image_features(pixels))
+
+
+def test_a_student_without_images_is_read_beside_its_teacher(teacher: Published, tmp_path: Path) -> None:
+    student = shrink(teacher, shape(teacher, 0.6, "text"), CORPUS, "teacher", STREAM).eval()
+    student.save(tmp_path, images=False)
+    again = checkpoint.load(tmp_path, teacher)
+    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), student.parameters(), strict=True))
+
+
+def test_random_initialisation_follows_its_stream(teacher: Published) -> None:
+    target = shape(teacher, 0.6, "text")
+    first, again = (shrink(teacher, target, CORPUS, "random", STREAM).state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    other = shrink(teacher, target, CORPUS, "random", (*STREAM, 1)).state_dict()
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_spare_rows_of_the_table_go_and_it_is_said(tmp_path: Path) -> None:
+    folder = models.open_clip_xlm_roberta(tmp_path / "spare", write_xlm_roberta(tmp_path / "own"), spare_rows=40)
+    teacher = published("open_clip").fetch(str(folder), None)
+    student = shrink(teacher, shape(teacher, 1.0, "text"), ALL, "teacher", STREAM).eval()
+    told = summary(student, teacher)
+    assert told["vocabulary"] == len(teacher.vocabulary) == teacher.token_table().num_embeddings - 40
+    assert told["text_fraction"] == pytest.approx(1 - 40 * row(teacher))
+    with torch.inference_mode():
+        ours = student.text_features(student.tokenize(ALL))
+        torch.testing.assert_close(ours, teacher.text_features(teacher.tokenize(ALL)))
