@@ -10,7 +10,7 @@
 
 Vectors are synthetic and seeded. The text tower is a bag of tokens, the tokenizer a real one: what is measured
 is everything but the network. Each row is a process of its own, whose peak is VmHWM (Linux): all it ever held,
-libraries included.
+libraries included. CPU time is what it used, wall time what passed, also where others used the cores.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -37,7 +38,7 @@ IMAGES, CAPTIONS = 3600, 261_375
 COCO = (30_504, 152_520)
 WIDTH = 512
 WORDS = 6000
-BATCH = 1000
+BATCH, STEPS = 1000, 200
 
 
 def words(seed: int, count: int) -> list[str]:
@@ -197,7 +198,9 @@ def child(what: str, arguments: list[Any]) -> None:
     values = [Path(value) if isinstance(value, str) and os.sep in value else value for value in arguments]
     found = CHILDREN[what](*values)  # type: ignore[operator]
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    print(json.dumps({"seconds": time.perf_counter() - started, "gib": int(peak.split()[1]) / 2**20, **(found or {})}))
+    wall, used = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
+    cost = {"seconds": wall, "cpu": used.ru_utime + used.ru_stime, "gib": int(peak.split()[1]) / 2**20}
+    print(json.dumps({**cost, **(found or {})}))
 
 
 def run(what: str, *arguments: Any) -> dict[str, Any]:
@@ -217,16 +220,13 @@ def _plain(value: Any) -> Any:
 
 
 def main(chosen: Sequence[str], captions: int, folder: Path) -> None:
-    rows: list[tuple[str, str, str]] = []
-
-    def add(what: str, found: dict[str, Any], more: str = "") -> None:
-        peak = f"{found['gib']:.2f} GiB" if "gib" in found else "killed"
-        rows.append((what, f"{found['seconds']:.0f} s{more}", peak))
-        print("| " + " | ".join(rows[-1]) + " |", flush=True)
+    def add(what: str, found: dict[str, Any]) -> None:
+        cpu, peak = (f"{found['cpu']:.0f} s", f"{found['gib']:.2f} GiB") if "gib" in found else ("", "")
+        print(f"| {what} | {cpu} | {found['seconds']:.0f} s | {peak} |", flush=True)
 
     corpus = folder / "corpus"
     run("corpus", corpus, captions if "embedding" in chosen else 2)
-    print("| what | wall time | peak memory |\n|---|---|---|")
+    print("| what | CPU time | wall time | peak memory |\n|---|---|---|---|")
     if "evaluation" in chosen:
         add(f"evaluation: {IMAGES:,} images, {CAPTIONS:,} captions, {LANGUAGES} languages", run("evaluation", corpus))
     if "coco" in chosen:
@@ -237,9 +237,9 @@ def main(chosen: Sequence[str], captions: int, folder: Path) -> None:
         out = folder / dtype
         found = run("embedding", corpus, out, dtype, 0)
         add(f"embedding: {captions:,} captions, {dtype}, {found['bytes'] / 1e9:.2f} GB on disk", found)
-        read = run("batches", corpus, out, 200)
-        more = f"; opening {read['opened']:.1f} s, a batch of {BATCH:,} {1000 * read['batch']:.1f} ms"
-        add(f"training's reads, {dtype}", read, more)
+        read = run("batches", corpus, out, STEPS)
+        each = f"{STEPS} batches of {BATCH:,}, {1000 * read['batch']:.1f} ms each"
+        add(f"training's reads of it: checksums in {read['opened']:.1f} s, {each}", read)
     out = folder / "killed"
     add("embedding, bfloat16, SIGKILL half way", run("embedding", corpus, out, "bfloat16", captions // 2))
     add("the same, resumed", run("embedding", corpus, out, "bfloat16", 0))

@@ -22,7 +22,7 @@ studies fast; above it every worker of a pool would hold gigabytes of what the p
 """
 
 TOGETHER = 65_536
-"""Texts that are tokenised at a time: a tokenizer's own records are many times its ids."""
+"""Texts whose ids are int64 at a time."""
 
 
 class Gather:
@@ -68,6 +68,6 @@ class Cached:
 
 
 def token_ids(model: DualEncoder, texts: Sequence[str]) -> Tensor:
-    """[M, L] int32: half of what `tokenize` returns, and only a part of the texts is tokenised at a time."""
+    """[M, L] int32, half the size of what `tokenize` returns."""
     starts = range(0, len(texts), TOGETHER)
     return torch.cat([model.tokenize(texts[start : start + TOGETHER]).to(torch.int32) for start in starts])
