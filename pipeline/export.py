@@ -119,14 +119,15 @@ def export(cell: str, to: str, out: Path) -> None:
     from study.corpora.layout import PreparedCorpus
     from study.export import target
     from study.export.card import Description, model_card
-    from study.towers import checkpoint
+    from study.towers import BORROWING, checkpoint
 
     run: dict[str, Any] = stage.read_json(source / "run.json")
     family = stage.read_json(source / "config.json")["family"]
     writer = target(to, family)
     corpus = PreparedCorpus(paths.CORPUS)
     taught = paths.TEACHERS / run["row"]["arch"]
-    teacher = None if checkpoint.has_images(source) else checkpoint.load(taught)
+    alone = checkpoint.has_images(source) and family not in BORROWING
+    teacher = None if alone else checkpoint.load(taught)
     model = checkpoint.load(source, teacher)
     table, why = scores(cell, run["row"]["fingerprint"])
     about = Description(
@@ -136,11 +137,11 @@ def export(cell: str, to: str, out: Path) -> None:
         scores=table,
         no_scores=why,
         library=to,
-        load=writer.load(cell),
+        load=writer.load(model, cell),
         remarks=writer.remarks(model, scored_texts(corpus)),
         family=family,
         context=model.context,
-        image_size=int((model.config.get("vision_cfg") or model.config["vision_config"])["image_size"]),
+        image_size=model.fit.size,
     )
 
     def fill(folder: Path) -> None:

@@ -45,21 +45,19 @@ def models(params: Params) -> list[Need]:
     for name in params.grid.sizes:
         scale = params.sizes.get(name)
         if isinstance(scale, EncoderSpec):
-            found.append(_checkpoint(f"text encoder {name}", scale.encoder, scale.revision, "licence not stated"))
+            found.append(_checkpoint(f"text encoder {name}", scale.encoder, scale.revision, scale.licence))
     return found
 
 
-def _checkpoint(what: str, checkpoint: str, revision: str | None, licence: str) -> Need:
+def _checkpoint(what: str, checkpoint: str, revision: str | None, licence: str | None) -> Need:
     about, folder = known(checkpoint), Path(checkpoint)
-    if about is not None and licence == "not stated":
-        licence = about.licence
     weights = sum(path.stat().st_size for path in folder.glob("*.safetensors")) if folder.is_dir() else 0
     return Need(
         what=what,
         where=checkpoint if revision is None else f"{checkpoint}@{revision}",
         present=folder.is_dir(),
         bytes=weights or (about.bytes if about is not None else 0),
-        licence=licence,
+        licence=licence or (about.licence if about is not None else "licence not stated"),
         how="the checkpoint's files in that folder, as its library writes them; or its name with a revision",
         network=revision is not None,
     )

@@ -223,8 +223,10 @@ def write_run(
     settings: dict[str, Any],
     device: str,
 ) -> None:
-    """run.json and history.csv: everything about a training that is not weights."""
+    """run.json, history.csv and fragmentation.csv: everything about a training that is not weights."""
     import pandas as pd
+
+    from study.fragmentation import fragmentation
 
     where = torch_device(device)
     row = {
@@ -240,6 +242,7 @@ def write_run(
     pd.DataFrame(history.rows, columns=list(history.rows[0]) if history.rows else ["step"]).to_csv(
         folder / "history.csv", index=False
     )
+    fragmentation(model, open_corpus(), "validation").to_csv(folder / "fragmentation.csv", index=False)
 
 
 def versions() -> dict[str, str]:

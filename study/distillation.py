@@ -56,7 +56,7 @@ def initial_student(teacher: DualEncoder, corner: Corner, texts: list[str]) -> D
     """The student before training: a function of arch, size and seed, and of no method."""
     stream, scale = ("init", corner.arch, corner.size, corner.seed), corner.scale
     if isinstance(scale, EncoderSpec):
-        choice = scale.model_dump()
+        choice = scale.model_dump(exclude={"licence"})
         return borrowing(FAMILY).initial(teacher, **choice, texts=texts, init=corner.spec.init, stream=stream)
     target = shape(teacher, scale, corner.spec.towers)
     return shrink(teacher, target, texts, corner.spec.init, stream, corner.spec.towers)

@@ -19,6 +19,7 @@ class EncoderSpec(BaseModel):
 
     encoder: str = Field(min_length=1, description="a folder, seen from the study's, or a name on the hub")
     revision: str | None = Field(default=None, description="commit of a name; a folder needs none")
+    licence: str | None = Field(default=None, description="under which the weights were published, for model cards")
     pooling: Literal["mean", "cls"] = Field(default="mean", description="over tokens, or the first token")
     vocabulary: int | None = Field(default=None, gt=0, description="keep this many tokens; all if left out")
 

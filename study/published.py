@@ -20,7 +20,7 @@ class PublishedSpec(BaseModel):
     family: str = Field(description="the library that loads it: open_clip or transformers")
     checkpoint: str = Field(min_length=1, description="a folder, seen from the study's, or a name that is resolved")
     revision: str | None = Field(default=None, description="commit of a name; a folder needs none")
-    licence: str = Field(default="not stated", min_length=1, description="of the weights; students inherit it")
+    licence: str | None = Field(default=None, description="under which the weights were published, for model cards")
 
     def check(self) -> None:
         """Refuse what cannot be had; raises `PublishedError`, and `UnknownNameError` for the family."""

@@ -17,6 +17,10 @@ class Tokens(Protocol):
         """Id of the padding token."""
 
     @property
+    def unk(self) -> int | None:
+        """Id of the unknown token, which stands for text that no other token spells; None if there is none."""
+
+    @property
     def smallest(self) -> int:
         """Tokens that every trimmed vocabulary keeps; one that is trimmed has more than these."""
 

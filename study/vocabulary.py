@@ -66,6 +66,7 @@ class Vocabulary:
     """A tokenizer with fixed special ids: pad 0, eos 1, bos 2, unk 3, then the 256 bytes."""
 
     pad = PAD
+    unk = UNK
     smallest = SMALLEST
 
     def __init__(self, tokenizer: Tokenizer) -> None:

@@ -1,11 +1,12 @@
 """Models leave as what people use: a folder that a public library loads without any code of ours.
 
-A new target is one file with `LOAD`, `write` and `remarks` like those there are, and one line in `TARGETS`.
+A new target is one file with `load`, `write` and `remarks` like those there are, and one line in `TARGETS`.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -22,13 +23,16 @@ class ExportError(ValueError):
 
 @dataclass(frozen=True)
 class Target:
-    """A library that models are written for: the family it can load, and the module that knows it."""
+    """A library that models of one family are written for, and the module that knows how."""
 
-    family: str
     module: str
 
     def write(self, model: DualEncoder, folder: Path) -> None:
-        """Fill `folder` with everything but the card: weights, configuration, tokenizer, image processing."""
+        """Fill `folder` with everything but the card: weights, configuration, tokenizer, image processing.
+
+        Raises:
+            ExportError: the library has no such model.
+        """
         self._module.write(model, folder)
 
     def remarks(self, model: DualEncoder, texts: pd.DataFrame) -> list[str]:
@@ -36,9 +40,9 @@ class Target:
         found: list[str] = self._module.remarks(model, texts)
         return found
 
-    def load(self, folder: str) -> str:
+    def load(self, model: DualEncoder, folder: str) -> str:
         """Python lines that load `folder` with the library."""
-        lines: str = self._module.LOAD.format(folder=folder)
+        lines: str = self._module.load(model, folder)
         return lines
 
     @property
@@ -46,11 +50,18 @@ class Target:
         return importlib.import_module(self.module)
 
 
-TARGETS = {
-    "open_clip": Target("clip", "study.export.clip"),
-    "transformers": Target("siglip2", "study.export.siglip2"),
+TARGETS: Mapping[str, Mapping[str, Target]] = {
+    "open_clip": {
+        "clip": Target("study.export.clip"),
+        "open_clip": Target("study.export.open_clip_published"),
+        "encoder": Target("study.export.encoder"),
+    },
+    "transformers": {
+        "siglip2": Target("study.export.siglip2"),
+        "transformers": Target("study.export.transformers_published"),
+    },
 }
-"""Library name to target; its module is imported on use, since each library takes seconds to import."""
+"""Library name to the families that it can load; modules are imported on use, since each library takes seconds."""
 
 
 def target(name: str, family: str) -> Target:
@@ -62,11 +73,10 @@ def target(name: str, family: str) -> Target:
     """
     if name not in TARGETS:
         raise UnknownNameError("library to export to", name, TARGETS)
-    found = TARGETS[name]
-    if found.family != family:
-        possible = [other for other, entry in TARGETS.items() if entry.family == family]
+    if family not in TARGETS[name]:
+        possible = [other for other, families in TARGETS.items() if family in families]
         raise ExportError(
             f"a model of the family {family} cannot be exported to {name}; "
             f"that family can be exported to {' or '.join(possible) or 'nothing'}"
         )
-    return found
+    return TARGETS[name][family]

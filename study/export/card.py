@@ -39,6 +39,12 @@ class Description:
     def name(self) -> str:
         return str(self.run["cell"])
 
+    @property
+    def taught(self) -> Mapping[str, Any]:
+        """The teacher's block of params.yaml."""
+        settings: Mapping[str, Any] = self.teacher["settings"]
+        return settings
+
 
 def score_table(retrieval: pd.DataFrame, vqa: pd.DataFrame) -> pd.DataFrame:
     """One row a language, points of 100: mAP@10 in both directions, and VQA accuracy (empty without questions)."""
@@ -71,6 +77,8 @@ def model_card(about: Description) -> str:
 
 def _front_matter(about: Description) -> str:
     names = sorted({licence.name for licence in about.corpus.licences})
+    names += [block.get("licence") or "of the published weights" for block in _published(about)]
+    names = sorted(set(names))
     entries: dict[str, Any] = {"license": names[0].lower()} if len(names) == 1 else {"license": "other"}
     if len(names) > 1:
         entries |= {"license_name": "licences-of-the-training-data", "license_link": "#licences"}
@@ -111,9 +119,10 @@ def _recipe(about: Description) -> str:
             for name, options in settings["objectives"].items()
         ]
         rows += [["objectives", " + ".join(weights)]]
-    source = taught["settings"]
+    if "encoder" in settings:
+        rows += [["text encoder", _pinned(settings["encoder"]["encoder"], settings["encoder"])]]
     rows += [
-        ["teacher", f"{taught['cell']}: {source['family']} {source['model']}, trained from scratch on the same corpus"],
+        ["teacher", f"{taught['cell']}: {_source(about.taught)}"],
         ["trained towers", row["towers"]],
         ["size", f"{row['size']}: text tower {row['text_fraction']:.1%} of the teacher's"],
         ["parameters", f"{row['parameters']:,}"],
@@ -130,10 +139,26 @@ def _recipe(about: Description) -> str:
     return _markdown(["what", "value"], rows)
 
 
+def _source(settings: Mapping[str, Any]) -> str:
+    """Where a teacher comes from."""
+    if "checkpoint" in settings:
+        return f"{settings['family']} {_pinned(settings['checkpoint'], settings)}, published"
+    return f"{settings['family']} {settings['model']}, trained from scratch on the same corpus"
+
+
+def _pinned(name: str, settings: Mapping[str, Any]) -> str:
+    return f"{name} at revision {settings['revision']}" if settings.get("revision") else name
+
+
+def _published(about: Description) -> list[Mapping[str, Any]]:
+    """Blocks of the weights that others published: the teacher's, the text encoder's."""
+    blocks = [about.taught, about.run["settings"].get("encoder", {})]
+    return [block for block in blocks if "checkpoint" in block or "encoder" in block]
+
+
 def _limits(about: Description) -> str:
     notes = [
-        f"Trained on one corpus, `{about.corpus.corpus}`, and on nothing else: {about.corpus.description}",
-        "Made to compare methods of distillation, not to be used on photographs or on texts of other kinds.",
+        *_corpus_limits(about),
         f"Images of other sizes are resized by the library; every score is of {about.image_size} x "
         f"{about.image_size} images that were not.",
         *about.corpus.notes,
@@ -141,13 +166,33 @@ def _limits(about: Description) -> str:
     return "\n".join(f"- {note}" for note in notes)
 
 
+def _corpus_limits(about: Description) -> list[str]:
+    corpus = f"`{about.corpus.corpus}`"
+    if _published(about):
+        return [f"Distilled on one corpus, {corpus}: {about.corpus.description}", "Made to compare methods."]
+    return [
+        f"Trained on one corpus, {corpus}, and on nothing else: {about.corpus.description}",
+        "Made to compare methods of distillation, not to be used on photographs or on texts of other kinds.",
+    ]
+
+
 def _licences(about: Description) -> str:
     rows = [[part.covers, part.name, part.attribution] for part in about.corpus.licences]
-    return (
-        f"Teacher and student were trained on the corpus `{about.corpus.corpus}` (source: {about.corpus.source}; "
-        f"revision: {about.corpus.revision}) and start from no published weights. The corpus's parts:\n\n"
-        + _markdown(["covers", "licence", "attribution"], rows)
-    )
+    corpus = f"`{about.corpus.corpus}` (source: {about.corpus.source}; revision: {about.corpus.revision})"
+    published = _published(about)
+    if not published:
+        start = f"Teacher and student were trained on the corpus {corpus} and start from no published weights."
+    else:
+        names = [
+            f"{_pinned(block.get('checkpoint') or block['encoder'], block)} (licence: "
+            f"{block.get('licence') or 'not declared; see where it was published'})"
+            for block in published
+        ]
+        start = (
+            f"These weights derive from {' and '.join(names)}, and are bound by that. They were distilled on the "
+            f"corpus {corpus}."
+        )
+    return f"{start} The corpus's parts:\n\n" + _markdown(["covers", "licence", "attribution"], rows)
 
 
 def _markdown(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

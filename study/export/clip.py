@@ -22,6 +22,10 @@ PREFIX = "model."
 """Of the library's own module in our state dict."""
 
 
+def load(model: DualEncoder, folder: str) -> str:
+    return LOAD.format(folder=folder)
+
+
 def remarks(model: DualEncoder, texts: pd.DataFrame) -> list[str]:
     shares = reads_otherwise(model, texts)
     most = sorted(shares, key=lambda language: -shares[language])

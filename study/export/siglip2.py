@@ -21,6 +21,10 @@ BILINEAR = 2
 """PIL's number; the published SigLIP2 checkpoints resize so."""
 
 
+def load(model: DualEncoder, folder: str) -> str:
+    return LOAD.format(folder=folder)
+
+
 def remarks(model: DualEncoder, texts: pd.DataFrame) -> list[str]:
     return [
         f"Texts must be padded to the full {model.context} tokens (`padding='max_length'`), without an attention mask: "

@@ -52,6 +52,8 @@ def bring(checkpoint: str, revision: str | None) -> Loaded:
         folder = hub.bring(checkpoint, hub.commit(checkpoint, revision), WEIGHTS)
     config = _declared(folder)
     tokens = PublishedTokens.from_transformers(folder)
+    if config["model_type"] not in POSITIONS_FROM_PAD:
+        config["pad_token_id"] = tokens.pad  # used for nothing else; BERTs with XLM-R's tokenizer say BERT's
     check_padding(config, tokens, folder)
     encoder = _weights(folder, config)
     check_vocabulary(tokens, table(encoder).num_embeddings, folder)

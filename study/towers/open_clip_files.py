@@ -99,14 +99,16 @@ def parts(folder: Path, card: Mapping[str, Any] | None = None) -> Parts:
     text_cfg["output_tokens"] = vision_cfg["output_tokens"] = False
     if "timm_model_name" in vision_cfg:
         vision_cfg["timm_model_pretrained"] = False
-    config: dict[str, Any] = {"model": without_dropout(model), "preprocess": _preprocess(card, vision_cfg)}
-    if text_cfg.get("hf_model_name"):
-        text_cfg["hf_model_pretrained"] = False
-        config["text"] = _hf_config(folder, text_cfg["hf_model_name"], where)
-    elif not text_cfg.get("hf_tokenizer_name"):
-        raise PublishedError(f"{where}: text is read by open_clip's English tokenizer, which is not supported")
     if text_cfg.get("embed_cls"):
         raise PublishedError(f"{where}: text_cfg.embed_cls is true, which is not supported")
+    hf_name = text_cfg.get("hf_model_name")
+    if hf_name:
+        text_cfg["hf_model_pretrained"] = False
+    elif not text_cfg.get("hf_tokenizer_name"):
+        raise PublishedError(f"{where}: text is read by open_clip's English tokenizer, which is not supported")
+    config: dict[str, Any] = {"model": without_dropout(model), "preprocess": _preprocess(card, vision_cfg)}
+    if hf_name:
+        config["text"] = _hf_config(folder, hf_name, where)
     return Parts(folder, config)
 
 

@@ -43,8 +43,14 @@ def by_open_clip(folder: str, images: list[Image.Image], texts: list[str]) -> Ar
     from open_clip.tokenizer import get_clean_fn
 
     where = f"local-dir:{folder}"
-    model, preprocess = open_clip.create_model_from_pretrained(where)
-    other, _, _ = open_clip.create_model_and_transforms(where)
+    text_cfg = json.loads(Path(folder, "open_clip_config.json").read_text())["model_cfg"]["text_cfg"]
+    own = (
+        {"text_cfg": {**text_cfg, "hf_model_name": folder, "hf_model_pretrained": False}}
+        if "hf_model_name" in text_cfg
+        else {}
+    )
+    model, preprocess = open_clip.create_model_from_pretrained(where, **own)
+    other, _, _ = open_clip.create_model_and_transforms(where, **own)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
     tokenizer = open_clip.get_tokenizer(where)
     pixels, ids = torch.stack([preprocess(image) for image in images]), tokenizer(texts)
@@ -60,6 +66,7 @@ def by_open_clip(folder: str, images: list[Image.Image], texts: list[str]) -> Ar
         "cleaned": np.asarray([cleaned(text) for text in texts]),
         "images": model.encode_image(pixels, normalize=True),
         "texts": model.encode_text(plain.input_ids, normalize=True),
+        "default_texts": model.encode_text(ids, normalize=True),
         "scale": model.logit_scale.exp(),
     }
 
@@ -79,6 +86,7 @@ def by_transformers(folder: str, images: list[Image.Image], texts: list[str]) ->
         "cleaned": np.asarray(texts),
         "images": out.image_embeds,
         "texts": out.text_embeds,
+        "default_texts": out.text_embeds,
         "scale": model.logit_scale.exp(),
     }
 
