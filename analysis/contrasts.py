@@ -20,12 +20,12 @@ import pandas as pd
 
 from analysis import effects, mixed, paired, robust
 from analysis.frames import Outcome, Study
-from analysis.inference import correlation, finish
-from analysis.layout import AVERAGE, Layout, contrast_places, crossed_design
+from analysis.inference import correlation, detectable, finish
+from analysis.layout import AVERAGE, Layout, contrast_places, crossed_design, is_average
 from analysis.settings import Settings
 
 COLUMNS = [
-    "outcome", "arch", "size", "contrast", "estimate", "se", "df", "ci_low", "ci_high", "p", "p_adjusted",
+    "outcome", "arch", "size", "language", "contrast", "estimate", "se", "df", "ci_low", "ci_high", "p", "p_adjusted",
     "procedure", "exploratory",
 ]  # fmt: skip
 """Columns of tables/contrasts.csv, in this order."""
@@ -42,7 +42,7 @@ SWAP = "run means, method and control swapped within blocks"
 class Result:
     """The analysis of one outcome.
 
-    `contrasts` has COLUMNS and method, mde (80 % power), p_equivalent (TOST), standardised (Cohen's d_z);
+    `contrasts` has COLUMNS and method, mde (`inference.detectable`), p_equivalent (TOST), standardised (d_z);
     `means` has effects.MEAN_COLUMNS, `pairs` effects.PAIR_COLUMNS; `sensitivity` the averaged contrasts under
     every analysis.
     """
@@ -62,7 +62,7 @@ class Result:
 
     def marginal(self) -> pd.DataFrame:
         """The contrasts averaged over architectures and sizes."""
-        return self.contrasts[self.contrasts["arch"] == AVERAGE].reset_index(drop=True)
+        return self.contrasts[is_average(self.contrasts)].reset_index(drop=True)
 
 
 def _mixed_contrasts(
@@ -74,13 +74,11 @@ def _mixed_contrasts(
     for place in contrast_places(layout):
         rows = []
         for method in layout.methods:
-            shared = layout.shared(method)
-            if not shared or (place[0] != AVERAGE and place not in shared):
+            if not layout.within(method, place):
                 continue
             rows.append(len(records))
             records.append({"arch": place[0], "size": place[1], "method": method})
-            average = place[0] == AVERAGE
-            vectors.append(layout.average(method, width) if average else layout.row(method, place, width))
+            vectors.append(layout.average(method, width, place))
         if rows:
             matrix = np.array([vectors[i] for i in rows])
             families.append((rows, correlation(matrix @ fit.cov @ matrix.T)))
@@ -106,7 +104,7 @@ def _sensitivity(
     `declared` are contrast tables by the name of their analysis; those of `robust` follow.
     """
     columns = ["method", "estimate", "ci_low", "ci_high", "p"]
-    parts = [table.loc[table["arch"] == AVERAGE, columns].assign(analysis=name) for name, table in declared.items()]
+    parts = [table.loc[is_average(table), columns].assign(analysis=name) for name, table in declared.items()]
     parts.append(robust.intervals(robust.hc2(run_scores, layout), alpha)[columns].assign(analysis=HC2))
     swaps = [
         (m, float(d.groupby(level=["arch", "size"]).mean().mean()), robust.swap_test(d)) for m, d in differences.items()
@@ -167,11 +165,15 @@ def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = 
     table["contrast"] = table["method"] + " - " + settings.control
     # Only the averaged contrasts of the declared outcomes were chosen before the data were seen.
     declared = table["method"].map(lambda method: settings.declared(outcome.name, method)).astype(bool)
-    table["exploratory"] = (table["arch"] != AVERAGE) | ~declared
+    table["exploratory"] = ~is_average(table) | ~declared
+    table["language"] = AVERAGE
+    adjusted_for = table.groupby(["arch", "size"])["method"].transform("size")
     if settings.family == "study":
+        adjusted_for = adjusted_for.where(table["exploratory"], adjusted_for * len(settings.primary))
         # Dunnett within the outcome, Bonferroni over the outcomes that were declared with it.
         widened = (table["p_adjusted"] * len(settings.primary)).clip(upper=1.0)
         table["p_adjusted"] = table["p_adjusted"].where(table["exploratory"], widened)
+    table["mde"] = detectable(table["se"], table["df"], alpha, adjusted_for)
     table["standardised"] = table["estimate"] / table["method"].map(effects.spread_of_differences(differences))
     table = table[[*COLUMNS, "method", "mde", "p_equivalent", "standardised"]]
     return replace(result, contrasts=table, notes=tuple(notes))
