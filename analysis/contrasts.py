@@ -66,8 +66,8 @@ class Result:
 
 
 def _mixed_contrasts(
-    fit: mixed.MixedFit, layout: Layout, alpha: float, points: float
-) -> tuple[pd.DataFrame, dict[str, tuple[float, int, float, float]]]:
+    fit: mixed.MixedFit, layout: Layout, alpha: float, points: float, adjust: bool = True
+) -> pd.DataFrame:
     width = len(fit.beta)
     records: list[dict[str, Any]] = []
     vectors, families = [], []
@@ -83,7 +83,13 @@ def _mixed_contrasts(
             matrix = np.array([vectors[i] for i in rows])
             families.append((rows, correlation(matrix @ fit.cov @ matrix.T)))
     raw = pd.DataFrame(records).join(fit.contrast(np.array(vectors)))
-    finish(raw, families, alpha, points)
+    finish(raw, families if adjust else [], alpha, points)
+    return raw
+
+
+def _f_tests(fit: mixed.MixedFit, layout: Layout) -> dict[str, tuple[float, int, float, float]]:
+    """F tests that no method differs from the control, and that each differs alike in every place."""
+    width = len(fit.beta)
     average_rows = [layout.average(m, width) for m in layout.methods if layout.shared(m)]
     tests = {"method": fit.f_test(np.array(average_rows))}
     differing = [
@@ -93,7 +99,7 @@ def _mixed_contrasts(
     ]
     if differing:
         tests["method x (arch, size)"] = fit.f_test(np.array(differing))
-    return raw, tests
+    return tests
 
 
 def _sensitivity(
@@ -129,7 +135,6 @@ def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = 
     ]
     run_scores = paired.run_means(frame)
     differences = paired.paired_differences(run_scores, layout)
-    by_pairs = paired.contrast_table(differences, layout, alpha, points)
     repeats = len(run_scores) > len(layout.columns)
     result: Result | None = None
     if crossed and outcome.by_language and frame["language"].nunique() > 1 and repeats:
@@ -138,14 +143,17 @@ def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = 
             own, formula = mixed.fit(frame["score"], design.x, design.terms), design.formula
             design = crossed_design(outcome, study, layout, settings, own=False)
             pooled = mixed.fit(frame["score"], design.x, design.terms)
-            raw, tests = _mixed_contrasts(own, layout, alpha, points)
+            raw = _mixed_contrasts(own, layout, alpha, points)
             if not own.converged:
                 notes.append("the optimiser stopped before the gradient vanished: read the intervals with care")
             if not pooled.converged:
                 notes.append("the model with one run variance did not converge: disregard its row among the checks")
-            others = {POOLED: _mixed_contrasts(pooled, layout, alpha, points)[0], PAIRED: by_pairs}
+            others = {
+                POOLED: _mixed_contrasts(pooled, layout, alpha, points, adjust=False),
+                PAIRED: paired.contrast_table(differences, layout, alpha, points, adjust=False),
+            }
             result = Result(
-                outcome, raw, REML, formula, own, pooled, tests,
+                outcome, raw, REML, formula, own, pooled, _f_tests(own, layout),
                 _sensitivity({REML: raw, **others}, run_scores, differences, layout, alpha),
                 effects.mixed_means(own, layout, alpha), effects.mixed_pairs(own, layout, alpha), design=layout,
             )  # fmt: skip
@@ -154,6 +162,7 @@ def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = 
     if result is None:
         if not repeats:
             notes.append("one seed: no run repeats another, so there are differences but no intervals")
+        by_pairs = paired.contrast_table(differences, layout, alpha, points)
         formula = "difference from the control ~ method, within blocks"
         result = Result(
             outcome, by_pairs, PAIRED, formula, f_tests=paired.hotelling(differences),

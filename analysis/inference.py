@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 NO_SPREAD = 1e-9
 """Points. A standard error below it is rounding: scores that do not vary carry no interval and no p."""
@@ -23,12 +25,17 @@ def dunnett(t: np.ndarray, df: np.ndarray, correlation: np.ndarray, power: int =
         return plain
     values, vectors = np.linalg.eigh(correlation)
     root = vectors * np.sqrt(np.maximum(values, 0))
-    uniform = stats.qmc.Sobol(size, rng=np.random.default_rng(0)).random_base2(power)
-    normal = stats.norm.ppf(np.clip(uniform, 1e-12, 1 - 1e-12))
-    largest = np.abs(normal @ root.T).max(axis=1)
+    largest = np.abs(_normal(size, power) @ root.T).max(axis=1)
     floor = np.maximum(value, 1e-12)
-    raw = [float(stats.chi2.cdf(nu * (largest / v) ** 2, nu).mean()) for v, nu in zip(floor, df, strict=True)]
+    raw = [float(special.chdtr(nu, nu * (largest / v) ** 2).mean()) for v, nu in zip(floor, df, strict=True)]
     return np.asarray(np.clip(raw, plain, np.minimum(1.0, plain * size)))
+
+
+@cache
+def _normal(size: int, power: int) -> np.ndarray:
+    """Scrambled Sobol points as standard normal ones, [2^power, size]; always the same."""
+    uniform = stats.qmc.Sobol(size, rng=np.random.default_rng(0)).random_base2(power)
+    return np.asarray(special.ndtri(np.clip(uniform, 1e-12, 1 - 1e-12)))
 
 
 def dunnett_paired(t: np.ndarray, df: np.ndarray, correlation: np.ndarray, power: int = 13) -> np.ndarray:
@@ -52,7 +59,7 @@ def dunnett_paired(t: np.ndarray, df: np.ndarray, correlation: np.ndarray, power
     direction = rng.standard_normal((2**power, size))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     largest = (np.abs(direction @ root.T) / np.sqrt(squares / whole)).max(axis=1)
-    raw = [float(stats.chi.sf(v / largest, size).mean()) for v in np.maximum(value, 1e-12)]
+    raw = [float(special.chdtrc(size, (v / largest) ** 2).mean()) for v in np.maximum(value, 1e-12)]
     return np.asarray(np.clip(raw, plain, np.minimum(1.0, plain * size)))
 
 
@@ -66,7 +73,8 @@ def finish(
 ) -> None:
     """Add interval, p, adjusted p and equivalence p to `raw` (estimate, se, df), in place.
 
-    `families` are row numbers and the correlation of their estimates; `paired`: each has an SD of its own.
+    `families` are row numbers and the correlation of their estimates, and rows of none have no adjusted p;
+    `paired`: each row has an SD of its own.
     """
     se, df, estimate = (raw[c].to_numpy(dtype=float) for c in ("se", "df", "estimate"))
     known = np.isfinite(se) & np.isfinite(df) & (se > NO_SPREAD)

@@ -39,7 +39,9 @@ def paired_differences(scores: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     return wide[present].sub(wide[layout.control], axis=0).dropna(how="all")
 
 
-def contrast_table(differences: pd.DataFrame, layout: Layout, alpha: float, points: float) -> pd.DataFrame:
+def contrast_table(
+    differences: pd.DataFrame, layout: Layout, alpha: float, points: float, adjust: bool = True
+) -> pd.DataFrame:
     """Paired t of every method in every row of `contrast_places`; a method's variance is pooled over places.
 
     Args:
@@ -77,7 +79,7 @@ def contrast_table(differences: pd.DataFrame, layout: Layout, alpha: float, poin
             correlation = np.full((len(methods), len(methods)), 0.5) + 0.5 * np.eye(len(methods))
         families.append((rows, correlation))
     raw = pd.DataFrame(records)
-    finish(raw, families, alpha, points, paired=True)
+    finish(raw, families if adjust else [], alpha, points, paired=True)
     return raw
 
 
