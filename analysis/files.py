@@ -24,7 +24,7 @@ def tables(analysis: Analysis, settings: Settings) -> dict[str, pd.DataFrame]:
     study = analysis.study
     named = {r.outcome.name: r for r in every.values()}
     return {
-        "contrasts": pd.concat([r.contrasts[COLUMNS] for r in every.values()], ignore_index=True),
+        "contrasts": contrasts(analysis),
         "effects": pd.concat(
             [r.contrasts[["outcome", "arch", "size", "contrast", "standardised", "mde", "p_equivalent"]].assign(
                 smallest_effect=settings.smallest(name)) for name, r in named.items()], ignore_index=True,
@@ -45,6 +45,14 @@ def tables(analysis: Analysis, settings: Settings) -> dict[str, pd.DataFrame]:
         "cost": cost(study),
         "measures": measures(),
     }  # fmt: skip
+
+
+def contrasts(analysis: Analysis) -> pd.DataFrame:
+    """tables/contrasts.csv: every difference from the control, over architectures, sizes and languages and in each."""
+    results = [*analysis.headlines.values(), *analysis.secondary.values()]
+    found = [*(r.contrasts[COLUMNS] for r in results), analysis.single_languages]
+    filled = [table for table in found if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=COLUMNS)
 
 
 def stacked(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import confirm, contrasts, diagnostics, frames, inference, influence, layout, paired, shrunken
+from analysis import confirm, contrasts, diagnostics, frames, inference, influence, languages, layout, paired, shrunken
 from analysis.settings import Settings
 from tests.analysis import simulate
 
@@ -132,6 +132,24 @@ def test_one_language_that_stands_apart_is_drawn_in_and_found_by_leaving_it_out(
     assert whole - without == pytest.approx(30 / 12, abs=0.6)
     assert "FD without tr" in diagnostics.influence_sentence(found, result)
     assert len(found.seeds) == 4 * 3
+
+
+def test_one_language_is_a_paired_t_of_its_own_scores(study: frames.Study) -> None:
+    outcome = study.headlines["retrieval"]
+    table = languages.contrast_table(outcome, study.methods, Settings())
+    assert len(table) == 12 * 3
+    assert table["exploratory"].all()
+    assert (table["p_adjusted"] >= table["p"]).all()
+    one = outcome.frame[(outcome.frame["arch"] == "clip") & (outcome.frame["language"] == "tr")]
+    [row] = (
+        languages.contrast_table(replace(outcome, frame=one), ["none", "sd"], Settings())
+        .query("contrast == 'sd - none'").to_dict("records")
+    )  # fmt: skip
+    wide = one.pivot(index="seed", columns="method", values="score")
+    expected = stats.ttest_rel(wide["sd"], wide["none"])
+    np.testing.assert_allclose([row["p"], row["df"]], [expected.pvalue, 3], rtol=1e-9)
+    np.testing.assert_allclose([row["ci_low"], row["ci_high"]], expected.confidence_interval(), rtol=1e-9)
+    assert languages.contrast_table(study.headlines["stability"], study.methods, Settings()).empty
 
 
 def test_adjusted_p_agrees_with_scipys_dunnett() -> None:
