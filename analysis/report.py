@@ -16,6 +16,7 @@ from markupsafe import Markup
 from threadpoolctl import threadpool_limits
 
 from analysis import (
+    constructs,
     contrasts,
     diagnostics,
     export,
@@ -31,7 +32,6 @@ from analysis import (
 )
 from analysis.results import Analysis, analyse
 from analysis.settings import AnalysisError, Settings
-from study import records
 
 PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "matplotlib", "seaborn")
 
@@ -107,8 +107,8 @@ def context(analysis: Analysis, settings: Settings, pictures: dict[str, str]) ->
         "cost_phrase": paper.cost_phrase(study.cells[study.cells["role"] == "student"]),
         "churn": tables.churn(study),
         "churn_rows": tables.churn_rows(study, settings),
-        "measures": {"retrieval": records.RETRIEVAL_METRICS, "consistency": records.CONSISTENCY_CONSTRUCTS,
-                     "VQA stability": records.STABILITY_CONSTRUCTS},
+        "measures": {kind: contrasts.rows(part) for kind, part in constructs.table().groupby("kind", sort=False)},
+        "primary_construct": constructs.CONSTRUCTS["rbo_gold_deleted"].detail,
         "confirmations": [diagnostics.confirmation_sentence(c, analysis.headlines[n].outcome.label)
                           for n, c in analysis.confirmations.items()],
         "pictures": {name: Markup(svg) for name, svg in pictures.items()},  # drawn here, safe by construction

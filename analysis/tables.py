@@ -55,9 +55,8 @@ def contrast_rows(result: Result, table: pd.DataFrame, settings: Settings) -> li
 
 
 def _place(arch: str, size: str) -> str:
-    """An architecture and a size; 'average' where one of them is averaged over."""
-    levels = [level for level in (arch, size) if level != AVERAGE]
-    return ", ".join(levels) if len(levels) == 2 else f"{levels[0]}, average" if levels else "average"
+    """An architecture and a size in words; AVERAGE stands for all of them."""
+    return f"{'all architectures' if arch == AVERAGE else arch}, {'all sizes' if size == AVERAGE else size}"
 
 
 def _p(value: float) -> str:
