@@ -75,6 +75,15 @@ def test_a_cell_without_scores_and_a_foreign_one_are_named(names: list[str]) -> 
         collect.result_tables(names[1:])
 
 
+def test_answers_to_be_submitted_are_pointed_out_and_change_no_table(names: list[str]) -> None:
+    before = collect.score_rows(names, "retrieval")
+    assert collect.submissions(names) == ""
+    for name in names:
+        (paths.SCORES / name / "submission-cvqa-local.csv").write_text("ID,Prediction\n1_0,2\n")
+    assert collect.submissions(names).endswith("scores/<cell>/ submission-cvqa-local.csv")
+    pd.testing.assert_frame_equal(collect.score_rows(names, "retrieval"), before)
+
+
 def test_languages_that_share_no_question_have_accuracy_and_no_stability(names: list[str], tmp_path: Path) -> None:
     for name in names:
         path = paths.SCORES / name / "vqa.parquet"

@@ -37,22 +37,27 @@ def question_source(name: str) -> QuestionSource:
 
 
 def question_languages(parts: Parts) -> tuple[str, ...]:
-    """Languages in which any part has questions, in order of their codes; raises CorpusError."""
-    found = {language for part in _all(parts) for language in question_source(part.source).languages(part)}
-    return tuple(sorted(found))
+    """Languages that can be tested, those of any part of split test, in order of their codes; raises CorpusError."""
+    tested = parts.get("test", ())
+    return tuple(sorted({language for part in tested for language in question_source(part.source).languages(part)}))
 
 
 def check_questions(parts: Parts, languages: Sequence[str]) -> None:
-    """Refuse what cannot be had, before anything is downloaded; images and rows are checked by `write_questions`.
+    """Refuse what cannot be had, before anything is downloaded. Local tables are read whole; images are not opened.
 
     Raises:
         CorpusError: an unknown source or split, a folder that does not hold it, a language that no part of split
-            test has, or a part that has none of the languages.
+            test has, a part that has none of the languages, or local data that `write_questions` would refuse.
     """
     for part in _all(parts):
         question_source(part.source).split(part)
         _spoken(part, languages)
-    check_languages(languages, question_languages({"test": parts.get("test", ())}), "vqa_languages")
+    check_languages(languages, question_languages(parts), "vqa_languages")
+    local = {split: [part for part in own if part.hub is None] for split, own in parts.items()}
+    asked, _ = _read(local, languages)
+    _check_together(asked)
+    if _all(local) == _all(parts):
+        _check_tested(asked, languages)
 
 
 def write_questions(writer: CorpusWriter, parts: Parts, languages: Sequence[str], claim: Claim) -> dict[str, Any]:
@@ -65,15 +70,9 @@ def write_questions(writer: CorpusWriter, parts: Parts, languages: Sequence[str]
         CorpusError: data that cannot be used (file and row are named), a question that is there twice, parts
             with different numbers of options, a language without questions; or from `claim`.
     """
-    check_questions(parts, languages)
-    asked: Asked = {split: [] for split in IMAGE_SETS}
-    facts: dict[str, Any] = {}
-    for split in IMAGE_SETS:
-        for number, part in enumerate(parts.get(split, ()), start=1):
-            reading = Reading(question_source(part.source), part, _spoken(part, languages))
-            asked[split].extend((part.source, question) for question in reading.questions())
-            facts[f"{split} {number}"] = reading.facts
-    _check(asked, languages)
+    asked, facts = _read(parts, languages)
+    _check_together(asked)
+    _check_tested(asked, languages)
     tables = _Tables()
     for split, questions in asked.items():
         if questions:
@@ -81,6 +80,18 @@ def write_questions(writer: CorpusWriter, parts: Parts, languages: Sequence[str]
     writer.questions(tables.questions, tables.texts)
     times = Counter(tables.texts["question"])
     return {"parts": facts, "questions in several languages": sum(count > 1 for count in times.values())}
+
+
+def _read(parts: Parts, languages: Sequence[str]) -> tuple[Asked, dict[str, Any]]:
+    """The questions of all parts, and facts of each part."""
+    asked: Asked = {split: [] for split in IMAGE_SETS}
+    facts: dict[str, Any] = {}
+    for split in IMAGE_SETS:
+        for number, part in enumerate(parts.get(split, ()), start=1):
+            reading = Reading(question_source(part.source), part, _spoken(part, languages))
+            asked[split].extend((part.source, question) for question in reading.questions())
+            facts[f"{split} {number}"] = reading.facts
+    return asked, facts
 
 
 def _all(parts: Parts) -> list[Part]:
@@ -143,8 +154,8 @@ def _width(question: Question) -> int:
     return len(next(iter(question.texts.values())).options)
 
 
-def _check(asked: Asked, languages: Sequence[str]) -> None:
-    """Refuse questions that cannot stand in one corpus, before any image is written."""
+def _check_together(asked: Asked) -> None:
+    """Refuse questions that cannot stand in one corpus."""
     where: dict[tuple[str, str], str] = {}
     widths: dict[int, str] = {}
     for source, question in (pair for questions in asked.values() for pair in questions):
@@ -156,6 +167,10 @@ def _check(asked: Asked, languages: Sequence[str]) -> None:
         if len(widths) > 1:
             shown = " and ".join(f"{width} ({source})" for width, source in widths.items())
             raise CorpusError(f"{question.where}: numbers of options differ, {shown}: chance would, too")
+
+
+def _check_tested(asked: Asked, languages: Sequence[str]) -> None:
+    """Refuse a language that has no question in split test: it could not be scored."""
     tested = {language for _, question in asked["test"] for language in question.texts}
     if missing := [language for language in languages if language not in tested]:
         raise CorpusError(f"vqa_languages: no question to be tested in {', '.join(missing)}: leave it out")

@@ -45,7 +45,7 @@ def multiple_choice(source: str, questions: Sequence[Open]) -> Iterator[Question
     for question in questions:
         for kind in question.kinds:
             pools[kind].add(composed(question.answer))
-    ordered = {kind: sorted(pool) for kind, pool in pools.items()}
+    ordered = {kind: [(text, text.casefold()) for text in sorted(pool)] for kind, pool in pools.items()}
     for question in questions:
         right = composed(question.answer)
         known = [text.casefold() for text in (right, *map(composed, question.accepted))]
@@ -66,11 +66,9 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
 
 
-def _apart(pool: Sequence[str], known: Sequence[str]) -> list[str]:
-    def part(text: str) -> bool:
-        return any(text in answer or answer in text for answer in known)
-
-    return [text for text in pool if not part(text.casefold())]
+def _apart(pool: Sequence[tuple[str, str]], known: Sequence[str]) -> list[str]:
+    """Texts of the pool (as they are, and case-folded) of which none is part of a known text, or has it as a part."""
+    return [text for text, folded in pool if not any(folded in answer or answer in folded for answer in known)]
 
 
 def _enough(pool: Sequence[str]) -> bool:

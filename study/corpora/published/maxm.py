@@ -46,7 +46,7 @@ class Maxm(QuestionSource):
             "Free answers are made multiple choice: the first right answer and three first answers of other questions "
             "in the language, of the same kind (collection, number, other), drawn by the question's id. Kinds are "
             "coarse, so distractors are easier than the open task. Yes-or-no questions are left out and counted.",
-            "Scores are not those of MaXM's own protocol.",
+            "An option is scored as the question joined to it. Scores are not those of MaXM's own protocol.",
         ),
         disk={"test": 120_000_000},
         how="maxm_v1_release.zip of the publisher, unpacked; images/ of Crossmodal-3600 beside its files",
@@ -61,6 +61,7 @@ class Maxm(QuestionSource):
         return sorted(local_folder(part, LAYOUT).glob("*.json"))
 
     def questions(self, part: Part, languages: Sequence[str]) -> Iterator[Question | LeftOut]:
+        self.split(part)
         files, folder = _files(part), local_folder(part, LAYOUT)
         check_languages(languages, sorted(files), part.source)
         for language in languages:

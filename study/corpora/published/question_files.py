@@ -12,17 +12,8 @@ from study.corpora.published.sources import Image, Part
 
 
 def local_folder(part: Part, layout: str) -> Path:
-    """The folder of a part that its publisher offers as files only; `layout` says what is to be in it.
-
-    Raises:
-        CorpusError: the part names the hub, or there is no such folder.
-    """
-    if part.path is None:
-        raise CorpusError(
-            f"{part.source} is not read from the hub ({part.hub}): its forms there lack what the publisher's files "
-            f"have; give path, a folder with {layout}"
-        )
-    folder = Path(part.path)
+    """The folder of a local part; `layout` says what is to be in it. Raises CorpusError: there is none."""
+    folder = Path(str(part.path))
     if not folder.is_dir():
         raise CorpusError(f"{part.source}: there is no folder {folder}; it should hold {layout}")
     return folder

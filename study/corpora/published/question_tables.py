@@ -87,8 +87,10 @@ class _Images:
 
     def _read(self) -> Iterator[list[Any]]:
         with _whole(self.file), _open(self.file) as table:
-            for batch in table.iter_batches(IMAGES_AT_ONCE, columns=[IMAGE]):
-                yield batch.column(0).to_pylist()
+            # One row group after another: read in one go, memory would grow with the file.
+            for group in range(table.num_row_groups):
+                for batch in table.iter_batches(IMAGES_AT_ONCE, row_groups=[group], columns=[IMAGE]):
+                    yield batch.column(0).to_pylist()
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ class Xgqa(QuestionSource):
         in_domain="none",
         out_of_domain="questions: the same in all languages",
         notes=(
-            "Answers are English in every language, so a question in Bengali is scored joined to English options.",
+            "Answers are English in every language: an option is scored as the question, in Bengali say, joined to an "
+            "English word.",
             "GQA's open vocabulary is made multiple choice: the answer and three others of its semantic group in the "
             "file (of its detailed type, where the group has too few), drawn by the question's id, the same in all "
             "languages. Scores are not those of xGQA's own protocol.",
@@ -47,7 +48,7 @@ class Xgqa(QuestionSource):
     splits = (*FEW_SHOT, "testdev")
 
     def languages(self, part: Part) -> tuple[str, ...]:
-        folder, split = local_folder(part, LAYOUT), self.split(part)
+        split, folder = self.split(part), local_folder(part, LAYOUT)
         found = tuple(code for code in self.record.vqa_languages if _file(folder, split, code).is_file())
         if not found:
             raise CorpusError(
@@ -56,7 +57,7 @@ class Xgqa(QuestionSource):
         return found
 
     def tables(self, part: Part) -> Sequence[Path]:
-        folder, split = local_folder(part, LAYOUT), self.split(part)
+        split, folder = self.split(part), local_folder(part, LAYOUT)
         return [_file(folder, split, code) for code in self.languages(part)]
 
     def questions(self, part: Part, languages: Sequence[str]) -> Iterator[Question | LeftOut]:
