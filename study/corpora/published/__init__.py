@@ -13,7 +13,8 @@ from pathlib import Path
 from study.corpora.base import Corpus, CorpusError, Licence, Progress, Record, check_languages
 from study.corpora.layout import CaptionSplit, file_hash
 from study.corpora.published.asked import check_questions, question_source, write_questions
-from study.corpora.published.captions import Tally, drawn, items_of, write_split
+from study.corpora.published.captions import Tally, write_split
+from study.corpora.published.items import drawn, items_of
 from study.corpora.published.ledger import Ledger
 from study.corpora.published.needs import needs
 from study.corpora.published.registry import caption_source

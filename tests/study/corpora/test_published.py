@@ -23,7 +23,8 @@ from pipeline.sources import ROOT
 from pipeline.stage import StageError
 from study.corpora import CorpusError, PreparedCorpus, corpus, known_languages, known_splits, writing
 from study.corpora.published import PublishedSettings, needs
-from study.corpora.published.captions import PartFacts, _distil_rows, cleaned, drawn
+from study.corpora.published.captions import _distil_rows
+from study.corpora.published.items import PartFacts, cleaned, drawn
 from study.corpora.published.sources import Captioned, Image, Part
 from study.params import CorpusSpec, ParamsError, _corpus
 from study.params import load as load_params
