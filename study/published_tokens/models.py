@@ -1,8 +1,10 @@
 """The models of published tokenizers, and what each needs to segment a corpus as before.
 
-- Unigram picks the likeliest path through a lattice. Kept are the characters of used tokens (without one
-  of its own, a character would open an unknown edge) and the unlikeliest token (the unknown edge's score
-  is taken from it): the lattice of a corpus text is then a part of the old one, with the old path in it.
+- Unigram picks the likeliest path through a lattice, in which a character without a token of its own is an
+  unknown edge, less likely than every token. The unlikeliest token stays, so that this score does: the
+  lattice of a corpus text is then the old one without some edges, or with unlikelier ones, and the old
+  path is still the best. The characters of a token count as used with it: a word that loses its token
+  falls apart into them and is not unknown.
 - BPE merges the pair of lowest rank first. A token is always merged in the same way, whatever stands
   around it; kept are the two parents of its last merge, their parents, and so on to the characters.
 """

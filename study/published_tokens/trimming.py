@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -37,7 +38,7 @@ class Model(ABC):
 
     @abstractmethod
     def parts(self, token: int) -> tuple[int, ...] | None:
-        """Ids that have to stay where `token` stays; None if no text is ever given this token."""
+        """Shorter tokens that stay where `token` stays; None if no text is ever given this token."""
 
     @abstractmethod
     def cut(self, new: Mapping[int, int]) -> Json:
@@ -72,25 +73,43 @@ class Model(ABC):
     def choose(self, size: int, counts: np.ndarray) -> list[int]:
         """The `size` ids that stay, ascending: always, then the most used, then the likeliest.
 
+        Of two that are used as often the shorter one stays: characters before the words that they spell.
+
         Args:
             size: more than there are in `always`, at most all of them.
             counts: uses of each id in the corpus, [highest id + 1].
         """
-        order = np.lexsort((np.arange(len(counts)), self.rank, -counts))
+        uses = self._uses(counts)
+        lengths = np.asarray([len(self.names.get(index, "")) for index in range(len(uses))])
+        shorter = np.where(uses > 0, lengths, 0)
+        order = np.lexsort((np.arange(len(uses)), self.rank, shorter, -uses))
         kept = set(self.always)
-        wanted = [token for token in order.tolist() if token in self.names and (counts[token] or token not in kept)]
-        for token in self._in_order(wanted, counts):
+        wanted = [token for token in order.tolist() if token in self.names and (uses[token] or token not in kept)]
+        for token in self._in_order(wanted, uses):
             if len(kept) == size:
                 break
             kept.add(token)
         return sorted(kept)
 
-    def _in_order(self, order: Sequence[int], counts: np.ndarray) -> Iterator[int]:
+    def _uses(self, counts: np.ndarray) -> np.ndarray:
+        """`counts`, where a use of a token is also one of each of its parts."""
+        uses = counts.copy()
+        by_length: dict[int, set[int]] = defaultdict(set)
+        for token in np.flatnonzero(uses).tolist():
+            by_length[len(self.names[token])].add(token)
+        for length in range(max(by_length, default=0), 1, -1):  # parts are shorter
+            for token in by_length[length]:
+                for part in self.parts(token) or ():
+                    uses[part] += uses[token]
+                    by_length[len(self.names[part])].add(part)
+        return uses
+
+    def _in_order(self, order: Sequence[int], uses: np.ndarray) -> Iterator[int]:
         """`order`, every token after its parts; what no text is ever given comes last."""
         done: set[int] = set()
         never = []
         for token in order:
-            if not counts[token] and self.parts(token) is None:
+            if not uses[token] and self.parts(token) is None:
                 never.append(token)
                 continue
             stack = [token]

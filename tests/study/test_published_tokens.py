@@ -201,6 +201,16 @@ def test_every_text_has_an_encoding_at_every_size(
     assert trimmed.encode([text], CONTEXT).max() < len(trimmed)
 
 
+@pytest.mark.parametrize("kind", ["xlm_roberta", "siglip_multilingual"])
+def test_characters_outlive_the_words_that_they_spell(loaded: dict[str, PublishedTokens], kind: str) -> None:
+    tokens = loaded[kind]
+    rare = CAPTIONS["ru"][:1]
+    size = needed(tokens, CAPTIONS["en"]) + len(set(rare[0]) - {" "})
+    trimmed, _ = tokens.trim(size, [*CAPTIONS["en"], *CAPTIONS["en"], *rare])
+    assert len(trimmed.split(rare)[0]) > len(tokens.split(rare)[0])
+    assert trimmed.unk not in trimmed.split(rare)[0]
+
+
 def test_bytes_spell_what_is_gone(loaded: dict[str, PublishedTokens]) -> None:
     trimmed, _ = loaded["gemma"].trim(loaded["gemma"].smallest + 1, ALL)
     spelled = trimmed._tokenizer.decode(trimmed.split(["犬 dog"])[0])
