@@ -31,7 +31,9 @@ def open_clip_tokenizer(source: Any, language: str | None) -> Found:
         where = str(source)
         name = f"local-dir:{source}" if Path(source).is_dir() else str(source)
         try:
-            tokenizer = open_clip.get_tokenizer(name)
+            tokenizer = open_clip.get_tokenizer(name, trust_remote_code=False)
+        except TypeError:  # open_clip's own tokenizer does not know that setting
+            tokenizer = open_clip.tokenizer.SimpleTokenizer()
         except (OSError, ValueError) as error:
             raise PublishedError(f"{where}: open_clip cannot load its tokenizer: {error}") from None
     if not isinstance(tokenizer, HFTokenizer):
@@ -70,13 +72,15 @@ def transformers_tokenizer(source: str | Path, revision: str | None) -> Found:
         declared = str(get_tokenizer_config(where, **pinned).get("tokenizer_class") or "").removesuffix("Fast")
         model = transformers.PreTrainedConfig.get_config_dict(where, **pinned)[0].get("model_type", "")
         siglip = model in ("siglip", "siglip2")
+        if siglip and not declared:
+            raise ValueError("tokenizer_config.json names no tokenizer_class, which says how texts are cleaned")
         if siglip and declared in GEMMA:
             kind, clean = transformers.Siglip2Tokenizer, "none"
         elif siglip and declared in SENTENCEPIECE:
             kind, clean = transformers.PreTrainedTokenizerFast, "siglip"
         else:
             kind, clean = transformers.AutoTokenizer, "none"
-        tokenizer = kind.from_pretrained(where, **pinned)
+        tokenizer = kind.from_pretrained(where, trust_remote_code=False, **pinned)
     except (OSError, ValueError, ImportError) as error:
         raise PublishedError(f"{where}: transformers cannot load its tokenizer: {error}") from None
     return _taken(tokenizer, clean, where)

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from study.published_tokens import sources
 from study.published_tokens.handling import CLEANING, Handling
-from study.published_tokens.trimming import MODELS, Model
+from study.published_tokens.models import MODELS
+from study.published_tokens.trimming import Model
 from study.towers.protocol import PublishedError
 from study.vocabulary import VocabularyError
 

@@ -1,21 +1,12 @@
-"""Which tokens of a published tokenizer stay, and the tokenizer.json that is left.
-
-What a corpus uses stays with all it is made of, so that the corpus is segmented as before:
-
-- Unigram picks the likeliest path through a lattice. Kept are the characters of used tokens (without one
-  of its own, a character would open an unknown edge) and the unlikeliest token (the unknown edge's score
-  is taken from it): the lattice of a corpus text is then a part of the old one, with the old path in it.
-- BPE merges the pair of lowest rank first. A token is always merged in the same way, whatever stands
-  around it; kept are the two parents of its last merge, their parents, and so on to the characters.
-"""
+"""Which tokens of a published tokenizer stay, and the tokenizer.json that is left."""
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -47,7 +38,7 @@ class Model(ABC):
 
     @abstractmethod
     def parts(self, token: int) -> tuple[int, ...] | None:
-        """Ids that have to stay where `token` stays; None if no text is ever given this token."""
+        """Shorter tokens that stay where `token` stays; None if no text is ever given this token."""
 
     @abstractmethod
     def cut(self, new: Mapping[int, int]) -> Json:
@@ -82,26 +73,43 @@ class Model(ABC):
     def choose(self, size: int, counts: np.ndarray) -> list[int]:
         """The `size` ids that stay, ascending: always, then the most used, then the likeliest.
 
+        Of two that are used as often the shorter one stays: characters before the words that they spell.
+
         Args:
             size: more than there are in `always`, at most all of them.
             counts: uses of each id in the corpus, [highest id + 1].
         """
-        order = np.lexsort((np.arange(len(counts)), self.rank, -counts))
+        uses = self._uses(counts)
+        lengths = np.asarray([len(self.names.get(index, "")) for index in range(len(uses))])
+        shorter = np.where(uses > 0, lengths, 0)
+        order = np.lexsort((np.arange(len(uses)), self.rank, shorter, -uses))
         kept = set(self.always)
-        for token in self._in_order([i for i in order.tolist() if counts[i] or i not in kept]):
+        wanted = [token for token in order.tolist() if token in self.names and (uses[token] or token not in kept)]
+        for token in self._in_order(wanted, uses):
             if len(kept) == size:
                 break
             kept.add(token)
         return sorted(kept)
 
-    def _in_order(self, order: Sequence[int]) -> Iterator[int]:
-        """`order`, every token after its parts; what no text is given comes last."""
+    def _uses(self, counts: np.ndarray) -> np.ndarray:
+        """`counts`, where a use of a token is also one of each of its parts."""
+        uses = counts.copy()
+        by_length: dict[int, set[int]] = defaultdict(set)
+        for token in np.flatnonzero(uses).tolist():
+            by_length[len(self.names[token])].add(token)
+        for length in range(max(by_length, default=0), 1, -1):  # parts are shorter
+            for token in by_length[length]:
+                for part in self.parts(token) or ():
+                    uses[part] += uses[token]
+                    by_length[len(self.names[part])].add(part)
+        return uses
+
+    def _in_order(self, order: Sequence[int], uses: np.ndarray) -> Iterator[int]:
+        """`order`, every token after its parts; what no text is ever given comes last."""
         done: set[int] = set()
         never = []
         for token in order:
-            if token not in self.names:
-                continue
-            if self.parts(token) is None and token not in self.always:
+            if not uses[token] and self.parts(token) is None:
                 never.append(token)
                 continue
             stack = [token]
@@ -127,97 +135,6 @@ class Model(ABC):
             "post_processor": post_processor and renumbered(post_processor, new.__getitem__),
             "model": self.cut(new),
         }
-
-
-class Unigram(Model):
-    """Kudo 2018: a score for each token; XLM-R, mT5, the multilingual SigLIP."""
-
-    def _vocabulary(self) -> dict[str, int]:
-        return {token: index for index, (token, _) in enumerate(self.model["vocab"])}
-
-    @cached_property
-    def _scores(self) -> np.ndarray:
-        return np.asarray([score for _, score in self.model["vocab"]])
-
-    @cached_property
-    def rank(self) -> np.ndarray:
-        out = np.full(max(self.names) + 1, np.inf)
-        out[: len(self._scores)] = -self._scores
-        return out
-
-    def parts(self, token: int) -> tuple[int, ...] | None:
-        name = self.names[token]
-        if len(name) == 1 or token in self.bytes:
-            return ()
-        return tuple(self.ids[letter] for letter in name if letter in self.ids)
-
-    def _own_always(self) -> set[int]:
-        unknown = self.model["unk_id"]
-        return {int(self._scores.argmin())} | (set() if unknown is None else {unknown})
-
-    def cut(self, new: Mapping[int, int]) -> Json:
-        vocabulary, unknown = self.model["vocab"], self.model["unk_id"]
-        kept = [vocabulary[old] for old in new if old < len(vocabulary)]
-        return {**self.model, "vocab": kept, "unk_id": None if unknown is None else new[unknown]}
-
-
-class Bpe(Model):
-    """Sennrich et al. 2016: an ordered list of merges; Gemma (SigLIP2), NLLB."""
-
-    def _vocabulary(self) -> dict[str, int]:
-        return dict(self.model["vocab"])
-
-    @cached_property
-    def _merges(self) -> dict[tuple[int, int], tuple[int, int]]:
-        """Pair of ids: its rank and the id that it becomes."""
-        ids = self.ids
-        return {(ids[a], ids[b]): (rank, ids[a + b]) for rank, (a, b) in enumerate(self.model["merges"])}
-
-    @cached_property
-    def rank(self) -> np.ndarray:
-        out = np.full(max(self.names) + 1, np.inf)
-        for rank, token in self._merges.values():
-            out[token] = min(out[token], rank)
-        return out
-
-    @cached_property
-    def _known_parts(self) -> dict[int, tuple[int, ...] | None]:
-        return {}
-
-    def parts(self, token: int) -> tuple[int, ...] | None:
-        known = self._known_parts
-        if token not in known:
-            known[token] = self._last_merge(token)
-        return known[token]
-
-    def _last_merge(self, token: int) -> tuple[int, ...] | None:
-        name = self.names[token]
-        if len(name) == 1 or token in self.bytes:
-            return ()
-        symbols = [self.ids.get(letter, -1) for letter in name]
-        last: tuple[int, ...] = ()
-        while len(symbols) > 1:
-            pairs = [(self._merges.get(pair), at) for at, pair in enumerate(pairwise(symbols))]
-            found = min(((*merge, at) for merge, at in pairs if merge is not None), default=None)
-            if found is None:
-                return None
-            _, merged, at = found
-            last = (symbols[at], symbols[at + 1])
-            symbols[at : at + 2] = [merged]
-        return last if symbols == [token] else None
-
-    def _own_always(self) -> set[int]:
-        unknown = self.model["unk_token"]
-        return set() if unknown is None else {self.ids[unknown]}
-
-    def cut(self, new: Mapping[int, int]) -> Json:
-        kept = {token: new[index] for token, index in self.model["vocab"].items() if index in new}
-        merges = [[a, b] for a, b in self.model["merges"] if a in kept and b in kept and a + b in kept]
-        return {**self.model, "vocab": kept, "merges": merges}
-
-
-MODELS: dict[str, type[Model]] = {"Unigram": Unigram, "BPE": Bpe}
-"""Models that can be trimmed, by their name in tokenizer.json."""
 
 
 def renumbered(post_processor: Json, new: Callable[[int], int]) -> Json:

@@ -201,6 +201,16 @@ def test_every_text_has_an_encoding_at_every_size(
     assert trimmed.encode([text], CONTEXT).max() < len(trimmed)
 
 
+@pytest.mark.parametrize("kind", ["xlm_roberta", "siglip_multilingual"])
+def test_characters_outlive_the_words_that_they_spell(loaded: dict[str, PublishedTokens], kind: str) -> None:
+    tokens = loaded[kind]
+    rare = CAPTIONS["ru"][:1]
+    size = needed(tokens, CAPTIONS["en"]) + len(set(rare[0]) - {" "})
+    trimmed, _ = tokens.trim(size, [*CAPTIONS["en"], *CAPTIONS["en"], *rare])
+    assert len(trimmed.split(rare)[0]) > len(tokens.split(rare)[0])
+    assert trimmed.unk not in trimmed.split(rare)[0]
+
+
 def test_bytes_spell_what_is_gone(loaded: dict[str, PublishedTokens]) -> None:
     trimmed, _ = loaded["gemma"].trim(loaded["gemma"].smallest + 1, ALL)
     spelled = trimmed._tokenizer.decode(trimmed.split(["犬 dog"])[0])
@@ -255,19 +265,20 @@ def test_impossible_sizes_are_refused(loaded: dict[str, PublishedTokens], kind: 
 
 
 def test_unigram_keeps_the_unknown_edge_s_score(tmp_path: Path) -> None:
-    """The rare token alone is unlikely: without it, unknown + 'bc' would beat 'ab' + 'c'."""
+    """Without the unlikeliest token, which nothing uses, unknown + 'bc' would beat 'ab' + 'c'."""
     folder = tiny.write_xlm_roberta(tmp_path, size=50)
     declared = json.loads((folder / "tokenizer.json").read_text())
     special = declared["model"]["vocab"][:4]
-    learnt = [["▁", -1.0], ["ab", -15.0], ["bc", -1.0], ["c", -8.0], ["rare", -40.0], ["<mask>", 0.0]]
+    learnt = [["▁", -1.0], ["ab", -15.0], ["bc", -1.0], ["c", -14.0], ["rare", -40.0], ["x", -14.5], ["<mask>", 0.0]]
     declared["model"]["vocab"] = [*special, *learnt]
-    declared["added_tokens"][-1]["id"] = 9
+    declared["added_tokens"][-1]["id"] = 10
     (folder / "tokenizer.json").write_text(json.dumps(declared))
     (folder / "config.json").write_text('{"model_type": "xlm-roberta"}')
     tokens = PublishedTokens.from_transformers(folder)
-    trimmed, old = tokens.trim(9, ["abc", "abc", "bc"])
-    assert [old[ids].tolist() for ids in trimmed.split(["abc"])] == tokens.split(["abc"])
+    trimmed, old = tokens.trim(10, ["abc", "bc"])
     assert tokens.split(["abc"]) == [[4, 5, 7]]
+    assert old.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]
+    assert [old[ids].tolist() for ids in trimmed.split(["abc"])] == [[4, 5, 7]]
 
 
 def test_padding_is_masked_also_where_it_is_the_end(loaded: dict[str, PublishedTokens]) -> None:
@@ -329,8 +340,13 @@ def test_unreadable_sources_are_refused(tmp_path: Path, folders: dict[str, Path]
         PublishedTokens.from_transformers(tmp_path)
     with pytest.raises(PublishedError, match="open_clip cannot load its tokenizer"):
         PublishedTokens.from_open_clip(tmp_path)
-    with pytest.raises(PublishedError, match="with SimpleTokenizer"):
-        PublishedTokens.from_open_clip(open_clip.get_tokenizer("ViT-B-32"))
+    for english in ("ViT-B-32", open_clip.get_tokenizer("ViT-B-32")):
+        with pytest.raises(PublishedError, match="with SimpleTokenizer"):
+            PublishedTokens.from_open_clip(english)
+    (tmp_path / "config.json").write_text('{"model_type": "siglip"}')
+    (tmp_path / "tokenizer_config.json").write_text("{}")
+    with pytest.raises(PublishedError, match="names no tokenizer_class"):
+        PublishedTokens.from_transformers(tmp_path)
     theirs = open_clip.get_tokenizer(f"local-dir:{folders['xlm_roberta']}", strip_sep_token=True)
     with pytest.raises(PublishedError, match="strip_sep_token"):
         PublishedTokens.from_open_clip(theirs)
