@@ -29,14 +29,14 @@ class Gather:
     """An array of the teacher's, of which batches are read: from the device if it is small, else from disk."""
 
     def __init__(self, array: ShardedArray, device: torch.device) -> None:
-        self._array, self._device = array, device
-        self._resident = array.whole().to(device) if array.nbytes <= RESIDENT_BYTES else None
+        self._device = device
+        self._from = array.whole().to(device) if array.nbytes <= RESIDENT_BYTES else array
 
     def __call__(self, rows: np.ndarray) -> Tensor:
         """[len(rows), ...] float32 on the device."""
-        if self._resident is not None:
-            return self._resident[torch.from_numpy(rows).to(self._device)]
-        return self._array.take(rows).to(self._device)
+        if isinstance(self._from, ShardedArray):
+            return self._from.take(rows).to(self._device)
+        return self._from[torch.from_numpy(rows).to(self._device)]
 
 
 @dataclass(frozen=True)

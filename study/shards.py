@@ -193,7 +193,8 @@ class ShardedArray:
         if wrong := [problem for problem in found if problem is not None]:
             raise ShardError(f"{'; '.join(wrong)}: embed again")
         self._dtype, name = STORED[index.dtype]
-        self._maps = [np.load(folder / shard.file, mmap_mode="r", allow_pickle=False) for shard in index.shards]
+        self._files = [folder / shard.file for shard in index.shards]
+        self._maps = [np.load(file, mmap_mode="r", allow_pickle=False) for file in self._files]
         self.row = self._maps[0].shape[1:] if self._maps else ()
         for shard, values in zip(index.shards, self._maps, strict=True):
             if values.dtype != np.dtype(name) or values.shape != (shard.rows, *self.row):
@@ -211,8 +212,10 @@ class ShardedArray:
     def whole(self) -> Tensor:
         """[rows, ...] float32."""
         out = torch.empty((len(self), *self.row))
-        for start, values in zip(self._starts, self._maps, strict=False):
-            out[start : start + len(values)] = self._values(np.array(values))
+        for start, file in zip(self._starts, self._files, strict=False):
+            # Not through the map, whose pages would stay with this process.
+            values = self._values(np.load(file, allow_pickle=False))
+            out[start : start + len(values)] = values
         return out
 
     def take(self, rows: np.ndarray | Sequence[int]) -> Tensor:
