@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from study.corpora.layout import PreparedCorpus
+from study.distillation import Corner, StudentSpec, distil, initial_student
+from study.embedding import write_embeddings
 from study.layers import matched_layers
 from study.student import Shape, SizeError, shape, shrink, summary
 from study.towers import checkpoint, published
@@ -140,3 +143,25 @@ def test_spare_rows_of_the_table_go_and_it_is_said(tmp_path: Path) -> None:
     with torch.inference_mode():
         ours = student.text_features(student.tokenize(ALL))
         torch.testing.assert_close(ours, teacher.text_features(teacher.tokenize(ALL)))
+
+
+@pytest.mark.parametrize("name", ["open_clip_xlm_roberta", "transformers_siglip2"])
+def test_students_are_distilled_and_two_trainings_agree(
+    name: str, checkpoints: Checkpoints, corpus: PreparedCorpus, tmp_path: Path
+) -> None:
+    teacher = published(models.family(name)).fetch(str(checkpoints(name)), None).requires_grad_(False)
+    write_embeddings(teacher, corpus, tmp_path, torch.device("cpu"), layers=True)
+    training = {"steps": 4, "batch": 8, "learning_rate": 0.01}
+    spec = StudentSpec.model_validate({"towers": "both", "training": training})
+    corner = Corner("published", "half", 0.55, 0, {"fd": {"layers": True}, "task": {}}, spec)
+    first, again = (distil(corner, teacher, corpus, tmp_path, torch.device("cpu"))[0] for _ in range(2))
+    start = initial_student(teacher, corner, corpus_texts(corpus)).state_dict()
+    state = first.state_dict()
+    assert all(torch.equal(tensor, state[key]) for key, tensor in again.state_dict().items())
+    for prefix in first.layer_prefixes().values():
+        assert any(not torch.equal(state[key], start[key]) for key in state if key.startswith(prefix))
+
+
+def corpus_texts(corpus: PreparedCorpus) -> list[str]:
+    captions = corpus.captions("distil")
+    return [*captions["text"], *captions["english"]]
