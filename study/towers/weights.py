@@ -68,7 +68,7 @@ def check_vocabulary(tokens: PublishedTokens, rows: int, where: object) -> None:
 
 
 def own_memory(model: nn.Module) -> None:
-    """Copy tensors out of a mapped file, where they lie at odd addresses: the same weights, the same bits of results."""
+    """Copy tensors out of a mapped file, where they lie at odd addresses, so that equal weights give equal bits."""
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.data = tensor.data.clone()
 
