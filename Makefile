@@ -19,7 +19,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help check repro report tune ui test clean-venv clean-mlflow clean-cache
+.PHONY: help check repro report miniature tune ui test clean-venv clean-mlflow clean-cache
 
 help: ## what can be made
 	@echo "make TARGET [STUDY=name]    studies: $(STUDIES)"
@@ -35,6 +35,10 @@ repro: check ## run what is missing or out of date of a study, then say what was
 
 report: check ## as repro, without MLflow
 	@dvc repro $(FOLDER)/dvc.yaml:analyse
+
+miniature: $(INSTALLED) ## the path from published checkpoints and data sets to the report, on tiny ones made on the spot
+	@python -m tests.miniature studies/miniature
+	@$(MAKE) --no-print-directory repro STUDY=miniature
 
 tune: check ## search each method's settings anew on the validation split; rewrites the study's tuning/
 	@dvc repro $(FOLDER)/dvc.yaml:embed

@@ -20,12 +20,12 @@ import pandas as pd
 
 from analysis import effects, mixed, paired, robust
 from analysis.frames import Outcome, Study
-from analysis.inference import correlation, finish
-from analysis.layout import AVERAGE, Layout, contrast_places, crossed_design
+from analysis.inference import correlation, detectable, finish
+from analysis.layout import AVERAGE, Layout, contrast_places, crossed_design, is_average
 from analysis.settings import Settings
 
 COLUMNS = [
-    "outcome", "arch", "size", "contrast", "estimate", "se", "df", "ci_low", "ci_high", "p", "p_adjusted",
+    "outcome", "arch", "size", "language", "contrast", "estimate", "se", "df", "ci_low", "ci_high", "p", "p_adjusted",
     "procedure", "exploratory",
 ]  # fmt: skip
 """Columns of tables/contrasts.csv, in this order."""
@@ -42,7 +42,7 @@ SWAP = "run means, method and control swapped within blocks"
 class Result:
     """The analysis of one outcome.
 
-    `contrasts` has COLUMNS and method, mde (80 % power), p_equivalent (TOST), standardised (Cohen's d_z);
+    `contrasts` has COLUMNS and method, mde (`inference.detectable`), p_equivalent (TOST), standardised (d_z);
     `means` has effects.MEAN_COLUMNS, `pairs` effects.PAIR_COLUMNS; `sensitivity` the averaged contrasts under
     every analysis.
     """
@@ -62,30 +62,34 @@ class Result:
 
     def marginal(self) -> pd.DataFrame:
         """The contrasts averaged over architectures and sizes."""
-        return self.contrasts[self.contrasts["arch"] == AVERAGE].reset_index(drop=True)
+        return self.contrasts[is_average(self.contrasts)].reset_index(drop=True)
 
 
 def _mixed_contrasts(
-    fit: mixed.MixedFit, layout: Layout, alpha: float, points: float
-) -> tuple[pd.DataFrame, dict[str, tuple[float, int, float, float]]]:
+    fit: mixed.MixedFit, layout: Layout, alpha: float, points: float, adjust: bool = True
+) -> pd.DataFrame:
     width = len(fit.beta)
     records: list[dict[str, Any]] = []
     vectors, families = [], []
     for place in contrast_places(layout):
         rows = []
         for method in layout.methods:
-            shared = layout.shared(method)
-            if not shared or (place[0] != AVERAGE and place not in shared):
+            if not layout.within(method, place):
                 continue
             rows.append(len(records))
             records.append({"arch": place[0], "size": place[1], "method": method})
-            average = place[0] == AVERAGE
-            vectors.append(layout.average(method, width) if average else layout.row(method, place, width))
+            vectors.append(layout.average(method, width, place))
         if rows:
             matrix = np.array([vectors[i] for i in rows])
             families.append((rows, correlation(matrix @ fit.cov @ matrix.T)))
     raw = pd.DataFrame(records).join(fit.contrast(np.array(vectors)))
-    finish(raw, families, alpha, points)
+    finish(raw, families if adjust else [], alpha, points)
+    return raw
+
+
+def _f_tests(fit: mixed.MixedFit, layout: Layout) -> dict[str, tuple[float, int, float, float]]:
+    """F tests that no method differs from the control, and that each differs alike in every place."""
+    width = len(fit.beta)
     average_rows = [layout.average(m, width) for m in layout.methods if layout.shared(m)]
     tests = {"method": fit.f_test(np.array(average_rows))}
     differing = [
@@ -95,7 +99,7 @@ def _mixed_contrasts(
     ]
     if differing:
         tests["method x (arch, size)"] = fit.f_test(np.array(differing))
-    return raw, tests
+    return tests
 
 
 def _sensitivity(
@@ -106,7 +110,7 @@ def _sensitivity(
     `declared` are contrast tables by the name of their analysis; those of `robust` follow.
     """
     columns = ["method", "estimate", "ci_low", "ci_high", "p"]
-    parts = [table.loc[table["arch"] == AVERAGE, columns].assign(analysis=name) for name, table in declared.items()]
+    parts = [table.loc[is_average(table), columns].assign(analysis=name) for name, table in declared.items()]
     parts.append(robust.intervals(robust.hc2(run_scores, layout), alpha)[columns].assign(analysis=HC2))
     swaps = [
         (m, float(d.groupby(level=["arch", "size"]).mean().mean()), robust.swap_test(d)) for m, d in differences.items()
@@ -131,7 +135,6 @@ def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = 
     ]
     run_scores = paired.run_means(frame)
     differences = paired.paired_differences(run_scores, layout)
-    by_pairs = paired.contrast_table(differences, layout, alpha, points)
     repeats = len(run_scores) > len(layout.columns)
     result: Result | None = None
     if crossed and outcome.by_language and frame["language"].nunique() > 1 and repeats:
@@ -140,14 +143,17 @@ def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = 
             own, formula = mixed.fit(frame["score"], design.x, design.terms), design.formula
             design = crossed_design(outcome, study, layout, settings, own=False)
             pooled = mixed.fit(frame["score"], design.x, design.terms)
-            raw, tests = _mixed_contrasts(own, layout, alpha, points)
+            raw = _mixed_contrasts(own, layout, alpha, points)
             if not own.converged:
                 notes.append("the optimiser stopped before the gradient vanished: read the intervals with care")
             if not pooled.converged:
                 notes.append("the model with one run variance did not converge: disregard its row among the checks")
-            others = {POOLED: _mixed_contrasts(pooled, layout, alpha, points)[0], PAIRED: by_pairs}
+            others = {
+                POOLED: _mixed_contrasts(pooled, layout, alpha, points, adjust=False),
+                PAIRED: paired.contrast_table(differences, layout, alpha, points, adjust=False),
+            }
             result = Result(
-                outcome, raw, REML, formula, own, pooled, tests,
+                outcome, raw, REML, formula, own, pooled, _f_tests(own, layout),
                 _sensitivity({REML: raw, **others}, run_scores, differences, layout, alpha),
                 effects.mixed_means(own, layout, alpha), effects.mixed_pairs(own, layout, alpha), design=layout,
             )  # fmt: skip
@@ -156,6 +162,7 @@ def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = 
     if result is None:
         if not repeats:
             notes.append("one seed: no run repeats another, so there are differences but no intervals")
+        by_pairs = paired.contrast_table(differences, layout, alpha, points)
         formula = "difference from the control ~ method, within blocks"
         result = Result(
             outcome, by_pairs, PAIRED, formula, f_tests=paired.hotelling(differences),
@@ -167,11 +174,15 @@ def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = 
     table["contrast"] = table["method"] + " - " + settings.control
     # Only the averaged contrasts of the declared outcomes were chosen before the data were seen.
     declared = table["method"].map(lambda method: settings.declared(outcome.name, method)).astype(bool)
-    table["exploratory"] = (table["arch"] != AVERAGE) | ~declared
+    table["exploratory"] = ~is_average(table) | ~declared
+    table["language"] = AVERAGE
+    adjusted_for = table.groupby(["arch", "size"])["method"].transform("size")
     if settings.family == "study":
+        adjusted_for = adjusted_for.where(table["exploratory"], adjusted_for * len(settings.primary))
         # Dunnett within the outcome, Bonferroni over the outcomes that were declared with it.
         widened = (table["p_adjusted"] * len(settings.primary)).clip(upper=1.0)
         table["p_adjusted"] = table["p_adjusted"].where(table["exploratory"], widened)
+    table["mde"] = detectable(table["se"], table["df"], alpha, adjusted_for)
     table["standardised"] = table["estimate"] / table["method"].map(effects.spread_of_differences(differences))
     table = table[[*COLUMNS, "method", "mde", "p_equivalent", "standardised"]]
     return replace(result, contrasts=table, notes=tuple(notes))

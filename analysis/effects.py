@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis import mixed
 from analysis.inference import holm
-from analysis.layout import AVERAGE, Layout, contrast_places
+from analysis.layout import Layout, contrast_places, covers
 from analysis.robust import intervals
 
 MEAN_COLUMNS = ["arch", "size", "method", "estimate", "se", "df", "ci_low", "ci_high"]
@@ -25,7 +25,7 @@ def mixed_means(fit: mixed.MixedFit, layout: Layout, alpha: float) -> pd.DataFra
     records, vectors = [], []
     for place in contrast_places(layout):
         for method in (layout.control, *layout.methods):
-            ran = [c for c in layout.columns if c[2] == method and (place[0] == AVERAGE or c[:2] == place)]
+            ran = [c for c in layout.columns if c[2] == method and covers(place, c[:2])]
             if ran:
                 vector = np.zeros(len(fit.beta))
                 vector[[layout.columns.index(c) for c in ran]] = 1 / len(ran)
@@ -42,21 +42,19 @@ def run_level_means(scores: pd.DataFrame, layout: Layout, alpha: float) -> pd.Da
         scores: one row a run: arch, size, method, seed, score.
     """
     records: list[dict[str, Any]] = []
-    grouped = scores.groupby(["method", "arch", "size"])["score"]
-    mean, count, square = grouped.mean(), grouped.size(), grouped.var(ddof=1)
+    runs = {key: part.to_numpy() for key, part in scores.groupby(["arch", "size", "method"])["score"]}
     for place in contrast_places(layout):
         for method in (layout.control, *layout.methods):
-            ran = [c[:2] for c in layout.columns if c[2] == method and (place[0] == AVERAGE or c[:2] == place)]
-            if not ran:
+            every = [runs[c] for c in layout.columns if c[2] == method]
+            here = [runs[c] for c in layout.columns if c[2] == method and covers(place, c[:2])]
+            if not here:
                 continue
-            every = [(method, *c) for c in layout.places if (method, *c) in mean.index]
-            df = int((count.loc[every] - 1).sum())
-            within = float((square.loc[every] * (count.loc[every] - 1)).sum() / df) if df else np.nan
-            keys = [(method, *c) for c in ran]
-            se = float(np.sqrt(within * (1 / count.loc[keys]).sum())) / len(keys)
-            estimate, shown = float(mean.loc[keys].mean()), float(df) if df else np.nan
+            df = float(sum(len(values) - 1 for values in every)) or np.nan
+            within = sum(float(((values - values.mean()) ** 2).sum()) for values in every) / df
+            se = float(np.sqrt(within * sum(1 / len(values) for values in here))) / len(here)
+            estimate = float(np.mean([values.mean() for values in here]))
             records.append({"arch": place[0], "size": place[1], "method": method, "estimate": estimate, "se": se,
-                            "df": shown})  # fmt: skip
+                            "df": df})  # fmt: skip
     return intervals(pd.DataFrame(records), alpha)[MEAN_COLUMNS]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from analysis import effects, tradeoff
+from analysis import constructs, effects, tradeoff
 from analysis.contrasts import COLUMNS, Result
 from analysis.frames import Study
 from analysis.inference import holm
@@ -15,7 +15,6 @@ from analysis.influence import Influence
 from analysis.results import Analysis
 from analysis.settings import Settings
 from analysis.tradeoff import Tradeoff
-from study import records
 
 
 def tables(analysis: Analysis, settings: Settings) -> dict[str, pd.DataFrame]:
@@ -24,11 +23,8 @@ def tables(analysis: Analysis, settings: Settings) -> dict[str, pd.DataFrame]:
     study = analysis.study
     named = {r.outcome.name: r for r in every.values()}
     return {
-        "contrasts": pd.concat([r.contrasts[COLUMNS] for r in every.values()], ignore_index=True),
-        "effects": pd.concat(
-            [r.contrasts[["outcome", "arch", "size", "contrast", "standardised", "mde", "p_equivalent"]].assign(
-                smallest_effect=settings.smallest(name)) for name, r in named.items()], ignore_index=True,
-        ),
+        "contrasts": contrasts(analysis),
+        "effects": stacked({name: effect_sizes(r, settings) for name, r in named.items()}),
         "means": stacked({name: r.means for name, r in named.items()}),
         "pairs": stacked({name: r.pairs for name, r in named.items()}),
         "f_tests": f_tests(analysis.headlines, analysis.secondary, settings),
@@ -43,8 +39,22 @@ def tables(analysis: Analysis, settings: Settings) -> dict[str, pd.DataFrame]:
         "churn_contrasts": churn_contrasts(study, settings),
         "design": design(study),
         "cost": cost(study),
-        "measures": measures(),
+        "measures": constructs.table(),
     }  # fmt: skip
+
+
+def effect_sizes(result: Result, settings: Settings) -> pd.DataFrame:
+    """Standardised differences, smallest detectable ones and p of equivalence, beside the differences' table."""
+    columns = ["arch", "size", "contrast", "standardised", "mde", "p_equivalent"]
+    return result.contrasts[columns].assign(smallest_effect=settings.smallest(result.outcome.name))
+
+
+def contrasts(analysis: Analysis) -> pd.DataFrame:
+    """tables/contrasts.csv: every difference from the control, over architectures, sizes and languages and in each."""
+    results = [*analysis.headlines.values(), *analysis.secondary.values()]
+    found = [*(r.contrasts[COLUMNS] for r in results), analysis.single_languages]
+    filled = [table for table in found if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=COLUMNS)
 
 
 def stacked(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -126,17 +136,3 @@ def cost(study: Study) -> pd.DataFrame:
     mean = students.groupby(["size", "method"])[["parameters", "items", "captions", "flops", "seconds"]].mean()
     order = [(size, method) for size in study.sizes for method in study.methods if (size, method) in mean.index]
     return mean.loc[order].reset_index()
-
-
-def measures() -> pd.DataFrame:
-    """Definition, range and direction of every measure; its own scale, before points are made of it."""
-    kinds = {
-        "retrieval": records.RETRIEVAL_METRICS,
-        "consistency": records.CONSISTENCY_CONSTRUCTS,
-        "stability": records.STABILITY_CONSTRUCTS,
-    }
-    return pd.DataFrame([
-        {"kind": kind, "measure": m.name, "meaning": m.meaning, "low": m.low, "high": m.high,
-         "higher_is_better": m.higher_is_better}
-        for kind, found in kinds.items() for m in found
-    ])  # fmt: skip

@@ -8,10 +8,12 @@ from analysis.results import Analysis
 from analysis.settings import Settings
 from analysis.wording import join, method_name
 
+NOTHING = "No method can be compared with the control on any headline outcome: their scores are missing."
+
 
 def best_lines(analysis: Analysis, settings: Settings) -> list[str]:
-    """One line for each headline outcome: which method did best."""
-    return [sentences.best_sentence(r, settings) for r in analysis.headlines.values()]
+    """One line for each headline outcome, which method did best; or that there is none."""
+    return [sentences.best_sentence(r, settings) for r in analysis.headlines.values()] or [NOTHING]
 
 
 def findings(analysis: Analysis, settings: Settings) -> list[str]:
@@ -24,8 +26,9 @@ def findings(analysis: Analysis, settings: Settings) -> list[str]:
         + (f"; {len(study.missing)} planned run(s) missing" if study.missing else "")
     ]
     levels = [sentences.levels_sentence(r, settings).rstrip(".") for r in analysis.headlines.values()]
-    lines.append("; ".join(levels) + ".")
-    lines += [line[0].upper() + line[1:] for line in best_lines(analysis, settings)]
+    lines.append("; ".join(levels) + "." if levels else NOTHING)
+    if levels:
+        lines += [line[0].upper() + line[1:] for line in best_lines(analysis, settings)]
     if analysis.tradeoffs:
         bought = [t.method for t in analysis.tradeoffs if t.p_bought_holm < settings.alpha]
         text = "; ".join(sentences.tradeoff_short(t) for t in analysis.tradeoffs)
@@ -52,6 +55,9 @@ def cautions(analysis: Analysis, settings: Settings) -> list[str]:
             f"With {seeds} seed{'s' if seeds != 1 else ''} in some combination the run-to-run variance rests on almost "
             "nothing: intervals are wide or too narrow by luck. Read this as a trial of the machinery, not as evidence."
         )
+    declared = () if settings.contrasts == "all" else settings.contrasts
+    if unseen := [method for method in declared if method not in study.methods]:
+        lines.append(f"Declared but without a run: {', '.join(unseen)}.")
     lines += [f"Missing runs: {', '.join(study.missing)}."] if study.missing else []
     for name, found in analysis.confirmations.items():
         if found.ran and not found.agrees:

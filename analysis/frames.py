@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from analysis.checked import check_cells, check_ranges, comparable, hash_tables, read_tables
 from analysis.settings import HEADLINES, AnalysisError, Settings, nearest
 from study import records
 
@@ -66,69 +66,6 @@ def size_order(sizes: Sequence[str]) -> list[str]:
     return sorted(set(sizes), key=lambda s: (known.index(s) if s in known else len(known), s))
 
 
-def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """The five checked tables of a results folder.
-
-    Raises:
-        AnalysisError: the folder or a file is missing or unreadable, or breaks its schema.
-    """
-    if not folder.is_dir():
-        raise AnalysisError(f"{folder}: no such folder of results")
-    tables = {}
-    for name, table in records.TABLES.items():
-        path = folder / f"{name}.parquet"
-        if not path.is_file():
-            others = sorted(p.name for p in folder.iterdir() if p.is_file())
-            raise AnalysisError(f"{path}: missing; the folder holds {others}")
-        try:
-            tables[name] = records.check(pd.read_parquet(path), table)
-        except records.RecordError as error:
-            raise AnalysisError(f"{path}: {error}") from None
-        except (OSError, ValueError) as error:
-            raise AnalysisError(f"{path}: not a readable parquet file: {error}") from None
-    return tables
-
-
-def hash_tables(tables: dict[str, pd.DataFrame]) -> str:
-    """SHA-256 over the values of all tables, independent of row order and of the files' encoding."""
-    digest = hashlib.sha256()
-    for name in sorted(tables):
-        frame = tables[name]
-        digest.update(name.encode())
-        digest.update(",".join(frame.columns).encode())
-        row_hashes = pd.util.hash_pandas_object(frame, index=False).sort_values()
-        digest.update(row_hashes.to_numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _check_cells(tables: dict[str, pd.DataFrame], folder: Path, settings: Settings) -> None:
-    cells = tables["cells"]
-    known = set(cells["cell"])
-    for role in sorted(set(cells["role"]) - {"student", "teacher"}):
-        raise AnalysisError(f"{folder / 'cells.parquet'}: role {role!r}{nearest(role, ['student', 'teacher'])}")
-    students = cells[cells["role"] == "student"]
-    if students.empty:
-        raise AnalysisError(f"{folder / 'cells.parquet'}: no student")
-    methods = sorted(set(students["method"]))
-    if settings.control not in methods:
-        hint = nearest(settings.control, methods)
-        raise AnalysisError(f"{folder / 'cells.parquet'}: no run of the control {settings.control!r}{hint}")
-    if len(methods) < 2:
-        raise AnalysisError(f"{folder / 'cells.parquet'}: the control is the only method, nothing can be compared")
-    if not _comparable(students, settings.control):
-        raise AnalysisError(f"{folder / 'cells.parquet'}: no method shares an arch and size with {settings.control!r}")
-    twice = students.duplicated(["arch", "size", "method", "seed"])
-    if twice.any():
-        name = students.loc[twice, "cell"].iloc[0]
-        raise AnalysisError(f"{folder / 'cells.parquet'}: {name!r} repeats an arch, size, method and seed")
-    for name in ("retrieval", "consistency", "vqa"):
-        for cell in sorted(set(tables[name]["cell"]) - known):
-            raise AnalysisError(f"{folder / f'{name}.parquet'}: cell {cell!r} is not in cells{nearest(cell, known)}")
-    runs = tables["stability"].query("level == 'run'")
-    for cell in sorted(set(runs["cell"]) - known):
-        raise AnalysisError(f"{folder / 'stability.parquet'}: cell {cell!r} is not in cells{nearest(cell, known)}")
-
-
 def _outcome(
     name: str, label: str, meaning: str, scores: pd.DataFrame, cells: pd.DataFrame, higher: bool = True
 ) -> Outcome:
@@ -150,14 +87,6 @@ def _run_level(stability: pd.DataFrame, construct: str) -> pd.DataFrame:
         & stability["score"].notna()
     )
     return stability.loc[chosen, ["cell", "score"]]
-
-
-def _comparable(frame: pd.DataFrame, control: str) -> bool:
-    """Whether some method shares an architecture and size with the control."""
-    is_control = frame["method"] == control
-    with_control = set(zip(frame.loc[is_control, "arch"], frame.loc[is_control, "size"], strict=True))
-    with_method = set(zip(frame.loc[~is_control, "arch"], frame.loc[~is_control, "size"], strict=True))
-    return bool(with_control & with_method)
 
 
 def _outcomes(
@@ -196,13 +125,18 @@ def _outcomes(
         label = "VQA stability" if headline else measure.name.replace("_", " ")
         scores = _run_level(tables["stability"], measure.name)
         found[name] = _outcome(name, label, measure.meaning, scores, cells, measure.higher_is_better)
-    filled = {name: outcome for name, outcome in found.items() if _comparable(outcome.frame, control)}
+    filled = {name: outcome for name, outcome in found.items() if comparable(outcome.frame, control)}
     headlines = {name: filled.pop(name) for name in HEADLINES if name in filled}
     notes.extend(
         f"No method can be compared with the control on {name}: scores are missing."
         for name in HEADLINES
         if name not in headlines
     )
+    if "vqa" in headlines and "stability" not in headlines:
+        notes.append(
+            "VQA stability compares languages on the questions that they share: here there is one language, or they "
+            "share none. Accuracy, churn over seeds and flips against the teacher are measured all the same."
+        )
     return headlines, filled
 
 
@@ -242,7 +176,8 @@ def load(folder: Path, settings: Settings) -> Study:
         AnalysisError: see `read_tables`; also an unknown cell, a missing control, or an unknown primary outcome.
     """
     tables = read_tables(folder)
-    _check_cells(tables, folder, settings)
+    check_cells(tables, folder, settings)
+    check_ranges(tables, folder)
     cells = tables["cells"]
     students = cells[cells["role"] == "student"]
     notes: list[str] = []
@@ -251,6 +186,11 @@ def load(folder: Path, settings: Settings) -> Study:
         if name not in headlines and name not in secondary and name not in HEADLINES:
             raise AnalysisError(f"settings: primary outcome {name!r}{nearest(name, [*headlines, *secondary])}")
     planned = set(settings.planned)
+    methods = method_order(list(students["method"]), settings.control)
+    for name in () if settings.contrasts == "all" else settings.contrasts:
+        # A method whose runs all failed is known by its plan.
+        if name not in methods[1:] and not any(f"-{name}-s" in cell for cell in planned):
+            raise AnalysisError(f"settings: contrast {name!r}{nearest(name, methods[1:])}")
     if not planned:
         notes.append("No list of planned runs was declared; every crossing of the factors seen counts as planned.")
         grid = students[["arch"]].drop_duplicates()
@@ -274,7 +214,7 @@ def load(folder: Path, settings: Settings) -> Study:
         churn=churn.reset_index(drop=True),
         languages=order,
         resources=resources,
-        methods=method_order(list(students["method"]), settings.control),
+        methods=methods,
         archs=sorted(set(students["arch"])),
         sizes=size_order(list(students["size"])),
         planned_runs=sum(not cell.endswith("-teacher") for cell in planned),

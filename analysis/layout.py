@@ -44,13 +44,32 @@ class Layout:
         row[self.columns.index((*place, self.control))] = -1.0
         return row
 
-    def average(self, method: str, width: int) -> np.ndarray:
-        return np.asarray(np.mean([self.row(method, place, width) for place in self.shared(method)], axis=0))
+    def within(self, method: str, where: Cell) -> list[Cell]:
+        """Shared places that `where` covers."""
+        return [place for place in self.shared(method) if covers(where, place)]
+
+    def average(self, method: str, width: int, where: Cell = (AVERAGE, AVERAGE)) -> np.ndarray:
+        """Coefficients of the method minus the control, averaged over the shared places that `where` covers."""
+        return np.asarray(np.mean([self.row(method, place, width) for place in self.within(method, where)], axis=0))
+
+
+def covers(where: Cell, place: Cell) -> bool:
+    """Whether `where`, in which AVERAGE stands for every level, covers a place."""
+    return all(wanted in (AVERAGE, level) for wanted, level in zip(where, place, strict=True))
 
 
 def contrast_places(layout: Layout) -> list[Cell]:
-    """Rows of the contrast table: the average first, then each place if there are several."""
-    return [(AVERAGE, AVERAGE), *(layout.places if len(layout.places) > 1 else ())]
+    """Rows of the contrast table: the average, each architecture, each size, each place; none of them twice."""
+    archs, sizes = (list(dict.fromkeys(levels)) for levels in zip(*layout.places, strict=True))
+    out: list[Cell] = [(AVERAGE, AVERAGE)]
+    if len(archs) > 1 and len(sizes) > 1:
+        out += [(arch, AVERAGE) for arch in archs] + [(AVERAGE, size) for size in sizes]
+    return [*out, *(layout.places if len(layout.places) > 1 else ())]
+
+
+def is_average(table: pd.DataFrame) -> pd.Series:
+    """Rows of a table that average over architectures and sizes."""
+    return (table["arch"] == AVERAGE) & (table["size"] == AVERAGE)
 
 
 @dataclass(frozen=True)

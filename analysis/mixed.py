@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg, stats
 
-from analysis import reml
+from analysis import reml, search
 from analysis.reml import Array, ModelError
 
 __all__ = ["MixedFit", "ModelError", "Term", "fit"]
@@ -159,7 +159,7 @@ def fit(y: ArrayLike, x: ArrayLike, terms: Sequence[Term], start: ArrayLike | No
         y: responses, [n].
         x: fixed effects, [n, p], of full column rank.
         terms: random intercepts; they may be crossed or nested.
-        start: SD ratios to start from, [k]; without it the search starts from `reml.STARTS`, and the
+        start: SD ratios to start from, [k]; without it the search starts from `search.STARTS`, and the
             lowest minimum is taken.
 
     Raises:
@@ -167,8 +167,10 @@ def fit(y: ArrayLike, x: ArrayLike, terms: Sequence[Term], start: ArrayLike | No
     """
     columns = np.asarray(x, dtype=float)
     problem = reml.Problem(np.asarray(y, dtype=float), columns, [term.codes for term in terms])
-    starts = [np.full(problem.k, ratio) for ratio in reml.STARTS] if start is None else [np.asarray(start, dtype=float)]
-    state, converged = reml.minimise(problem, starts)
+    starts = (
+        [np.full(problem.k, ratio) for ratio in search.STARTS] if start is None else [np.asarray(start, dtype=float)]
+    )
+    state, converged = search.minimise(problem, starts)
     return _estimates(problem, state, converged, columns, tuple(terms))
 
 
@@ -220,7 +222,7 @@ def _estimates(
         variances=found.variances,
         variance_cov=variance_cov,
         zero=zero,
-        bound=np.append(state.theta >= reml.MAX_RATIO, False),
+        bound=np.append(state.theta >= search.MAX_RATIO, False),
         effects=effects,
         criterion=state.criterion,
         converged=converged,

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.inference import finish
-from analysis.layout import AVERAGE, Layout, contrast_places
+from analysis.inference import NO_SPREAD, finish
+from analysis.layout import Layout, contrast_places, covers
 
 
 def run_means(frame: pd.DataFrame) -> pd.DataFrame:
@@ -39,39 +39,47 @@ def paired_differences(scores: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     return wide[present].sub(wide[layout.control], axis=0).dropna(how="all")
 
 
-def contrast_table(differences: pd.DataFrame, layout: Layout, alpha: float, points: float) -> pd.DataFrame:
+def contrast_table(
+    differences: pd.DataFrame, layout: Layout, alpha: float, points: float, adjust: bool = True
+) -> pd.DataFrame:
+    """Paired t of every method in every row of `contrast_places`; a method's variance is pooled over places.
+
+    Args:
+        differences: from `paired_differences`.
+
+    Returns:
+        Columns arch, size, method, estimate, se, df and those of `inference.finish`; no interval without repeats.
+    """
     records: list[dict[str, Any]] = []
     families = []
     by_place = differences.groupby(["arch", "size"])
     residuals = differences - by_place.transform("mean")
-    counts = by_place.count()
+    counts, means = by_place.count(), by_place.mean()
     df = {m: int((counts[m] - 1).clip(lower=0).sum()) for m in differences.columns}
     sd = {m: float(np.sqrt((residuals[m] ** 2).sum() / df[m])) if df[m] > 0 else np.nan for m in differences.columns}
     for place in contrast_places(layout):
         rows, methods = [], []
+        inside = np.array([covers(place, cell) for cell in counts.index])
         for method in differences.columns:
-            n = counts.loc[counts[method] > 0, method]
-            means = by_place[method].mean()
-            if place[0] == AVERAGE:
-                estimate, factor = float(means[n.index].mean()), float(np.sqrt((1 / n).sum()) / max(len(n), 1))
-            elif place in n.index:
-                estimate, factor = float(means.loc[place]), float(1 / np.sqrt(n.loc[place]))
-            else:
+            n = counts.loc[inside & (counts[method] > 0), method]
+            if n.empty:
                 continue
+            estimate, factor = float(means.loc[n.index, method].mean()), float(np.sqrt((1 / n).sum()) / len(n))
             rows.append(len(records))
             methods.append(method)
-            records.append({"arch": place[0], "size": place[1], "method": method, "estimate": estimate,
-                            "se": sd[method] * factor, "df": float(df[method]) if df[method] else np.nan})  # fmt: skip
+            se = 0.0 if sd[method] * factor < NO_SPREAD else sd[method] * factor
+            records.append({"arch": place[0], "size": place[1], "method": method, "estimate": estimate, "se": se,
+                            "df": float(df[method]) if df[method] else np.nan})  # fmt: skip
         if not methods:
             continue
         # The correlation is estimated where the residuals can carry it; else Dunnett's 1/2 for equal variances.
-        if min(df[m] for m in methods) >= 10 and all(sd[m] > 0 for m in methods):
+        if min(df[m] for m in methods) >= 10 and all(sd[m] > NO_SPREAD for m in methods):
             correlation = residuals[methods].corr(min_periods=3).fillna(0.5).to_numpy()
         else:
             correlation = np.full((len(methods), len(methods)), 0.5) + 0.5 * np.eye(len(methods))
         families.append((rows, correlation))
     raw = pd.DataFrame(records)
-    finish(raw, families, alpha, points)
+    finish(raw, families if adjust else [], alpha, points, paired=True)
     return raw
 
 

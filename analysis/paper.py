@@ -85,9 +85,10 @@ def latex(
             "p_adjusted": "adjusted p",
         }
         table = pd.DataFrame(shown)[list(columns)].rename(columns=columns)
+        widened = ", widened by Bonferroni over the primary outcomes" if settings.family == "study" else ""
         caption = (
             f"{result.outcome.label[0].upper()}{result.outcome.label[1:]}: differences from the control in "
-            f"percentage points ({result.procedure}; p Dunnett-adjusted)."
+            f"percentage points ({result.procedure}; p Dunnett-adjusted{widened})."
         )
         out[f"contrasts-{name}"] = (table, caption)
     if found:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from threadpoolctl import threadpool_limits
 
 from analysis import (
+    constructs,
     contrasts,
     diagnostics,
     export,
@@ -31,7 +32,6 @@ from analysis import (
 )
 from analysis.results import Analysis, analyse
 from analysis.settings import AnalysisError, Settings
-from study import records
 
 PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "matplotlib", "seaborn")
 
@@ -57,13 +57,13 @@ def context(analysis: Analysis, settings: Settings, pictures: dict[str, str]) ->
             "sentences": [sentences.contrast_sentence(row, row["method"], r, settings)
                           for row in contrasts.rows(r.marginal())],
             "average": tables.contrast_rows(r, r.marginal(), settings),
-            "places": tables.contrast_rows(r, r.contrasts[r.contrasts["arch"] != layout.AVERAGE], settings),
+            "places": tables.contrast_rows(r, r.contrasts[~layout.is_average(r.contrasts)], settings),
             "procedure": r.procedure,
             "formula": r.formula,
             "notes": r.notes,
             "variances": tables.variances(r.fit) if r.fit else [],
             "variance_sentence": diagnostics.variance_sentence(r),
-            "means": tables.means(r, layout.AVERAGE),
+            "means": tables.means(r),
             "pairs": sentences.pairs_sentence(r, settings),
             "influence": diagnostics.influence_sentence(analysis.influence.get(name), r),
             "profile": tables.profiles(analysis.profiles[name]),
@@ -107,13 +107,13 @@ def context(analysis: Analysis, settings: Settings, pictures: dict[str, str]) ->
         "cost_phrase": paper.cost_phrase(study.cells[study.cells["role"] == "student"]),
         "churn": tables.churn(study),
         "churn_rows": tables.churn_rows(study, settings),
-        "measures": {"retrieval": records.RETRIEVAL_METRICS, "consistency": records.CONSISTENCY_CONSTRUCTS,
-                     "VQA stability": records.STABILITY_CONSTRUCTS},
+        "measures": {kind: contrasts.rows(part) for kind, part in constructs.table().groupby("kind", sort=False)},
+        "primary_construct": constructs.CONSTRUCTS["rbo_gold_deleted"].detail,
         "confirmations": [diagnostics.confirmation_sentence(c, analysis.headlines[n].outcome.label)
                           for n, c in analysis.confirmations.items()],
         "pictures": {name: Markup(svg) for name, svg in pictures.items()},  # drawn here, safe by construction
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
-        "level": wording.percent(settings.alpha),
+        "level": wording.percent(settings.alpha).replace(" ", "\N{NO-BREAK SPACE}"),
     }  # fmt: skip
 
 

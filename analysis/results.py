@@ -7,7 +7,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import confirm, contrasts, frames, influence, layout, mixed, paired, profile, shrunken, tradeoff
+from analysis import (
+    confirm,
+    contrasts,
+    frames,
+    influence,
+    languages,
+    layout,
+    mixed,
+    paired,
+    profile,
+    shrunken,
+    tradeoff,
+)
 from analysis.frames import Study
 from analysis.settings import Settings
 
@@ -23,6 +35,7 @@ class Analysis:
     confirmations: dict[str, confirm.Confirmation]
     influence: dict[str, influence.Influence]
     by_language: dict[str, pd.DataFrame]  # shrunken.COLUMNS
+    single_languages: pd.DataFrame  # contrasts.COLUMNS
     profiles: dict[str, pd.DataFrame]  # profile.COLUMNS
     front: pd.DataFrame  # tradeoff.pareto
 
@@ -56,6 +69,9 @@ def analyse(folder: Path, settings: Settings) -> Analysis:
         study, headlines, secondary, tradeoffs, confirmations,
         {n: influence.leave_out(o, study, settings, fit) for n, (o, fit, _) in crossed.items()},
         {n: shrunken.language_differences(fit, o, d, settings.alpha) for n, (o, fit, d) in crossed.items()},
+        pd.concat([languages.contrast_table(r.outcome, study.methods, settings)
+                   for r in (*headlines.values(), *secondary.values())], ignore_index=True)
+        if headlines or secondary else pd.DataFrame(columns=contrasts.COLUMNS),
         {n: profile.summary(paired.run_means(r.outcome.frame), study.methods, settings.control,
                             r.outcome.higher_is_better) for n, r in headlines.items()},
         tradeoff.pareto(tradeoffs, settings.control),

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.inference import NO_SPREAD
 from analysis.layout import Layout
 
 DRAWS = 9_999
@@ -60,16 +61,17 @@ def hc2(scores: pd.DataFrame, layout: Layout) -> pd.DataFrame:
         variance, trace, square = float((weight * residual) @ (weight * residual)), np.trace(form), (form**2).sum()
         rows.append({
             "method": method, "estimate": float(vector @ beta),
-            "se": np.sqrt(variance) if known and variance > 0 else np.nan,
+            "se": np.sqrt(variance) if known and variance > NO_SPREAD**2 else np.nan,
             "df": float(trace**2 / square) if known and square > 0 else np.nan,
         })  # fmt: skip
     return pd.DataFrame(rows, columns=["method", "estimate", "se", "df"])
 
 
 def intervals(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    """`table` (estimate, se, df) with ci_low, ci_high and p of the t test."""
-    half = stats.t.isf(alpha / 2, table["df"]) * table["se"]
-    t = (table["estimate"] / table["se"]).abs()
+    """`table` (estimate, se, df) with ci_low, ci_high and p of the t test; nan where nothing varies."""
+    se = table["se"].where(table["se"] > NO_SPREAD)
+    half = stats.t.isf(alpha / 2, table["df"]) * se
+    t = (table["estimate"] / se).abs()
     return table.assign(
         ci_low=table["estimate"] - half, ci_high=table["estimate"] + half, p=2 * stats.t.sf(t, table["df"])
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.contrasts import Result
+from analysis.inference import NO_SPREAD
 from analysis.layout import Cell
 from analysis.settings import Settings
 from analysis.tradeoff import Tradeoff
@@ -31,7 +32,7 @@ def contrast_sentence(row: Mapping[str, float], method: str, result: Result, set
     found = verdict(row, settings.alpha, points)
     size = f"{abs(row['estimate']):.1f} points"
     if found == "unknown":
-        still = row["se"] == 0
+        still = row["se"] <= NO_SPREAD
         why = "its runs do not vary, so no interval can be given" if still else "too few runs repeat for an interval"
         return f"{name}'s {label} differed from the control's by {sign(row['estimate'])} points; {why}."
     numbers = f"{level} CI {interval(row['ci_low'], row['ci_high'])}, Dunnett-adjusted {p_value(row['p_adjusted'])}"

@@ -10,18 +10,18 @@ import pandas as pd
 from analysis import files, mixed, sentences
 from analysis.contrasts import Result, rows
 from analysis.frames import Study
-from analysis.layout import AVERAGE, Cell
+from analysis.layout import AVERAGE, Cell, is_average
 from analysis.settings import Settings
 from analysis.tradeoff import Tradeoff
 from analysis.wording import interval, number, p_value, sign
 
 
-def means(result: Result, where: str) -> list[dict[str, str]]:
+def means(result: Result) -> list[dict[str, str]]:
     """Estimated marginal means, averaged over architectures and sizes."""
     return [
         {"method": r["method"], "mean": number(r["estimate"], 2),
          "ci": interval(r["ci_low"], r["ci_high"], 2) if np.isfinite(r["se"]) else "n/a"}
-        for r in rows(result.means[result.means["arch"] == where])
+        for r in rows(result.means[is_average(result.means)])
     ]  # fmt: skip
 
 
@@ -37,9 +37,8 @@ def profiles(table: pd.DataFrame) -> list[dict[str, str]]:
 def contrast_rows(result: Result, table: pd.DataFrame, settings: Settings) -> list[dict[str, Any]]:
     out = []
     for row in rows(table):
-        where = "average" if row["arch"] == AVERAGE else f"{row['arch']}, {row['size']}"
         out.append({
-            "where": where,
+            "where": _place(row["arch"], row["size"]),
             "method": row["method"],
             "estimate": sign(row["estimate"], 2),
             "se": number(row["se"], 2),
@@ -53,6 +52,11 @@ def contrast_rows(result: Result, table: pd.DataFrame, settings: Settings) -> li
             "verdict": sentences.verdict(row, settings.alpha, settings.smallest(result.outcome.name)),
         })  # fmt: skip
     return out
+
+
+def _place(arch: str, size: str) -> str:
+    """An architecture and a size in words; AVERAGE stands for all of them."""
+    return f"{'all architectures' if arch == AVERAGE else arch}, {'all sizes' if size == AVERAGE else size}"
 
 
 def _p(value: float) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.frames import Study
-from analysis.inference import holm
+from analysis.inference import NO_SPREAD, holm
 from analysis.layout import Cell, Layout
 from analysis.paired import paired_differences, run_means
 from analysis.settings import Settings
@@ -71,12 +71,12 @@ def joint(points: pd.DataFrame, method: str, alpha: float) -> Tradeoff:
     ci = np.full((2, 2), np.nan)
     p_up = p_down = p_joint = radius = np.nan
     task = np.array([mean[1] - mean[0], np.nan, np.nan, np.nan])
-    if df > 0 and (se > 0).all():
+    if df > 0 and (se > NO_SPREAD).all():
         half = stats.t.isf(alpha / 2, df) * se
         ci = np.vstack([mean - half, mean + half])
         p_up, p_down = float(stats.t.sf(mean[0] / se[0], df)), float(stats.t.cdf(mean[1] / se[1], df))
         apart = float(np.sqrt(max(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1], 0.0)))
-        if apart > 0:
+        if apart > NO_SPREAD:
             reach = stats.t.isf(alpha / 2, df) * apart
             task[1:] = task[0] - reach, task[0] + reach, 2 * stats.t.sf(abs(task[0]) / apart, df)
         # Two blocks' residuals lie on one line: a region needs at least two degrees of freedom.
@@ -181,7 +181,7 @@ def correlation(found: list[Tradeoff], draws: int = 2000, seed: int = 0) -> tupl
         return None
     stacked = pd.concat([t.points[["consistency", "stability"]].assign(method=t.method) for t in found])
     blocks = [g[["consistency", "stability"]].to_numpy() for _, g in stacked.groupby(level=[0, 1, 2])]
-    if len(blocks) < 5 or stacked[["consistency", "stability"]].std().min() == 0:
+    if len(blocks) < 5 or stacked[["consistency", "stability"]].std().min() < NO_SPREAD:
         return None
     # Sums of each block are all that a correlation needs, so a draw is one matrix product.
     sums = np.array([[len(b), *b.sum(0), *(b**2).sum(0), (b[:, 0] * b[:, 1]).sum()] for b in blocks])

@@ -6,9 +6,11 @@ Draws studies with known effects in the project's own schema and sends each thro
 (run-level scores also through `analysis.tradeoff.analyse`), as the report does. No part of the drawing is shared
 with the analysis. Finished chunks lie in .scratch/calibration, so a run that was ended goes on where it stood.
 
-All true effects are 0, so "cover", the share of intervals that hold the truth of the population of languages, is
-100 less "error"; `check` shows that another truth moves the interval and nothing else. "cover tested" is the share
-that hold the difference averaged over the languages drawn, which is what run means speak of.
+In scenario "effect" two methods truly differ from the control by EFFECT points, in all others none does. "found" is
+the share of p values under .05: type I error where nothing differs, power where something does. "cover" is the share
+of intervals that hold the true difference in the population of languages, "cover tested" the share that hold the
+difference averaged over the languages drawn, which is what run means speak of. "familywise" is the share of data sets
+in which an adjusted p of a method that does not differ is under .05.
 """
 
 from __future__ import annotations
@@ -32,7 +34,6 @@ import pandas as pd
 import scipy
 
 from analysis import contrasts, frames, tradeoff
-from analysis.layout import AVERAGE
 from analysis.settings import Settings
 from pipeline.sources import ROOT, code_hash
 from study import records
@@ -43,12 +44,21 @@ LANGUAGES = tuple(f"l{i:02d}" for i in range(16))
 SD = {"block": 0.8, "run": 0.7, "language": 10.0, "language:place": 4.0, "language:place:method": 0.8, "residual": 1.0}
 """Points. A place is an architecture and a size."""
 LANGUAGE_METHOD, NOISY, TIMES = 1.0, "mcl", 3.0
-SCENARIOS = {"null": (False, False), "language": (True, False), "run": (False, True), "both": (True, True)}
+SCENARIOS = {
+    "null": (False, False),
+    "language": (True, False),
+    "run": (False, True),
+    "both": (True, True),
+    "effect": (True, True),
+}
 """Scenario -> whether there is a language:method variance, whether NOISY has TIMES the run sd."""
-RUN_LEVEL = ("null", "run")
+EFFECT = 1.5
+RUN_LEVEL = ("null", "run", "effect")
 """Scenarios of run-level scores, which have no languages."""
 KINDS = ("run x language", "run")
 WATCHED = ("fd", NOISY)
+TRUTH = {"effect": dict.fromkeys(WATCHED, EFFECT)}
+"""Scenario -> true differences from the control, points; 0 where not named."""
 CHUNK, ALPHA = 25, 0.05
 COLUMNS = ["index", "analysis", "method", "p", "p_adjusted", "ci_low", "ci_high", "tested", "converged"]
 STORE = ROOT / ".scratch" / "calibration"
@@ -57,17 +67,18 @@ STORE = ROOT / ".scratch" / "calibration"
 def simulate(
     kind: str, scenario: str, seeds: int, index: int, effects: Mapping[str, float] | None = None
 ) -> tuple[frames.Study, dict[str, float]]:
-    """A study whose true differences from the control are `effects` (0 where not named), points.
+    """A study whose true differences from the control are `effects`, points; the scenario's TRUTH without them.
 
     Returns:
         The study, and for each method the true difference averaged over the languages drawn.
     """
     by_method, noisy = SCENARIOS[scenario]
+    effects = TRUTH.get(scenario, {}) if effects is None else effects
     entropy = [KINDS.index(kind), list(SCENARIOS).index(scenario), seeds, index]
     rng = np.random.default_rng(np.random.SeedSequence(entropy))
     places, m, n = [(a, s) for a in ARCHS for s in SIZES], len(METHODS), len(LANGUAGES)
     run_sd = np.where([noisy and method == NOISY for method in METHODS], TIMES, 1.0) * SD["run"]
-    truth, level = np.array([(effects or {}).get(method, 0.0) for method in METHODS]), np.zeros(m)
+    truth, level = np.array([effects.get(method, 0.0) for method in METHODS]), np.zeros(m)
     means = np.array([0.0, 3.0])[:, None, None] + truth
 
     def runs() -> np.ndarray:
@@ -102,12 +113,12 @@ def answers(study: frames.Study, tested: Mapping[str, float], index: int) -> pd.
     """What every analysis of a study says of the averaged contrasts; see COLUMNS."""
     settings = Settings(alpha=ALPHA)
     result = contrasts.analyse(next(iter(study.headlines.values())), study, settings)
-    declared = result.contrasts[result.contrasts["arch"] == AVERAGE]
+    declared = result.marginal()
     parts = [declared.assign(analysis=f"declared: {result.procedure}")]
     if not result.sensitivity.empty:
         parts.append(result.sensitivity[result.sensitivity["analysis"] != result.procedure])
     joint = [{"method": t.method, "p": t.p_joint} for t in tradeoff.analyse(study, settings)]
-    if joint:  # a truth of (0, 0) is outside the region just where p_joint < alpha
+    if joint:  # the origin is outside the region just where p_joint < alpha
         parts.append(pd.DataFrame(joint).assign(analysis="trade-off, joint region"))
     table = pd.concat([part.reindex(columns=COLUMNS) for part in parts], ignore_index=True)
     table["converged"] = all(fit is None or fit.converged for fit in (result.fit, result.pooled))
@@ -159,7 +170,7 @@ def check() -> None:
 
 def chunk_file(kind: str, scenario: str, seeds: int, start: int, stop: int, code: str) -> Path:
     """Where a chunk lies: under a key of the code and the numbers that make it."""
-    spec = [SD, LANGUAGE_METHOD, NOISY, TIMES, SCENARIOS, KINDS, ARCHS, SIZES, METHODS, LANGUAGES, ALPHA, code]
+    spec = [SD, LANGUAGE_METHOD, NOISY, TIMES, SCENARIOS, TRUTH, KINDS, ARCHS, SIZES, METHODS, LANGUAGES, ALPHA, code]
     spec += [np.__version__, scipy.__version__, pd.__version__]
     text = json.dumps([spec, inspect.getsource(simulate), inspect.getsource(answers)])
     key = hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -177,8 +188,8 @@ def work(kind: str, scenario: str, seeds: int, start: int, stop: int, path: Path
     return (time.perf_counter() - begin) / (stop - start)
 
 
-def share(hits: pd.Series, nominal: float) -> str:
-    """Percent of data sets with its standard error; '!': more than two of them beyond nominal +-1."""
+def share(hits: pd.Series, nominal: float = np.nan) -> str:
+    """Percent of data sets with its standard error; '!': more than two of them beyond nominal +-1 point."""
     if not (n := len(hits)):
         return "-"
     rate, kept = float(hits.mean()), (float(hits.sum()) + 2) / (n + 4)  # no error of 0 where nothing was hit
@@ -187,19 +198,24 @@ def share(hits: pd.Series, nominal: float) -> str:
     return f"{100 * rate:.1f} ({100 * error:.1f}){mark}"
 
 
-def lines(scored: pd.DataFrame) -> list[dict[str, Any]]:
-    """One line of the printed table for each analysis."""
+def lines(scored: pd.DataFrame, truth: Mapping[str, float]) -> list[dict[str, Any]]:
+    """One line of the printed table for each analysis; `truth` are the differences that are not 0."""
     found = []
     for analysis, table in scored.groupby("analysis", sort=False):
         known = table[table["p"].notna()]
         line: dict[str, Any] = {"analysis": analysis, "sets": table["index"].nunique()}
         for method in WATCHED:
-            line[f"error {method}"] = share(known.loc[known["method"] == method, "p"] < ALPHA, ALPHA)
-        family = table.dropna(subset="p_adjusted").groupby("index")["p_adjusted"].min()
+            nominal = np.nan if method in truth else ALPHA
+            line[f"found {method}"] = share(known.loc[known["method"] == method, "p"] < ALPHA, nominal)
+        same = table[~table["method"].isin(list(truth))]
+        family = same.dropna(subset="p_adjusted").groupby("index")["p_adjusted"].min()
         line["familywise"] = share(family < ALPHA, ALPHA)
         ends = table[table["ci_low"].notna()]
-        for name, truth in (("cover", 0.0), ("cover tested", ends["tested"])):
-            inside = (ends["ci_low"] <= truth) & (truth <= ends["ci_high"])
+        for name, true in (
+            ("cover", ends["method"].map(truth).astype(float).fillna(0.0)),
+            ("cover tested", ends["tested"]),
+        ):
+            inside = (ends["ci_low"] <= true) & (true <= ends["ci_high"])
             line |= {f"{name} {m}": share(inside[ends["method"] == m], 1 - ALPHA) for m in WATCHED}
         line["no answer"] = len(table) - len(known)
         line["unconverged"] = table.loc[~table["converged"], "index"].nunique()
@@ -230,7 +246,7 @@ def main() -> int:
         rows = []
         for cell in [cell for cell in cells if cell[0] == kind]:
             scored = pd.concat([pd.read_csv(path) for task, path in chunks.items() if task[:3] == cell])
-            rows += [{"scenario": cell[1], "seeds": cell[2], **line} for line in lines(scored)]
+            rows += [{"scenario": cell[1], "seeds": cell[2], **line} for line in lines(scored, TRUTH.get(cell[1], {}))]
         if rows:
             print(f"{kind} scores: percent (Monte-Carlo standard error); !: more than two of them beyond 4-6 or 94-96")
             print(pd.DataFrame(rows).to_string(index=False), end="\n\n")

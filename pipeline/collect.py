@@ -63,6 +63,15 @@ def result_tables(names: list[str]) -> dict[str, pd.DataFrame]:
     return tables
 
 
+def submissions(names: list[str]) -> str:
+    """A line on the answers whose labels their publisher holds back; nothing where there are none."""
+    files = sorted({file.name for name in names for file in (paths.SCORES / name).glob("submission-*.csv")})
+    if not files:
+        return ""
+    where = paths.SCORES / "<cell>"
+    return f"collect: labels are held back by their publisher; answers for it to score: {where}/ {', '.join(files)}"
+
+
 def main() -> None:
     with stage.main("collect"):
         grid = stage.read_json(paths.PLAN / "grid.json")
@@ -75,6 +84,8 @@ def main() -> None:
         stage.write_folder(paths.RESULTS, make)
         sizes = ", ".join(f"{table} {len(frame):,}" for table, frame in tables.items())
         print(f"collect: rows of {sizes}")
+        if line := submissions(grid["teachers"] + grid["cells"]):
+            print(line)
 
 
 if __name__ == "__main__":

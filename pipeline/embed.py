@@ -1,26 +1,50 @@
-"""Stage `embed@arch`: the teacher's outputs on everything that students meet."""
+"""Stage `embed@arch`: the teacher's outputs on everything that students meet.
+
+They are made in a scratch place named by all that they depend on. After a kill the stage goes on there:
+finished shards are verified and kept.
+"""
 
 from __future__ import annotations
 
+import shutil
 import sys
-from pathlib import Path
+import time
 
 from pipeline import paths, stage
-from pipeline.work import execution, open_corpus, open_teacher, torch_device
+from pipeline.work import corpus_content, execution, open_corpus, open_teacher, torch_device
+
+REPORT_SECONDS = 20.0
 
 
 def main(arch: str) -> None:
     with stage.main("embed"):
         from study.embedding import write_embeddings
+        from study.shards import EmbeddingSpec
 
         plan = stage.read_json(paths.PLAN / f"embed-{arch}.json")
         where = torch_device(execution()["device"])
         teacher = open_teacher(arch).to(where)
+        made_from = (paths.TEACHERS / arch / "fingerprint").read_text()
+        folder = stage.scratch("embed", f"{arch}-{stage.declared_hash(plan, made_from, corpus_content())}")
+        for other in folder.parent.glob(f"{arch}-*"):
+            if other != folder:  # begun for a declaration that is no more
+                shutil.rmtree(other)
+        spec = EmbeddingSpec.model_validate(plan["embedding"])
+        write_embeddings(teacher, open_corpus(), folder, where, plan["layers"], spec, Told(arch))
+        (folder / stage.DONE).touch()
+        stage.adopt(folder, paths.EMBEDDINGS / arch)
 
-        def make(folder: Path) -> None:
-            write_embeddings(teacher, open_corpus(), folder, where, plan["layers"])
 
-        stage.write_folder(paths.EMBEDDINGS / arch, make)
+class Told:
+    """Says how far it is, now and then; a stage of seconds says nothing."""
+
+    def __init__(self, arch: str) -> None:
+        self.arch, self.last = arch, time.perf_counter()
+
+    def __call__(self, name: str, total: int, done: int) -> None:
+        if time.perf_counter() - self.last >= REPORT_SECONDS:
+            self.last = time.perf_counter()
+            print(f"embed {self.arch}: {name}, {done} of {total} rows", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from pipeline import paths, stage
 from pipeline.validate import student_code
+from study.distillation import StudentSpec
 from study.published import teacher_spec
 
 MAKES = ("objectives", "fraction", "encoder", "encoder_contents", "spec")
@@ -37,12 +40,22 @@ def apply(plan: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     return settled
 
 
+def completed(declared: dict[str, Any]) -> dict[str, Any]:
+    """A declaration with the defaults of options that were added after it was written: they change nothing."""
+    try:
+        students, teacher = StudentSpec.model_validate(declared["spec"]), teacher_spec(declared["teacher"])
+    except (KeyError, ValidationError):
+        return declared
+    return {**declared, "spec": students.model_dump(), "teacher": teacher.model_dump()}
+
+
 def tuned_values(file: Path, declared: dict[str, Any]) -> dict[str, Any]:
     """The values that tuning found for this very declaration, or none, and it says so."""
     if not file.is_file():
         return {}
     found = stage.read_json(file)
-    differ = [key for key, value in declared.items() if found["declared"].get(key) != value]
+    then = completed(found["declared"])
+    differ = [key for key, value in declared.items() if then.get(key) != value]
     if differ:
         print(f"settle: {file} was tuned for another declaration ({', '.join(differ)} differ) and is not used")
         return {}

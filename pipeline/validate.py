@@ -12,14 +12,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pipeline import paths, stage
+from pipeline import needs, paths, stage
 from pipeline.sources import ROOT, code_hash
 from study.corpora import corpus as find_corpus
 from study.corpora.layout import file_hash
 from study.design import cells, teacher_name
 from study.encoders import FAMILY, EncoderSpec, Size
 from study.objectives import objective
-from study.params import Params, load, resolved_languages
+from study.params import Params, load, read, resolved_languages
 from study.published import PublishedSpec
 from study.teacher import TeacherSpec
 from study.towers import FAMILIES
@@ -76,7 +76,8 @@ def plans(params: Params) -> dict[str, Any]:
         spec = params.teachers[arch]
         declared[f"teacher-{arch}"] = _teacher(arch, spec)
         code = model_code("study.embedding", spec)
-        declared[f"embed-{arch}"] = {"arch": arch, "layers": layers, "code": code}
+        kept = params.embedding.model_dump()
+        declared[f"embed-{arch}"] = {"arch": arch, "layers": layers, "embedding": kept, "code": code}
     for arch, size, method in product(grid.archs, grid.sizes, grid.methods):
         declared[f"tune-{arch}-{size}-{method}"] = _tuning(params, arch, size, method)
     return declared
@@ -176,7 +177,10 @@ def check_fresh(params: Params) -> None:
 
 def main(check_only: bool) -> None:
     with stage.main("validate"):
-        params = load(Path("params.yaml"))
+        declared = Path("params.yaml")
+        if missing := needs.tell(read(declared)) if check_only else []:
+            raise stage.StageError(f"{len(missing)} of what is read are missing; nothing was downloaded or trained")
+        params = load(declared)
         if (Path(params.root) / "study").resolve() != ROOT / "study":
             raise stage.StageError(
                 f"params.yaml: root is {params.root!r}, which is not the way from here to {ROOT.name}/"
@@ -184,14 +188,14 @@ def main(check_only: bool) -> None:
         check_fresh(params)
         if check_only:
             return
-        declared = plans(params)
+        planned = plans(params)
 
         def write(folder: Path) -> None:
-            for name, content in declared.items():
+            for name, content in planned.items():
                 stage.write_json(folder / f"{name}.json", content)
 
         stage.write_folder(paths.PLAN, write)
-        grid = declared["grid"]
+        grid = planned["grid"]
         print(f"validate: {len(grid['cells'])} students and {len(grid['teachers'])} teachers declared")
 
 

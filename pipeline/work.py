@@ -209,6 +209,8 @@ class EvaluateTask(Task):
         scores = evaluate(self.name, model, open_corpus(), images, "test", where, protocol)
         for table, frame in scores.tables().items():
             frame.to_parquet(folder / f"{table}.parquet", index=False)
+        for submission, frame in scores.submissions.items():
+            frame.to_csv(folder / f"submission-{submission}.csv", index=False)
 
 
 def write_run(

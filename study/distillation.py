@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from study.batches import Batches
+from study.cached import Cached, token_ids
 from study.corpora.layout import PreparedCorpus
 from study.cost import Cost, cost
 from study.embedding import check_key, pooled_layers
@@ -50,22 +50,6 @@ class Corner:
     seed: int
     objectives: Mapping[str, Mapping[str, Any]]
     spec: StudentSpec
-
-
-class Cached:
-    """The distillation corpus with the teacher's embeddings, as tensors on the device."""
-
-    def __init__(self, corpus: PreparedCorpus, embeddings: Path, device: torch.device, layers: bool) -> None:
-        rows = corpus.captions("distil")["image"].to_numpy(dtype=np.int64, copy=True)
-
-        def array(name: str) -> Tensor:
-            return torch.from_numpy(np.load(embeddings / f"{name}.npy")).to(device)
-
-        self.teacher_x, self.teacher_e = array("distil_x"), array("distil_e")
-        self.teacher_image = array("distil_images")[torch.from_numpy(rows).to(device)]
-        self.teacher_layers = array("distil_layers") if layers else None
-        self.pictures = corpus.pictures("distil")
-        self.image_rows = rows
 
 
 def initial_student(teacher: DualEncoder, corner: Corner, texts: list[str]) -> DualEncoder:
@@ -111,8 +95,8 @@ def distil(
     if spec.budget == "captions":
         schedule = schedule.model_copy(update={"steps": max(1, schedule.steps // method.captions_per_item)})
     data = Cached(corpus, embeddings, device, "layers" in method.needs)
-    ids_x = student.tokenize(texts).to(device)
-    ids_e = student.tokenize(english).to(device) if "student_e" in method.needs else None
+    ids_x = token_ids(student, texts).to(device)
+    ids_e = token_ids(student, english).to(device) if "student_e" in method.needs else None
     languages = captions["language"].astype(str).to_numpy()
     weights = torch.from_numpy(language_weights(languages, spec.language_alpha)).float().to(device)
     batches = Batches(len(texts), schedule.batch, "batches", corner.arch, corner.size, corner.seed)
@@ -120,32 +104,33 @@ def distil(
     def step_loss(step: int) -> dict[str, Tensor]:
         chosen = batches(step)
         rows = torch.from_numpy(chosen).to(device)
-        batch = ids_x[rows] if ids_e is None else torch.cat([ids_x[rows], ids_e[rows]])
-        layers = None
-        if "layers" in method.needs:
-            output = student.text_output(batch)
-            features, layers = output.features, pooled_layers(output)[: len(rows)]
-        else:
-            features = student.text_features(batch)
-        own_image = None
-        if both:
-            pixels = torch.from_numpy(data.pictures.read(data.image_rows[chosen], student.fit)).to(device)
-            own_image = student.image_features(pixels)
+        batch = (ids_x[rows] if ids_e is None else torch.cat([ids_x[rows], ids_e[rows]])).long()
+        layers = own_image = None
+        with schedule.autocast(device):
+            if "layers" in method.needs:
+                output = student.text_output(batch)
+                features, layers = output.features, pooled_layers(output)[: len(rows)]
+            else:
+                features = student.text_features(batch)
+            if both:
+                pixels = torch.from_numpy(data.pictures.read(data.image_rows[chosen], student.fit)).to(device)
+                own_image = student.image_features(pixels)
+        taught = data(chosen)
         views = Views(
             student_x=features[: len(rows)],
             student_e=features[len(rows) :] if ids_e is not None else None,
-            teacher_x=data.teacher_x[rows],
-            teacher_e=data.teacher_e[rows],
-            teacher_image=data.teacher_image[rows],
-            image=own_image if own_image is not None else data.teacher_image[rows],
+            teacher_x=taught.x,
+            teacher_e=taught.e,
+            teacher_image=taught.image,
+            image=own_image if own_image is not None else taught.image,
             student_layers=layers,
-            teacher_layers=data.teacher_layers[rows] if data.teacher_layers is not None else None,
+            teacher_layers=taught.layers,
         )
         w = weights[rows]
         return method(views, w / w.mean(), own_image)
 
     history = fit(student, {"method": method}, step_loss, schedule, checkpoint=checkpoint, progress=progress)
-    encoded = ids_x if ids_e is None else torch.cat([ids_x, ids_e], dim=1)
-    lengths = (encoded != student.vocabulary.pad).sum(dim=1).cpu().numpy()
+    encoded = [ids_x] if ids_e is None else [ids_x, ids_e]
+    lengths = torch.stack([(ids != student.vocabulary.pad).sum(dim=1) for ids in encoded]).sum(dim=0).cpu().numpy()
     tokens = sum(int(lengths[batches(step)].sum()) for step in range(schedule.steps))
     return student, history, cost(student, schedule, method.captions_per_item, tokens, both)

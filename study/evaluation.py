@@ -5,8 +5,8 @@ The test split is read here and nowhere else; choices are made on `validation`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -14,11 +14,12 @@ import pandas as pd
 import torch
 
 from study import records
-from study.corpora.layout import PreparedCorpus, QuestionSplit, scored_text
+from study.corpora.layout import HELD_BACK, PreparedCorpus, QuestionSplit, scored_text
 from study.embedding import embed_images, embed_texts
 from study.scoring.consistency import consistency_rows
 from study.scoring.retrieval import retrieval_rows
-from study.scoring.vqa import vqa_rows
+from study.scoring.submission import submission_files
+from study.scoring.vqa import submitted_rows, vqa_rows
 from study.towers.protocol import DualEncoder
 
 Split = Literal["validation", "test"]
@@ -33,6 +34,8 @@ class Scores:
     retrieval: pd.DataFrame
     consistency: pd.DataFrame
     vqa: pd.DataFrame
+    submissions: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """Answers that the publisher of the questions scores, by the name of the file (`submission_files`)."""
 
     def tables(self) -> Mapping[str, pd.DataFrame]:
         return {"retrieval": self.retrieval, "consistency": self.consistency, "vqa": self.vqa}
@@ -68,10 +71,12 @@ def evaluate(
     """All scores of `model` on `split`, in every language of the corpus."""
     texts, index = _captions(model, corpus, split, device, protocol)
     retrieval = retrieval_rows(images.gallery, texts, index, protocol=protocol)
+    answers, submitted = _answers(model, corpus, images, split, device)
     return Scores(
         _named(retrieval, name, records.RETRIEVAL),
         _named(_consistency(images.gallery, texts, index), name, records.CONSISTENCY),
-        _named(_answers(model, corpus, images, split, device), name, records.VQA),
+        _named(answers, name, records.VQA),
+        submission_files(submitted),
     )
 
 
@@ -84,38 +89,63 @@ def average_precision(
     return float(rows.loc[rows["metric"] == "map@10", "score"].mean())
 
 
+class Chosen(Mapping[str, np.ndarray]):
+    """Some captions of each language, [Q, D] by language: gathered when asked for, so that nothing is held twice."""
+
+    def __init__(self, features: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
+        """`features` [M, D] of all captions, and the rows of each language's own."""
+        self._features, self.rows = features, rows
+
+    def __getitem__(self, language: str) -> np.ndarray:
+        return self._features[self.rows[language]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def narrowed(self, places: Mapping[str, np.ndarray]) -> Chosen:
+        """Of each language's captions those at `places`."""
+        return Chosen(self._features, {language: rows[places[language]] for language, rows in self.rows.items()})
+
+
 def _captions(
     model: DualEncoder, corpus: PreparedCorpus, split: Split, device: torch.device, protocol: Protocol
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+) -> tuple[Chosen, dict[str, np.ndarray]]:
     """Caption embeddings of each language, and the image each of them describes."""
     captions = corpus.captions(split)
     if protocol == "first-caption":
         captions = captions.drop_duplicates(["image", "language"])
     languages = captions["language"].astype(str).to_numpy()
+    present = set(languages)  # of the corpus's languages validation may have some only
+    rows = {language: np.flatnonzero(languages == language) for language in corpus.languages if language in present}
+    images = captions["image"].to_numpy()
     features = embed_texts(model, captions["text"].tolist(), device)
-    texts, index = {}, {}
-    for language in corpus.languages:
-        rows = np.flatnonzero(languages == language)
-        texts[language], index[language] = features[rows], captions["image"].to_numpy()[rows]
-    return texts, index
+    return Chosen(features, rows), {language: images[own] for language, own in rows.items()}
 
 
-def _consistency(gallery: np.ndarray, texts: Mapping[str, np.ndarray], index: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def _consistency(gallery: np.ndarray, texts: Chosen, index: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Parallel queries are each language's first caption of the images that all languages describe."""
     first = {
         language: dict(reversed(list(zip(images, range(len(images)), strict=True))))
         for language, images in index.items()
     }
     shared = np.asarray(sorted(set.intersection(*(set(rows) for rows in first.values()))), dtype=np.int64)
-    parallel = {language: texts[language][[rows[image] for image in shared]] for language, rows in first.items()}
-    return consistency_rows(gallery, parallel, shared)
+    places = {
+        language: np.asarray([rows[image] for image in shared], dtype=np.int64) for language, rows in first.items()
+    }
+    return consistency_rows(gallery, texts.narrowed(places), shared)
 
 
 def _answers(
     model: DualEncoder, corpus: PreparedCorpus, images: Images, split: QuestionSplit, device: torch.device
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Answers that are scored here, and those (question, language, chosen) whose labels are held back."""
+    scored = [pd.DataFrame(columns=[column for column in records.VQA.names if column != "cell"])]
+    submitted = [pd.DataFrame(columns=["question", "chosen", "language"])]
     if images.questions is None:
-        return pd.DataFrame(columns=[column for column in records.VQA.names if column != "cell"])
+        return scored[0], submitted[0]
     questions = corpus.questions(split)
     asked = corpus.texts(split=split)
     asked = asked.assign(language=asked["language"].astype(str))
@@ -124,15 +154,24 @@ def _answers(
     width = len(questions["options"].iloc[0])
     features = embed_texts(model, flat, device).reshape(len(asked), width, -1)
     order = {question: place for place, question in enumerate(questions["question"])}
-    parts = []
     for language in corpus.vqa_languages:
         # A language may ask some of the questions only.
         rows = np.flatnonzero(asked["language"] == language)
         places = asked["question"].iloc[rows].map(order).to_numpy()
         sort = np.argsort(places)
-        own = questions.iloc[places[sort]].reset_index(drop=True)
-        parts.append(vqa_rows(images.questions, {language: features[rows[sort]]}, own))
-    return pd.concat(parts, ignore_index=True)
+        own, texts = questions.iloc[places[sort]].reset_index(drop=True), features[rows[sort]]
+        kept = (own["answer"] != HELD_BACK).to_numpy()
+        if kept.any():
+            scored.append(vqa_rows(images.questions, {language: texts[kept]}, own[kept]))
+        if not kept.all():
+            chosen = submitted_rows(images.questions, texts[~kept], own[~kept])
+            submitted.append(chosen.assign(language=language))
+    return _joined(scored), _joined(submitted)
+
+
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """The parts one after another; the first is empty and gives the columns if there are no others."""
+    return pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]
 
 
 def _named(frame: pd.DataFrame, name: str, table: records.Table) -> pd.DataFrame:

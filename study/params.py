@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from study import records
-from study.corpora import CorpusError, known_languages
+from study.corpora import CorpusError, known_languages, known_splits
 from study.corpora import corpus as find_corpus
 from study.distillation import StudentSpec
 from study.encoders import KINDS as SIZE_KINDS
@@ -20,6 +20,8 @@ from study.encoders import EncoderSpec, Size
 from study.names import UnknownNameError, hint
 from study.objectives import objective
 from study.published import KINDS, AnyTeacher, PublishedSpec
+from study.shards import EmbeddingSpec
+from study.teacher import TeacherSpec
 from study.towers import PUBLISHED, TRAINABLE, trainable
 from study.towers.protocol import PublishedError
 
@@ -109,6 +111,7 @@ class Params(Strict):
     grid: Grid
     corpus: CorpusSpec
     teachers: dict[Name, AnyTeacher]
+    embedding: EmbeddingSpec = EmbeddingSpec()
     students: StudentSpec
     sizes: dict[Name, Size]
     methods: dict[Name, dict[str, dict[str, Any]]]
@@ -122,6 +125,20 @@ def load(path: Path) -> Params:
     """Read and check a params.yaml.
 
     Raises:
+        ParamsError: as `read`, or names do not fit one another or the data; every problem is named.
+    """
+    params = read(path)
+    with contextlib.chdir(path.parent):  # a corpus's own paths start at the study's folder
+        problems = _names(params)
+    if problems:
+        raise ParamsError("\n".join(f"{path}: {line}" for line in problems))
+    return params
+
+
+def read(path: Path) -> Params:
+    """A params.yaml that keeps to the schema; names and data are not looked at.
+
+    Raises:
         ParamsError: it is not there, is no YAML, or breaks the schema; every problem is named.
     """
     try:
@@ -133,15 +150,10 @@ def load(path: Path) -> Params:
     if not isinstance(raw, Mapping):
         raise ParamsError(f"{path}: must be a mapping of blocks, is {type(raw).__name__}")
     try:
-        params = Params.model_validate(raw)
+        return Params.model_validate(raw)
     except ValidationError as error:
         lines = [describe(problem, Params) for problem in error.errors()]
         raise ParamsError("\n".join(f"{path}: {line}" for line in lines)) from None
-    with contextlib.chdir(path.parent):  # a corpus's own paths start at the study's folder
-        problems = _names(params)
-    if problems:
-        raise ParamsError("\n".join(f"{path}: {line}" for line in problems))
-    return params
 
 
 def describe(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
@@ -181,8 +193,8 @@ def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
         fields = getattr(here, "model_fields", {})
         if part in fields:
             here = fields[part].annotation
-        elif getattr(here, "__origin__", None) is dict:
-            here = here.__args__[1]
+        elif getattr(here, "__origin__", None) in (dict, list):
+            here = here.__args__[-1]
     return list(getattr(here, "model_fields", {}))
 
 
@@ -227,7 +239,8 @@ def _names(params: Params) -> list[str]:
         problems.extend(_objectives(method, terms))
     if not problems:
         problems.extend(_search(params))
-    problems.extend(_corpus(params.corpus))
+    trained = [arch for arch in params.grid.archs if isinstance(params.teachers.get(arch), TeacherSpec)]
+    problems.extend(_corpus(params.corpus, trained))
     return problems
 
 
@@ -271,7 +284,8 @@ def _objectives(method: str, terms: Mapping[str, Mapping[str, Any]]) -> list[str
     return problems
 
 
-def _corpus(spec: CorpusSpec) -> list[str]:
+def _corpus(spec: CorpusSpec, trained: Sequence[str]) -> list[str]:
+    """`trained`: the architectures whose teachers are trained here, on split `teacher`."""
     try:
         found = find_corpus(spec.name)
         settings = found.Settings.model_validate(spec.settings)
@@ -281,8 +295,14 @@ def _corpus(spec: CorpusSpec) -> list[str]:
         return [f"corpus.name: {error}"]
     try:
         captions, questions = known_languages(spec.name, settings)
+        splits = known_splits(settings) if trained else ()
     except CorpusError as error:
         return [f"corpus: {error}"]
+    if trained and "teacher" not in splits:
+        return [
+            f"teachers.{trained[0]} is trained here, but the corpus has no split 'teacher' (it has "
+            f"{', '.join(splits) or 'none'}): add one, or give the teacher a checkpoint"
+        ]
     problems = []
     for key, wanted, known in (
         ("languages", spec.languages, captions),

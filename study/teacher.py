@@ -80,8 +80,9 @@ def train_teacher(
         rows = batches(step)
         ids = by_image.draw(rows, stream("captions", "teacher", spec.family, spec.seed, step)).to(device)
         seen = pixels[torch.from_numpy(by_image.images[rows]).to(device)]
-        images = model.image_features(seen)
-        return {"loss": model.image_text_loss(images, model.text_features(ids)).mean()}
+        with spec.training.autocast(device):
+            images, texts = model.image_features(seen), model.text_features(ids)
+        return {"loss": model.image_text_loss(images, texts).mean()}
 
     history = fit(model, {}, step_loss, spec.training, checkpoint=checkpoint, progress=progress)
     tokens = float((by_image.ids != PAD).sum(dim=1).float().mean()) * spec.training.steps * spec.training.batch

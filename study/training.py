@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,6 +37,13 @@ class Schedule(BaseModel):
     table_multiplier: float = Field(default=1.0, gt=0, description="factor on the token table's learning rate")
     temperature_multiplier: float = Field(default=1.0, gt=0, description="factor on the temperature's (and bias's)")
     clip_norm: float = Field(default=1.0, gt=0)
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="of the towers' matrix products; weights, losses and steps stay in float32"
+    )
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """Where the towers run; features leave them in float32 (`protocol.normalise`)."""
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
 class TrainingError(RuntimeError):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +22,8 @@ PAD, EOS, BOS, UNK = range(len(SPECIAL))
 BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 SMALLEST = len(SPECIAL) + len(BYTES)
 FILE = "tokenizer.json"
+TOGETHER = 8192
+"""Texts that are tokenised at a time: `tokenizers` keeps some kilobytes of each until it is done."""
 UNLEARNT_STEP = 1e-4
 """What the trainer of `tokenizers` adds from one character that no piece covers to the next."""
 SCORE_DIGITS = 4
@@ -112,8 +115,13 @@ class Vocabulary:
 
     def split(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, without special tokens."""
-        encoded = self._tokenizer.encode_batch([clean(text) for text in texts], add_special_tokens=False)
-        return [encoding.ids for encoding in encoded]
+        return [ids for part in self._parts(texts) for ids in part]
+
+    def _parts(self, texts: Iterable[str]) -> Iterator[list[list[int]]]:
+        """The same, some texts at a time."""
+        cleaned = (clean(text) for text in texts)
+        while part := list(islice(cleaned, TOGETHER)):
+            yield [encoding.ids for encoding in self._tokenizer.encode_batch(part, add_special_tokens=False)]
 
     def encode(self, texts: Sequence[str], context: int, bos: bool) -> np.ndarray:
         """Ids [N, context] int64: optional bos, tokens cut to fit, eos, right-padded with pad."""
@@ -138,8 +146,9 @@ class Vocabulary:
                 f"cannot trim {len(self)} tokens to {size}: allowed are {SMALLEST + 1} to {len(self)}"
             )
         used: Counter[int] = Counter()
-        for ids in self.split(list(texts)):
-            used.update(ids)
+        for part in self._parts(texts):
+            for ids in part:
+                used.update(ids)
         pieces = self.pieces()
         order = sorted(range(len(pieces)), key=lambda i: (-used[i + SMALLEST], -pieces[i][1], i))
         kept = sorted(order[: size - SMALLEST])

@@ -101,7 +101,9 @@ def retrieval_languages(study: Study) -> Figure | None:
 
 def profiles(study: Study) -> Figure | None:
     """Share of runs above each fraction of their teacher's score (Agarwal et al. 2021): one panel an outcome."""
-    outcomes = [o for o in study.headlines.values() if not o.teachers.empty and o.higher_is_better]
+    # A share of nothing is no number: an outcome on which a teacher scores 0 has no profile.
+    outcomes = [o for o in study.headlines.values() if not o.teachers.empty and o.higher_is_better
+                and o.teachers.groupby("arch")["score"].mean().min() > 0]  # fmt: skip
     if not outcomes:
         return None
     colour = colours(study.methods)

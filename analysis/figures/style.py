@@ -85,4 +85,5 @@ def new(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure,
 
 
 def legend(figure: Figure, handles: list[Line2D]) -> None:
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 8), handletextpad=0.5)
+    # On the left, where a phone shows it before the picture is scrolled.
+    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 8), handletextpad=0.5)

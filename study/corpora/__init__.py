@@ -5,25 +5,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, get_args, runtime_checkable
 
-from study.corpora.base import Corpus, CorpusError, CorpusSettings, Record, nearest
+from study.corpora.base import Corpus, CorpusError, CorpusSettings, Need, Record, nearest
 from study.corpora.emoji import CORPUS as EMOJI
-from study.corpora.layout import PreparedCorpus
+from study.corpora.layout import CaptionSplit, PreparedCorpus
 from study.corpora.manifest import CORPUS as MANIFEST
+from study.corpora.published import CORPUS as PUBLISHED
 
 __all__ = [
     "CORPORA",
     "Corpus",
     "CorpusError",
     "CorpusSettings",
+    "Need",
     "PreparedCorpus",
     "Record",
     "corpus",
     "known_languages",
+    "known_splits",
 ]
 
-CORPORA: dict[str, Corpus[Any]] = {entry.record.name: entry for entry in (EMOJI, MANIFEST)}
+CORPORA: dict[str, Corpus[Any]] = {entry.record.name: entry for entry in (EMOJI, MANIFEST, PUBLISHED)}
 
 
 def corpus(name: str) -> Corpus[Any]:
@@ -50,3 +53,19 @@ def known_languages(name: str, settings: CorpusSettings) -> tuple[tuple[str, ...
         return settings.known_languages()
     record = corpus(name).record
     return record.languages, record.vqa_languages
+
+
+@runtime_checkable
+class HasSplits(Protocol):
+    """Settings of a corpus that may lack splits: what it has is known from its declaration or data only."""
+
+    def known_splits(self) -> tuple[str, ...]: ...
+
+
+def known_splits(settings: CorpusSettings) -> tuple[str, ...]:
+    """Splits of captions that a corpus will have under `settings`.
+
+    Raises:
+        CorpusError: the data that say so cannot be read.
+    """
+    return settings.known_splits() if isinstance(settings, HasSplits) else get_args(CaptionSplit)

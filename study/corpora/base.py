@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -47,6 +47,10 @@ class Record:
     in_domain: str
     out_of_domain: str
     notes: tuple[str, ...] = ()
+    disk: Mapping[str, int] = field(default_factory=dict)
+    """Bytes that a split takes, its images included, roughly; a split that is not named: unknown."""
+    how: str = ""
+    """How its files are had, in words."""
 
 
 Languages = Sequence[str]
@@ -73,6 +77,25 @@ class Build(Protocol[S_contra]):
 
 
 @dataclass(frozen=True)
+class Need:
+    """Something that others published and a study reads.
+
+    what: data set and split, or model. where: folder, or hub name and commit. present: it is there, and can be
+    read. bytes: on disk, roughly; 0 if unknown. how: words on how to get it. network: it is read from the hub.
+    """
+
+    what: str
+    where: str
+    present: bool
+    bytes: int
+    licence: str
+    how: str
+    network: bool = False
+    problem: str = ""
+    """Why it is not present: file and row."""
+
+
+@dataclass(frozen=True)
 class Corpus(Generic[S]):
     """A registered corpus: what it is, what can be set, how it is prepared."""
 
@@ -81,6 +104,8 @@ class Corpus(Generic[S]):
     build: Build[S]
     check: Callable[[S, Languages, Languages], None]
     """Refuse what cannot be built, before anything is downloaded; raises `CorpusError`."""
+    needs: Callable[[S], list[Need]] | None = None
+    """What it reads that others published; nothing, where it has none."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -4,10 +4,13 @@ corpus.json               the card: record, settings, counts, licences, a sha256
 images/<set>.npy          uint8 [n, height, width, 3], memory-mapped; or, where models fit images themselves,
 images/<set>.bin          the image files one after another, and
 images/<set>.ends.npy     int64 [n], where in it each of them ends
-captions/<split>.parquet  image (row in images/<split>.npy), language, text
-captions/distil.parquet   one row a scene: image, language, text, english (its English caption, the same as
-                          text where the language is English)
-questions.parquet         question, split, image (row in images/vqa_<split>.npy), type, answer, options (ids)
+captions/<split>.parquet  image (row in the image set of that name), language, text; captions of an image
+                          in a language in the publisher's order
+captions/distil.parquet   a row a training item: image, language, text, english (the image's caption in the
+                          pivot language, mostly English, that belongs to text; text itself where it is in that
+                          language). The emoji corpus has one row an image, others a row a caption
+questions.parquet         question, split, image (row in images/vqa_<split>.npy), type, answer (-1: the publisher
+                          keeps it, the question is asked and never scored), options (ids)
 texts.parquet             question, language, prompt, options (the same options, in that language)
 
 A corpus may lack a set (no teacher split, no questions); an image may have several captions in a
@@ -20,12 +23,14 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from study.corpora.base import CorpusError, nearest
@@ -40,6 +45,8 @@ DISTIL_COLUMNS = ("image", "language", "text", "english")
 QUESTION_COLUMNS = ("question", "split", "image", "type", "answer", "options")
 TEXT_COLUMNS = ("question", "language", "prompt", "options")
 LAYOUT_VERSION = 1
+HELD_BACK = -1
+"""The answer of a question whose publisher keeps it."""
 
 
 class LicenceCard(BaseModel):
@@ -126,8 +133,19 @@ class PreparedCorpus:
         return EncodedPictures(content, np.load(self._file(f"images/{name}.ends.npy")))
 
     def captions(self, split: CaptionSplit) -> pd.DataFrame:
-        """Columns image, language, text; for `distil` one row a scene, with `english` besides."""
+        """Columns image, language, text; for `distil` a row a training item, with `english` besides."""
         return pd.read_parquet(self._file(f"captions/{split}.parquet"))
+
+    def text_blocks(self, split: CaptionSplit, column: str, rows: int) -> Iterator[list[str]]:
+        """A text column of `captions` in blocks of `rows`, of which one is in memory at a time."""
+        block: list[str] = []
+        for batch in pq.ParquetFile(self._file(f"captions/{split}.parquet")).iter_batches(rows, columns=[column]):
+            block += batch.column(0).to_pylist()
+            while len(block) >= rows:
+                yield block[:rows]
+                block = block[rows:]
+        if block:
+            yield block
 
     def questions(self, split: QuestionSplit | None = None) -> pd.DataFrame:
         """Columns question, split, image, type, answer, options (canonical ids)."""
@@ -201,7 +219,8 @@ class PreparedCorpus:
             *(questions[column] for column in ("question", "split", "image", "answer", "options")), strict=True
         ):
             _check("questions", len(set(options)) == len(options) >= 2, f"{name}: options repeat")
-            _check("questions", 0 <= answer < len(options), f"{name}: no such answer")
+            known = 0 <= answer < len(options) or answer == HELD_BACK
+            _check("questions", known, f"{name}: no such answer")
             _check("questions", 0 <= image < self.card.images[f"vqa_{split}"], f"{name}: image out of range")
         width = dict(zip(questions["question"], questions["options"].map(len), strict=True))
         for question, options in zip(texts["question"], texts["options"], strict=True):

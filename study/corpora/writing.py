@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from study.corpora.base import CorpusSettings, Record
-from study.corpora.layout import LAYOUT_VERSION, CaptionSplit, Card, ImageSet, LicenceCard, content_hash, file_hash
+from study.corpora.layout import (
+    CAPTION_COLUMNS,
+    DISTIL_COLUMNS,
+    LAYOUT_VERSION,
+    CaptionSplit,
+    Card,
+    ImageSet,
+    LicenceCard,
+    content_hash,
+    file_hash,
+)
 
 _LANGUAGE = pa.dictionary(pa.int8(), pa.string())
 _TYPES: dict[str, pa.DataType] = {
@@ -30,6 +42,32 @@ _TYPES: dict[str, pa.DataType] = {
     "prompt": pa.string(),
     "options": pa.list_(pa.string()),
 }
+ROW_GROUP = 100_000
+"""Captions in memory at a time."""
+
+
+class CaptionTable:
+    """A table of captions that grows row by row and is written in groups of rows."""
+
+    def __init__(self, writer: pq.ParquetWriter, columns: tuple[str, ...]) -> None:
+        self._writer, self._columns = writer, columns
+        self._rows: list[tuple[Any, ...]] = []
+        self.languages: Counter[str] = Counter()
+        """Captions so far, by language."""
+
+    def add(self, *row: Any) -> None:
+        """`image`, `language`, `text`, and for `distil` also `english`."""
+        self._rows.append(row)
+        self.languages[row[1]] += 1
+        if len(self._rows) >= ROW_GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            columns = dict(zip(self._columns, zip(*self._rows, strict=True), strict=True))
+            arrays = {column: pa.array(values, type=_TYPES[column]) for column, values in columns.items()}
+            self._writer.write_table(pa.table(arrays))
+            self._rows.clear()
 
 
 class CorpusWriter:
@@ -71,6 +109,17 @@ class CorpusWriter:
         self._table(f"captions/{split}.parquet", columns)
         counts = pd.Series(list(columns["language"])).value_counts()
         self._captions[split] = {str(language): int(counts[language]) for language in sorted(counts.index)}
+
+    @contextmanager
+    def caption_table(self, split: CaptionSplit) -> Iterator[CaptionTable]:
+        """The same, row by row, for more captions than memory should hold."""
+        names = DISTIL_COLUMNS if split == "distil" else CAPTION_COLUMNS
+        schema = pa.schema([(name, _TYPES[name]) for name in names])
+        with pq.ParquetWriter(self.out / f"captions/{split}.parquet", schema, compression="zstd") as writer:
+            table = CaptionTable(writer, names)
+            yield table
+            table.flush()
+        self._captions[split] = {language: table.languages[language] for language in sorted(table.languages)}
 
     def questions(self, questions: dict[str, list[Any]], texts: dict[str, list[Any]]) -> None:
         """The questions of all splits and their texts in all languages."""

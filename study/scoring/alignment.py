@@ -10,8 +10,11 @@ from study.scoring.rankings import PairArray
 NOISE = 1e-5
 """A centred unit vector shorter than this is rounding of the mean."""
 
+HELD = 1 << 24
+"""Values that are normalised at a time, over all languages: 64 MB."""
 
-def centred_cosine(embeddings: FloatArray) -> PairArray:
+
+def centred_cosine(embeddings: FloatArray, held: int = HELD) -> PairArray:
     """Mean cosine of parallel captions in two languages after subtracting each language's mean.
 
     In [-1, 1]; higher is more consistent. A caption that equals its language's mean has no direction
@@ -19,20 +22,26 @@ def centred_cosine(embeddings: FloatArray) -> PairArray:
 
     Args:
         embeddings: [L, Q, D].
+        held: values that are normalised at a time.
     """
-    languages, queries = embeddings.shape[:2]
+    languages, queries, width = embeddings.shape
     centred = _centre(embeddings)
-    length = np.linalg.norm(centred, axis=2, keepdims=True)
-    unit = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0).reshape(languages, -1)
-    return (unit @ unit.T).astype(np.float64) / queries
+    total = np.zeros((languages, languages))
+    step = max(1, held // (languages * width))
+    for start in range(0, queries, step):
+        part = centred[:, start : start + step]
+        length = np.linalg.norm(part, axis=2, keepdims=True)
+        unit = np.divide(part, length, out=np.zeros_like(part), where=length > 0).reshape(languages, -1)
+        total += unit @ unit.T
+    return total / queries
 
 
 def linear_cka(embeddings: FloatArray, block: int = 64) -> PairArray:
     """Linear centred kernel alignment of two languages' captions (Kornblith et al. 2019, ICML).
 
-    ``<K, K'> / (|K| |K'|)`` with K = X X^T of the column-centred embeddings X [Q, D]; the paper's
-    ``|X'^T X|^2 / (|X^T X| |X'^T X'|)`` written with Gram matrices, of which L are needed instead of
-    L^2. In [0, 1]; higher is more consistent; 0 for a language without
+    ``|X'^T X|^2 / (|X^T X| |X'^T X'|)`` of the column-centred embeddings X [Q, D], which is also
+    ``<K, K'> / (|K| |K'|)`` with the Gram matrices K = X X^T: L of those are needed, or L^2 / 2 of the paper's
+    products, whichever is less work. In [0, 1]; higher is more consistent; 0 for a language without
     variance. Biased upwards unless D is small against Q: captions with nothing in common but weak image
     signal read 0.56 at Q = 400, D = 512. Compare it between cells of one Q and D only.
 
@@ -40,18 +49,36 @@ def linear_cka(embeddings: FloatArray, block: int = 64) -> PairArray:
         embeddings: [L, Q, D].
         block: rows of the Gram matrices that are held at a time.
     """
-    languages, queries = embeddings.shape[:2]
+    languages, queries, width = embeddings.shape
     centred = _centre(embeddings)
-    product = np.zeros((languages, languages))
-    for start in range(0, queries, block):
-        gram = (centred[:, start : start + block] @ centred.transpose(0, 2, 1)).reshape(languages, -1)
-        product += gram @ gram.T
+    product = _of_grams(centred, block) if 2 * queries <= (languages + 1) * width else _of_columns(centred)
     norm = np.sqrt(np.outer(np.diag(product), np.diag(product)))
     return np.divide(product, norm, out=np.zeros_like(product), where=norm > 0)
 
 
+def _of_grams(centred: FloatArray, block: int) -> PairArray:
+    """[L, L] ``<K, K'>``."""
+    languages, queries = centred.shape[:2]
+    product = np.zeros((languages, languages))
+    for start in range(0, queries, block):
+        gram = (centred[:, start : start + block] @ centred.transpose(0, 2, 1)).reshape(languages, -1)
+        product += gram @ gram.T
+    return product
+
+
+def _of_columns(centred: FloatArray) -> PairArray:
+    """[L, L] ``|X'^T X|^2``."""
+    product = np.zeros((len(centred), len(centred)))
+    for i, one in enumerate(centred):
+        for j, other in enumerate(centred[: i + 1]):
+            product[i, j] = product[j, i] = np.square(one.T @ other).sum(dtype=np.float64)
+    return product
+
+
 def _centre(embeddings: FloatArray) -> FloatArray:
     """[L, Q, D] less each language's mean; what is left of a constant embedding is 0, not rounding."""
-    centred = embeddings - embeddings.mean(axis=1, keepdims=True)
-    centred[np.linalg.norm(centred, axis=2) < NOISE] = 0.0
+    centred = np.empty_like(embeddings)
+    for language, own in zip(centred, embeddings, strict=True):
+        np.subtract(own, own.mean(axis=0), out=language)
+        language[np.linalg.norm(language, axis=1) < NOISE] = 0.0
     return centred

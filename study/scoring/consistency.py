@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from study.records import CONSISTENCY, CONSISTENCY_CONSTRUCTS
 from study.scoring.alignment import centred_cosine, linear_cka
-from study.scoring.checks import IntArray, ScoringError, frame, row_index, unit_rows
+from study.scoring.checks import FloatArray, IntArray, ScoringError, frame, row_index, unit_rows
 from study.scoring.rankings import PairArray, RankArray, pairwise_minimum, rank_gallery, tail_weights
 
 PERSISTENCE = 0.9
@@ -49,11 +49,7 @@ def consistency_rows(
     gallery = unit_rows("images", images)
     if len(texts) < 2:
         raise ScoringError(f"consistency needs at least two languages, got {list(texts)}")
-    arrays = [unit_rows(f"texts[{name!r}]", values, gallery.shape[1]) for name, values in texts.items()]
-    lengths = {name: len(array) for name, array in zip(texts, arrays, strict=True)}
-    if len(set(lengths.values())) > 1:
-        raise ScoringError(f"texts: captions must be parallel, but languages have {lengths} captions")
-    embeddings = np.stack(arrays)
+    embeddings = _parallel(texts, gallery.shape[1])
     languages, queries = embeddings.shape[:2]
     if queries < 2 or len(gallery) < 3:
         raise ScoringError(f"consistency needs 2 queries and 3 images, got {queries} and {len(gallery)}")
@@ -89,6 +85,21 @@ def consistency_rows(
     return frame(CONSISTENCY, rows)
 
 
+def _parallel(texts: Mapping[str, ArrayLike], width: int) -> FloatArray:
+    """[L, Q, D] of all languages; the mapping may make its arrays when asked, which happens to one at a time."""
+    embeddings, lengths = np.empty((len(texts), 0, width), dtype=np.float32), {}
+    for number, (name, values) in enumerate(texts.items()):
+        own = unit_rows(f"texts[{name!r}]", values, width)
+        lengths[name] = len(own)
+        if not number:
+            embeddings = np.empty((len(texts), *own.shape), dtype=np.float32)
+        if len(own) == embeddings.shape[1]:
+            embeddings[number] = own
+    if len(set(lengths.values())) > 1:
+        raise ScoringError(f"texts: captions must be parallel, but languages have {lengths} captions")
+    return embeddings
+
+
 def rbo(ranks: RankArray, gold: IntArray | None, p: float = PERSISTENCE, depth: int = RBO_DEPTH) -> PairArray:
     """Rank-biased overlap of two languages' rankings, without the gold item.
 
@@ -106,11 +117,11 @@ def rbo(ranks: RankArray, gold: IntArray | None, p: float = PERSISTENCE, depth: 
     left = size if gold is None else size - 1
     weights = tail_weights(p ** np.arange(min(depth, left), dtype=np.float64), size)
     if gold is None:
-        values = weights[ranks]
+        values = weights.take(ranks)
     else:
         row = np.arange(queries)
         gold_rank = ranks[:, row, gold][:, :, None]
-        values = weights[ranks - (ranks > gold_rank)]
+        values = weights.take(ranks - (ranks > gold_rank))
         values[:, row, gold] = 0.0
     return pairwise_minimum(values.reshape(languages, -1)) / queries
 
@@ -130,7 +141,7 @@ def rankc(ranks: RankArray, depth: int = RANKC_DEPTH) -> PairArray:
     languages, queries, size = ranks.shape
     n = min(depth, size)
     weights = tail_weights(np.exp(-np.arange(n, dtype=np.float64)), size)
-    return pairwise_minimum(weights[ranks].reshape(languages, -1)) / queries
+    return pairwise_minimum(weights.take(ranks).reshape(languages, -1)) / queries
 
 
 def mrc(ranks: RankArray) -> PairArray:

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from study.scoring.checks import TIE, FloatArray
 
+WIDE = 8192
+"""In a row of more weights most are 0: it is worth the time to leave out the columns of zeros."""
+
 RankArray = NDArray[np.int32]
 PairArray = NDArray[np.float64]
 
@@ -44,9 +47,10 @@ def rank_gallery(queries: FloatArray, images: FloatArray, generator: np.random.G
     keys <<= 32
     keys |= np.arange(len(images), dtype=np.int64)
     keys.sort(axis=1)
-    order = (keys & 0xFFFFFFFF).astype(np.intp)
+    places = (keys & 0xFFFFFFFF).astype(np.intp)
+    places += np.arange(0, places.size, len(images))[:, None]
     ranks = np.empty(similarity.shape, dtype=np.int32)
-    np.put_along_axis(ranks, order, np.arange(len(images), dtype=np.int32)[None, :], axis=1)
+    ranks.reshape(-1)[places.reshape(-1)] = np.tile(np.arange(len(images), dtype=np.int32), len(queries))
     return ranks
 
 
@@ -62,7 +66,9 @@ def tail_weights(mass: NDArray[np.float64], length: int) -> FloatArray:
 
 
 def pairwise_minimum(weights: FloatArray) -> PairArray:
-    """[L, L] sums over the columns of `weights` [L, M] of the smaller of two rows; diagonal 0."""
+    """[L, L] sums over the columns of `weights` [L, M] >= 0 of the smaller of two rows; diagonal 0."""
+    if weights.shape[1] > WIDE:
+        weights = weights[:, weights.any(axis=0)]
     total = np.zeros((len(weights), len(weights)))
     smaller = np.empty_like(weights)
     for row in range(len(weights) - 1):

@@ -49,7 +49,8 @@ def retrieval_rows(
 
     Args:
         images: [G, D] unit vectors, the image gallery of every language.
-        texts: language -> [Q, D] unit vectors; Q may differ between languages.
+        texts: language -> [Q, D] unit vectors; Q may differ between languages. One language is asked for
+            at a time, so a mapping may make them when asked.
         image_index: [Q] the image that caption i describes, one array for all languages or one for
             each; None when caption i describes image i. All captions of an image are relevant to it.
             An image without a caption in a language stays in the gallery and is not a query.
@@ -92,7 +93,10 @@ def relevant_ranks(texts: FloatArray, images: FloatArray, index: IntArray, block
         Text to image (one relevant image a caption), then image to text (all captions of an image).
         Both have Q entries, in the order of the captions.
     """
-    own = np.einsum("qd,qd->q", texts, images[index])
+    own = np.empty(len(texts), dtype=np.float32)
+    for top in range(0, len(texts), block):
+        rows = slice(top, top + block)
+        own[rows] = np.einsum("qd,qd->q", texts[rows], images[index[rows]])
     floor = own - np.float32(TIE)
     slot = _slots(index, own)
     # An image's captions in slots: one comparison for each slot instead of one for each caption.

@@ -4,9 +4,10 @@ Values of the language "all" are means over languages of the languages' values, 
 equal weight, unless a construct is defined over languages only (alpha, language_sd,
 worst_language_gap). `n` counts the questions behind a value.
 
-A value that cannot be had gets no row: no language constructs from one language, no churn from one
-seed. The one exception is alpha of a run that always chooses the same option, which is undefined: its
-row is there and empty, because such a run should be seen.
+A value that cannot be had gets no row: no language constructs from one language or from languages that
+share no question (their accuracies differ by their questions as well), no churn from one seed. The one
+exception is alpha of a run that always chooses the same option, which is undefined: its row is there and
+empty, because such a run should be seen.
 """
 
 from __future__ import annotations
@@ -130,17 +131,16 @@ def _run(answers: Answers, at: int) -> Iterator[Row]:
     distinct = int(asked.any(axis=0).sum())
     accuracy = answers.correct[at].sum(axis=1) / n
     yield from _rows(answers, "accuracy", accuracy)
-    if len(n) < 2:
+    several = int((asked.sum(axis=0) > 1).sum())
+    if len(n) < 2 or not several:
         return
     agreement, shared = pair_agreement(chosen)
     partners = shared > 0
     for language, agrees, has, common in zip(answers.languages, agreement, partners, shared, strict=True):
         if has.any():
             yield language, "agreement", float(agrees[has].mean()), int(common.max())
-    several = int((asked.sum(axis=0) > 1).sum())
-    if several:
-        yield ALL_LANGUAGES, "agreement", float(agreement[partners].mean()), several
-        yield ALL_LANGUAGES, "alpha", alpha(chosen), several
+    yield ALL_LANGUAGES, "agreement", float(agreement[partners].mean()), several
+    yield ALL_LANGUAGES, "alpha", alpha(chosen), several
     variance = true_variance(accuracy, n)
     shrunken = shrink(accuracy, n)
     yield ALL_LANGUAGES, "language_sd", float(np.sqrt(variance)), distinct

@@ -45,20 +45,16 @@ def vqa_rows(images: ArrayLike, options: Mapping[str, ArrayLike], questions: pd.
     repeated = questions["question"][questions["question"].duplicated()]
     if len(repeated):
         raise ScoringError(f"questions: {len(repeated)} ids repeat, the first is {repeated.iloc[0]!r}")
-    gallery = unit_rows("images", images)
-    total = len(questions)
-    shown = gallery[row_index("questions, column 'image'", questions["image"], total, len(gallery))]
+    shown, total = _shown(images, questions), len(questions)
     held_back = int((questions["answer"] == -1).sum())
     if held_back:
         raise ScoringError(
             f"questions: {held_back} of {total} labels are -1, held back by the corpus; they cannot be scored here, "
-            "write them as a submission (`choose` without answers)"
+            "they are answered as a submission (`submitted_rows`)"
         )
     parts = []
     for language, values in options.items():
-        texts = unit_rows(f"options[{language!r}]", values, gallery.shape[1])
-        if texts.ndim != 3 or len(texts) != total:
-            raise ScoringError(f"options[{language!r}]: expected [{total}, K, D], got {texts.shape}")
+        texts = _texts(f"options[{language!r}]", values, shown)
         answer = row_index("questions, column 'answer'", questions["answer"], total, texts.shape[1])
         chosen = choose(shown, texts, answer)
         columns = {
@@ -71,6 +67,37 @@ def vqa_rows(images: ArrayLike, options: Mapping[str, ArrayLike], questions: pd.
         }
         parts.append(frame(VQA, columns))
     return pd.concat(parts, ignore_index=True)
+
+
+def submitted_rows(images: ArrayLike, options: ArrayLike, questions: pd.DataFrame) -> pd.DataFrame:
+    """Answer questions of one language whose right answers nobody here knows.
+
+    Args:
+        images: [I, D] unit vectors; options: [N, K, D] unit vectors of question and option.
+        questions: N rows with the columns question and image.
+
+    Returns:
+        Columns question and chosen, the number of an option.
+
+    Raises:
+        ScoringError: arrays do not match, or embeddings are not unit vectors of one D.
+    """
+    shown = _shown(images, questions)
+    chosen = choose(shown, _texts("options", options, shown))
+    return pd.DataFrame({"question": questions["question"].to_numpy(), "chosen": chosen})
+
+
+def _shown(images: ArrayLike, questions: pd.DataFrame) -> FloatArray:
+    """[N, D] the image of each question."""
+    gallery = unit_rows("images", images)
+    return gallery[row_index("questions, column 'image'", questions["image"], len(questions), len(gallery))]
+
+
+def _texts(name: str, values: ArrayLike, shown: FloatArray) -> FloatArray:
+    texts = unit_rows(name, values, shown.shape[1])
+    if texts.ndim != 3 or len(texts) != len(shown):
+        raise ScoringError(f"{name}: expected [{len(shown)}, K, D], got {texts.shape}")
+    return texts
 
 
 def choose(images: FloatArray, options: FloatArray, answer: IntArray | None = None) -> IntArray:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import confirm, contrasts, diagnostics, frames, inference, influence, layout, paired, shrunken
+from analysis import confirm, contrasts, diagnostics, frames, inference, influence, languages, layout, paired, shrunken
 from analysis.settings import Settings
 from tests.analysis import simulate
 
@@ -134,6 +134,24 @@ def test_one_language_that_stands_apart_is_drawn_in_and_found_by_leaving_it_out(
     assert len(found.seeds) == 4 * 3
 
 
+def test_one_language_is_a_paired_t_of_its_own_scores(study: frames.Study) -> None:
+    outcome = study.headlines["retrieval"]
+    table = languages.contrast_table(outcome, study.methods, Settings())
+    assert len(table) == 12 * 3
+    assert table["exploratory"].all()
+    assert (table["p_adjusted"] >= table["p"]).all()
+    one = outcome.frame[(outcome.frame["arch"] == "clip") & (outcome.frame["language"] == "tr")]
+    [row] = (
+        languages.contrast_table(replace(outcome, frame=one), ["none", "sd"], Settings())
+        .query("contrast == 'sd - none'").to_dict("records")
+    )  # fmt: skip
+    wide = one.pivot(index="seed", columns="method", values="score")
+    expected = stats.ttest_rel(wide["sd"], wide["none"])
+    np.testing.assert_allclose([row["p"], row["df"]], [expected.pvalue, 3], rtol=1e-9)
+    np.testing.assert_allclose([row["ci_low"], row["ci_high"]], expected.confidence_interval(), rtol=1e-9)
+    assert languages.contrast_table(study.headlines["stability"], study.methods, Settings()).empty
+
+
 def test_adjusted_p_agrees_with_scipys_dunnett() -> None:
     rng = np.random.default_rng(3)
     control, samples = rng.normal(0, 1, 9), [rng.normal(m, 1, 9) for m in (0.4, 0.9, 1.3)]
@@ -149,6 +167,29 @@ def test_critical_value_of_dunnetts_table() -> None:
     # Dunnett (1964), two-sided 5 %, three treatments, 16 degrees of freedom: 2.59.
     correlation = np.full((3, 3), 0.5) + 0.5 * np.eye(3)
     assert inference.dunnett(np.full(3, 2.59), np.full(3, 16.0), correlation)[0] == pytest.approx(0.05, abs=6e-4)
+
+
+@pytest.mark.parametrize("seeds", [3, 10])
+def test_paired_ts_with_their_own_deviations_reject_in_5_percent_of_families(seeds: int) -> None:
+    rng = np.random.default_rng(5)
+    runs = rng.normal(size=(20_000, 2, seeds, 6))  # data sets, places, seeds, control and five methods
+    gaps = runs[..., 1:] - runs[..., :1]
+    df = 2 * (seeds - 1)
+    spread = np.sqrt(((gaps - gaps.mean(axis=2, keepdims=True)) ** 2).sum(axis=(1, 2)) / df / (2 * seeds))
+    largest = np.abs(gaps.mean(axis=(1, 2)) / spread).max(axis=1)
+    t, nu = np.full(5, np.quantile(largest, 0.95)), np.full(5, float(df))
+    correlation = np.full((5, 5), 0.5) + 0.5 * np.eye(5)
+    assert inference.dunnett_paired(t, nu, correlation)[0] == pytest.approx(0.05, abs=0.005)
+    assert inference.dunnett_paired(np.full(5, 60.0), nu, correlation)[0] <= 5 * 2 * stats.t.sf(60.0, df)
+
+
+def test_a_difference_that_can_be_detected_is_found_four_times_in_five() -> None:
+    se, df = pd.Series([1.0, 1.0, 0.0]), pd.Series([12.0, 12.0, 12.0])
+    found = inference.detectable(se, df, 0.05, pd.Series([1, 5, 1]))
+    power = stats.nct.sf(stats.t.isf(0.025, 12), 12, found[0])
+    assert power == pytest.approx(0.8, abs=0.01)
+    assert found[1] > found[0]
+    assert np.isnan(found[2])
 
 
 def test_fixed_languages_leave_balanced_estimates_alone(
@@ -202,8 +243,8 @@ def test_constant_scores_do_not_break_the_analysis(study: frames.Study) -> None:
 def test_columns_are_the_published_ones(results: dict[str, contrasts.Result]) -> None:
     table = pd.concat([r.contrasts[contrasts.COLUMNS] for r in results.values()])
     assert list(table.columns) == [
-        "outcome", "arch", "size", "contrast", "estimate", "se", "df", "ci_low", "ci_high", "p", "p_adjusted",
-        "procedure", "exploratory",
+        "outcome", "arch", "size", "language", "contrast", "estimate", "se", "df", "ci_low", "ci_high", "p",
+        "p_adjusted", "procedure", "exploratory",
     ]  # fmt: skip
     assert set(table["contrast"]) == {"fd - none", "sd - none", "dr - none"}
 

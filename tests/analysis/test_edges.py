@@ -19,10 +19,16 @@ Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 def of_method(levels: dict[str, float]) -> Callable[[pd.DataFrame], pd.Series]:
     """Each row's method looked up: scores that separate the methods without any noise."""
-    return lambda f: f["cell"].str.split("-").str[2].map(levels).fillna(0.9)
+    return lambda f: f["cell"].str.split("-").str[2].map(levels).fillna(0.75)
 
 
-SEPARATED = of_method({"none": 0.2, "fd": 0.8, "sd": 0.5})
+SEPARATED = of_method({"none": 0.1, "fd": 0.7, "sd": 0.4})
+
+
+def language_of_run(f: pd.DataFrame) -> pd.Series:
+    """Rows of the first, second, ... language for the first, second, ... run."""
+    runs, languages = pd.factorize(f["cell"])[0], pd.factorize(f["language"])[0]
+    return pd.Series(languages == runs % (languages.max() + 1), index=f.index)
 
 
 def without(*prefixes: str) -> dict[str, Change]:
@@ -45,8 +51,19 @@ TWO = replace(simulate.smoke(), archs=("clip", "siglip2"), seeds=3)
         pytest.param(simulate.smoke(), {"vqa": lambda f: f.assign(correct=False)}, id="nothing right"),
         pytest.param(simulate.smoke(), {"stability": lambda f: f[f["level"] == "group"]}, id="no stability"),
         pytest.param(simulate.smoke(), {"retrieval": lambda f: f.head(0)}, id="no retrieval"),
-        pytest.param(TWO, {"retrieval": lambda f: f.assign(score=SEPARATED(f))}, id="retrieval separated"),
-        pytest.param(TWO, {"vqa": lambda f: f.assign(correct=SEPARATED(f) == 0.8)}, id="vqa separated"),
+        pytest.param(TWO, {"vqa": lambda f: f.assign(correct=SEPARATED(f) == 0.7)}, id="vqa separated"),
+        pytest.param(replace(TWO, archs=("clip",), methods=("none", "fd")), {}, id="one method and the control"),
+        pytest.param(TWO, {"consistency": lambda f: f.head(0)}, id="no consistency"),
+        pytest.param(simulate.smoke(), dict.fromkeys(TABLES[1:], lambda f: f.head(0)), id="no score at all"),
+        pytest.param(TWO, without("clip-half-fd-s1", "clip-half-fd-s2"), id="a method with one seed in one place"),
+        pytest.param(
+            TWO, without(*(f"{a}-half-fd-s{i}" for a in TWO.archs for i in (1, 2))), id="a method with one seed"
+        ),
+        pytest.param(TWO, {"retrieval": lambda f: f[language_of_run(f)]}, id="a language of its own for every run"),
+        pytest.param(TWO, dict.fromkeys(TABLES[1:3] + TABLES[4:], lambda f: f.assign(score=0.5)), id="all constant"),
+        pytest.param(
+            TWO, dict.fromkeys(TABLES[1:3] + TABLES[4:], lambda f: f.assign(score=SEPARATED(f))), id="all separated"
+        ),
     ],
 )
 def test_a_report_is_written(tmp_path: Path, plan: simulate.Plan, changes: dict[str, Change]) -> None:
@@ -74,7 +91,9 @@ def test_nothing_beside_the_control_is_refused(tmp_path: Path) -> None:
     ("table", "change"),
     [
         pytest.param("retrieval", lambda f: f.assign(score=SEPARATED(f)), id="retrieval"),
-        pytest.param("vqa", lambda f: f.assign(correct=SEPARATED(f) == 0.8), id="vqa"),
+        pytest.param("vqa", lambda f: f.assign(correct=SEPARATED(f) == 0.7), id="vqa"),
+        # Differences of runs that are alike but for rounding.
+        pytest.param("stability", lambda f: f.assign(score=SEPARATED(f) + 0.1 * f["seed"].fillna(0)), id="stability"),
     ],
 )
 def test_perfect_separation_has_a_difference_and_no_p(tmp_path: Path, table: str, change: Change) -> None:
@@ -99,3 +118,52 @@ def test_scores_that_are_no_numbers_are_refused(tmp_path: Path, value: float, me
     frame.to_parquet(path, index=False)
     with pytest.raises(AnalysisError, match=f"retrieval.*score.*{message}"):
         report.build(folder, tmp_path / "report", Settings())
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "message"),
+    [
+        ("retrieval", lambda f: f.assign(score=f["score"] * 100), r"recall@1.* is [\d.]+, outside 0 to 1|map@10"),
+        ("stability", lambda f: f.assign(score=-2.0), "outside -1 to 1|outside 0 to 1"),
+        (
+            "retrieval",
+            lambda f: f.replace({"metric": {"map@10": "map10"}}),
+            "unknown metric 'map10'; did you mean 'map@10'",
+        ),
+        ("consistency", lambda f: f.replace({"construct": {"rankc": "rankd"}}), "unknown construct 'rankd'"),
+    ],
+)
+def test_scores_that_are_not_of_their_measure_are_refused(
+    tmp_path: Path, table: str, change: Change, message: str
+) -> None:
+    folder = simulate.write(tmp_path / "results", simulate.smoke())
+    path = folder / f"{table}.parquet"
+    change(pd.read_parquet(path)).to_parquet(path, index=False)
+    with pytest.raises(AnalysisError, match=f"{table}.parquet: .*({message})"):
+        report.build(folder, tmp_path / "report", Settings())
+
+
+def test_a_contrast_of_no_method_is_refused_unless_its_runs_were_planned(tmp_path: Path) -> None:
+    folder = simulate.write(tmp_path / "results", simulate.smoke())
+    with pytest.raises(AnalysisError, match="contrast 'fdd'; did you mean 'fd'"):
+        report.build(folder, tmp_path / "report", Settings(contrasts=("fdd",)))
+    cells = pd.read_parquet(folder / "cells.parquet").query("role == 'student'")["cell"]
+    planned = (*cells, "clip-half-ed-s0", "clip-half-ed-s1")
+    report.build(folder, tmp_path / "report", Settings(contrasts=("ed",), planned=planned))
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Missing runs: clip-half-ed-s0, clip-half-ed-s1." in page
+    assert "Declared but without a run: ed." in page
+
+
+@pytest.mark.parametrize("settings", [Settings(languages="fixed"), Settings(family="study"), Settings(alpha=0.01)])
+def test_every_choice_of_the_declaration_has_a_report(tmp_path: Path, settings: Settings) -> None:
+    folder = simulate.write(tmp_path / "results", TWO)
+    assert len(report.build(folder, tmp_path / "report", settings)) >= 5
+
+
+def test_names_with_signs_of_html_and_latex_are_escaped(tmp_path: Path) -> None:
+    plan = replace(simulate.smoke(), methods=("none", "a_b&c%", "<i>"))
+    report.build(simulate.write(tmp_path / "results", plan), tmp_path / "report", Settings())
+    assert "<i>" not in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    source = (tmp_path / "report" / "tables" / "contrasts-retrieval.tex").read_text(encoding="utf-8")
+    assert r"a\_b\&c\%" in source

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from analysis import __main__ as command
-from analysis import contrasts, wording
+from analysis import constructs, contrasts, wording
 from tests.analysis import simulate
 
 PACKAGE = Path(command.__file__).parent
@@ -156,8 +156,15 @@ def test_signs_in_words() -> None:
     assert wording.interval(-1.0, 2.0) == "[\N{MINUS SIGN}1.0, 2.0]"
 
 
+def test_every_measure_of_the_schema_is_defined_with_its_source() -> None:
+    table = constructs.table()
+    assert set(table["measure"]) == set(constructs.CONSTRUCTS)
+    assert (table[["meaning", "detail", "source"]].map(len) > 3).all(axis=None)
+    assert (table["low"] < table["high"]).all()
+
+
 def test_imports_go_one_way() -> None:
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]

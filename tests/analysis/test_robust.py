@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 from statsmodels.regression.linear_model import OLS
+from statsmodels.stats.multitest import multipletests
 
-from analysis import effects, profile, robust
+from analysis import effects, inference, profile, robust
 from analysis.layout import Layout
 
 
@@ -119,3 +120,9 @@ def test_churn_is_compared_over_the_cells() -> None:
     one = effects.by_cell(table[table["size"] == "half"], ["none", "fd"], "none", 0.05)
     assert one["estimate"].notna().all()
     assert one["p"].isna().all()
+
+
+def test_holm_is_statsmodels() -> None:
+    p = [0.04, 0.001, 0.02, 0.9, 0.02]
+    np.testing.assert_allclose(inference.holm(p), multipletests(p, method="holm")[1])
+    assert inference.holm([]) == []

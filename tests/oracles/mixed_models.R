@@ -107,6 +107,8 @@ whole <- lmer(score ~ method * arch * size + (1 | block) + (0 + dummy(method, "n
                 (1 | place) + (1 | placecross), full, control = control)
 record("full", whole)
 emmeans_rows("full", whole, ~ method | arch * size, "cell contrast")
+emmeans_rows("full", whole, ~ method | arch, "one-factor contrast")
+emmeans_rows("full", whole, ~ method | size, "one-factor contrast")
 emmeans_rows("full", whole, ~ method, "marginal contrast")
 table <- anova(whole)
 put("full", "F", "method", table["method", "F value"], NA, table["method", "DenDF"], table["method", "Pr(>F)"])

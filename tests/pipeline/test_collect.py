@@ -73,3 +73,34 @@ def test_a_cell_without_scores_and_a_foreign_one_are_named(names: list[str]) -> 
         collect.result_tables(names)
     with pytest.raises(stage.StageError, match=f"holds rows of .*{names[0]}"):
         collect.result_tables(names[1:])
+
+
+def test_answers_to_be_submitted_are_pointed_out_and_change_no_table(names: list[str]) -> None:
+    before = collect.score_rows(names, "retrieval")
+    assert collect.submissions(names) == ""
+    for name in names:
+        (paths.SCORES / name / "submission-cvqa-local.csv").write_text("ID,Prediction\n1_0,2\n")
+    assert collect.submissions(names).endswith("scores/<cell>/ submission-cvqa-local.csv")
+    pd.testing.assert_frame_equal(collect.score_rows(names, "retrieval"), before)
+
+
+def test_languages_that_share_no_question_have_accuracy_and_no_stability(names: list[str], tmp_path: Path) -> None:
+    for name in names:
+        path = paths.SCORES / name / "vqa.parquet"
+        frame = pd.read_parquet(path)
+        frame.assign(question=frame["language"] + ":" + frame["question"]).to_parquet(path, index=False)
+    tables = collect.result_tables(names)
+    runs = tables["stability"].query("level == 'run'")
+    flips = {"negative_flips", "positive_flips", "net_flips"}
+    assert set(runs["construct"]) == {"accuracy", *flips}
+    assert tables["stability"]["score"].notna().all()
+    paths.RESULTS.mkdir()
+    for table, frame in tables.items():
+        frame.to_parquet(paths.RESULTS / f"{table}.parquet", index=False)
+    assert set(publish.scores()) == set(names)
+    report.build(paths.RESULTS, tmp_path / "report", Settings())
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "No method can be compared with the control on stability: scores are missing." in page
+    assert "No method can be compared with the control on vqa" not in page
+    assert "VQA stability compares languages on the questions that they share" in page
+    assert ">nan<" not in page

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 
 from pipeline import stage
 from pipeline.export import export
+from study.corpora.layout import PreparedCorpus
 from study.embedding import embed_images, embed_texts
 from study.evaluation import evaluate, images_of
 from study.export import ExportError
@@ -33,6 +34,7 @@ from study.vocabulary import EOS, PAD, Vocabulary, clean
 from tests.study.tiny import LANGUAGES, write_corpus
 
 ALONE = Path(__file__).parent / "alone.py"
+BENCHMARKED = ALONE.with_name("benchmarked.py")
 CONTEXT = 20
 LIBRARY = {"clip": "open_clip", "siglip2": "transformers"}
 TEXTS = [
@@ -117,16 +119,21 @@ def inside(study: Study, monkeypatch: pytest.MonkeyPatch) -> Study:
     return study
 
 
-def alone(to: str, folder: Path, images: np.ndarray, texts: list[str], tmp_path: Path) -> dict[str, np.ndarray]:
-    """What the library makes of PIL images and texts, in a process that cannot import this project."""
-    np.savez(tmp_path / "images.npz", images=images)
-    (tmp_path / "texts.json").write_text(json.dumps(texts))
-    arguments = [to, folder, tmp_path / "images.npz", tmp_path / "texts.json", tmp_path / "out.npz"]
+def run_alone(script: Path, *arguments: str | Path) -> str:
+    """Run a script that cannot import this project; returns what it printed."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-I", str(ALONE), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    command = [sys.executable, "-I", *map(str, (script, *arguments))]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def alone(to: str, folder: Path, images: np.ndarray, texts: list[str], tmp_path: Path) -> dict[str, np.ndarray]:
+    """What the library makes of PIL images and texts."""
+    np.savez(tmp_path / "images.npz", images=images)
+    (tmp_path / "texts.json").write_text(json.dumps(texts))
+    run_alone(ALONE, to, folder, tmp_path / "images.npz", tmp_path / "texts.json", tmp_path / "out.npz")
     with np.load(tmp_path / "out.npz") as out:
         return dict(out)
 
@@ -135,8 +142,6 @@ def test_the_library_alone_gives_the_same_ids_pixels_embeddings_and_scores(insid
     student, to = inside.student, LIBRARY[inside.student.family]
     out = tmp_path / "model"
     export(inside.cell, to, out)
-
-    from study.corpora.layout import PreparedCorpus
 
     corpus = PreparedCorpus(inside.folder / "corpus")
     captions = corpus.captions("test")
@@ -181,6 +186,31 @@ def test_the_library_alone_gives_the_same_ids_pixels_embeddings_and_scores(insid
     both = of_library.merge(of_study, on=key, suffixes=("", "_study"), validate="one_to_one")
     assert len(both) == len(of_study)
     np.testing.assert_allclose(both["score"], both["score_study"], atol=1e-4)
+
+
+def test_clip_benchmark_gives_the_same_recall(inside: Study, tmp_path: Path) -> None:
+    to = LIBRARY[inside.student.family]
+    export(inside.cell, to, tmp_path / "model")
+    corpus = PreparedCorpus(inside.folder / "corpus")
+    np.savez(tmp_path / "images.npz", images=corpus.images("test"))
+    texts = {
+        str(language): rows.groupby("image")["text"].agg(list).tolist()
+        for language, rows in corpus.captions("test").groupby("language", observed=True)
+    }
+    (tmp_path / "captions.json").write_text(json.dumps(texts))
+    printed = run_alone(BENCHMARKED, to, tmp_path / "model", tmp_path / "images.npz", tmp_path / "captions.json")
+    theirs = json.loads(printed.splitlines()[-1])
+
+    scores = pd.read_parquet(inside.folder / "scores" / inside.cell / "retrieval.parquet")
+    ours = scores.set_index(["language", "direction", "metric"])["score"]
+    assert set(theirs) == set(LANGUAGES)
+    names = {"text_to_image": "image_retrieval_recall", "image_to_text": "text_retrieval_recall"}
+    for language in LANGUAGES:
+        for direction, name in names.items():
+            for k in (1, 5):
+                expected = ours[language, direction, f"recall@{k}"]
+                assert theirs[language][f"{name}@{k}"] == pytest.approx(expected, abs=1e-4)
+    assert 0 < ours.loc[:, :, "recall@5"].mean() < 1
 
 
 def test_the_tokenizers_lower_case_is_pythons_for_every_letter(study: Study, tmp_path: Path) -> None:

@@ -3,66 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from ruamel.yaml import YAML
 
-from pipeline.prepare import CACHE
-from pipeline.sources import ROOT
+from tests.pipeline import studies
+from tests.pipeline.studies import copy_tree, run
 
-PARTS = (
-    "study",
-    "pipeline",
-    "analysis",
-    "studies",
-    "tuning",
-    "dvc.yaml",
-    "params.yaml",
-    "pyproject.toml",
-    ".dvcignore",
-)
 STUDY = "studies/mini"
 
 
 def edit(copy: Path, changes: Mapping[str, Any]) -> None:
     """Set values of the study's params.yaml, by dotted key."""
-    yaml = YAML()
-    path = copy / STUDY / "params.yaml"
-    raw = yaml.load(path)
-    for key, value in changes.items():
-        *parents, last = key.split(".")
-        block = raw
-        for parent in parents:
-            block = block[parent]
-        block[last] = value
-    with path.open("w") as file:
-        yaml.dump(raw, file)
-
-
-def run(copy: Path, folder: Path, *command: str) -> str:
-    """Run `python -m command` in `folder` with the copy's code; returns what it printed."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = os.environ | {
-        "PATH": path,
-        "PYTHONPATH": str(copy),
-        "POLYGLOTS_CACHE": str(CACHE),
-        "DVC_NO_ANALYTICS": "1",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "OMP_NUM_THREADS": "1",
-    }
-    env.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled files must not make a second run differ from the first
-    command = (sys.executable, "-m", *command)
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
-    return done.stdout
+    studies.edit(copy / STUDY / "params.yaml", changes)
 
 
 def repro(copy: Path) -> str:
@@ -80,20 +37,8 @@ def ran(output: str, stage: str) -> list[str]:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This tree in a git repository of its own, with the smoke study made smaller still."""
     folder = tmp_path_factory.mktemp("clone")
-    made = ("plan", "settled", "corpus", "teachers", "embeddings", "runs", "scores", "results", "report", "mlartifacts")
-    kept_out = shutil.ignore_patterns("__pycache__", ".scratch", "mlflow.db*", "*.stamp", "dvc.lock", "published.json")
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(source, folder / part, symlinks=True, ignore=kept_out)
-        else:
-            shutil.copy(source, folder / part)
-    for name in made:
-        shutil.rmtree(folder / "studies" / "smoke" / name, ignore_errors=True)
+    copy_tree(folder)
     shutil.copytree(folder / "studies" / "smoke", folder / STUDY, symlinks=True)
-    (folder / ".dvc").mkdir()
-    shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     edit(
         folder,
         {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline import stage
-from pipeline.settle import apply, tuned_values
+from pipeline.settle import apply, completed, tuned_values
 
 DECLARED: dict[str, Any] = {
     "objectives": {"mcl": {"weight": 1.0, "tau": 0.07}},
@@ -29,6 +29,18 @@ def test_values_reach_the_schedule_and_the_objective_and_leave_the_plan_alone() 
 def test_a_value_that_fits_nothing_is_refused_by_name(key: str) -> None:
     with pytest.raises(stage.StageError, match=key):
         apply(DECLARED, {key: 1.0})
+
+
+def test_an_option_added_since_does_not_put_tuned_values_aside(tmp_path: Path) -> None:
+    file = tmp_path / "clip-half-fd.json"
+    training = {"steps": 10, "batch": 8, "learning_rate": 0.003}
+    teacher = {"family": "clip", "model": "m", "vocabulary": 300, "context": 20, "training": training}
+    then = {"fraction": 0.5, "spec": {"training": training}, "teacher": teacher}
+    stage.write_json(file, {"declared": then, "best": {"learning_rate": 0.01}})
+    now = completed(then)
+    assert now["spec"]["language_alpha"] == 0.0
+    assert tuned_values(file, now) == {"learning_rate": 0.01}
+    assert tuned_values(file, {**now, "spec": {**now["spec"], "language_alpha": 0.5}}) == {}
 
 
 def test_values_found_for_another_declaration_are_not_used_and_it_is_said(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -99,15 +98,3 @@ def test_images_are_embedded_by_the_models_own_tower(teacher: DualEncoder, corpu
     np.testing.assert_allclose(found.gallery, expected.numpy(), atol=1e-6)
     assert found.questions is not None
     assert len(found.questions) == len(SPLITS["test"])
-
-
-def test_cached_embeddings_are_the_teachers_row_by_row(
-    teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path
-) -> None:
-    distil = corpus.captions("distil")
-    for name, column in (("distil_x", "text"), ("distil_e", "english")):
-        np.testing.assert_allclose(
-            np.load(embeddings / f"{name}.npy"), embed_texts(teacher, distil[column].tolist(), CPU), atol=1e-6
-        )
-    layers = np.load(embeddings / "distil_layers.npy")
-    assert layers.shape == (len(distil), teacher.text_layers + 1, teacher.token_table().embedding_dim)

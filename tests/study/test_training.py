@@ -146,6 +146,21 @@ def test_a_run_repeats_bit_for_bit_and_another_seed_does_not(
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
+@pytest.mark.parametrize("method", ["dr", "none"])
+def test_bfloat16_is_for_matrix_products_alone(
+    method: str, teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path
+) -> None:
+    objective = {"none": "task"}.get(method, method)
+    schedule = SCHEDULE.model_copy(update={"precision": "bfloat16"})
+    (full, exact, _), (half, rounded, _) = (
+        distil(corner(objective, training=wanted.model_dump()), teacher, corpus, embeddings, CPU)
+        for wanted in (SCHEDULE, schedule)
+    )
+    assert {p.dtype for p in half.parameters()} == {torch.float32}
+    assert rounded.rows[-1]["loss"] == pytest.approx(exact.rows[-1]["loss"], rel=0.02)
+    assert not torch.equal(half.token_table().weight, full.token_table().weight)
+
+
 @pytest.mark.parametrize("towers", ["text", "both"])
 def test_the_frozen_image_tower_stays_the_teachers(
     towers: str, teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path
@@ -165,6 +180,16 @@ def test_fd_on_layers_trains_through_the_cached_hidden_states(
     layered = Corner("arch", "most", 0.9, 0, {"fd": {"layers": True}}, plain.spec)
     without, with_layers = (distil(c, teacher, corpus, embeddings, CPU)[1].rows[-1]["fd"] for c in (plain, layered))
     assert with_layers > without
+
+
+def test_where_the_teachers_outputs_lie_changes_nothing(
+    teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layered = Corner("arch", "most", 0.9, 0, {"fd": {"layers": True}, "dr": {}}, corner("fd").spec)
+    resident = distil(layered, teacher, corpus, embeddings, CPU)[0].state_dict()
+    monkeypatch.setattr("study.cached.RESIDENT_BYTES", 0)
+    from_disk = distil(layered, teacher, corpus, embeddings, CPU)[0].state_dict()
+    assert all(torch.equal(resident[name], from_disk[name]) for name in resident)
 
 
 def test_an_equal_budget_of_captions_halves_the_steps_of_two_caption_methods(

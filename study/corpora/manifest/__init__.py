@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from study.corpora.base import Corpus, Licence, Progress, Record
 from study.corpora.layout import ImageSet, file_hash
 from study.corpora.manifest.contents import CAPTION_SPLITS, QUESTION_SPLITS, Caption, Text, read
-from study.corpora.manifest.pictures import load
+from study.corpora.manifest.pictures import keep, load
 from study.corpora.manifest.selection import Selection, select
 from study.corpora.manifest.settings import ManifestSettings
 from study.corpora.manifest.tables import Row
@@ -54,6 +54,8 @@ def build(
     pictures = _Pictures(writer, settings.canvas, progress)
     for split in CAPTION_SPLITS:
         captions = chosen.captions[split]
+        if not captions:
+            continue
         place = pictures.write(split, split, captions)
         columns: dict[str, Any] = {
             "image": [place[caption.image] for caption in captions],
@@ -93,9 +95,9 @@ def _selection(settings: ManifestSettings, languages: Sequence[str], vqa_languag
 
 
 class _Pictures:
-    """Decodes image files one by one into arrays on disk."""
+    """Writes image files one by one: as pixels of one size, or as they are."""
 
-    def __init__(self, writer: CorpusWriter, canvas: int, progress: Progress) -> None:
+    def __init__(self, writer: CorpusWriter, canvas: int | None, progress: Progress) -> None:
         self._writer, self._canvas, self._progress = writer, canvas, progress
         self._seen: dict[bytes, tuple[str, str]] = {}
 
@@ -104,17 +106,33 @@ class _Pictures:
         first: dict[str, Row] = {}
         for user in rows:
             first.setdefault(user.image, user.row)
-        pixels = self._writer.images(name, len(first), self._canvas, self._canvas)
-        for number, (file, row) in enumerate(first.items()):
-            pixels[number], digest = load(file, self._canvas, row)
-            other, where = self._seen.setdefault(digest, (split, f"{row} ({file})"))
-            if other != split:
-                raise row.error(f"image {file} of split {split!r} is the same file as in {where}, split {other!r}")
-            if number % 500 == 0:
-                self._progress(f"images {name}", number / len(first))
-        pixels.flush()
+        if self._canvas is None:
+            self._writer.encoded(name, self._files(name, split, first))
+        else:
+            pixels = self._writer.images(name, len(first), self._canvas, self._canvas)
+            for number, (file, row) in enumerate(first.items()):
+                pixels[number], digest = load(file, self._canvas, row)
+                self._claim(digest, split, file, row)
+                self._tell(name, number, len(first))
+            pixels.flush()
         self._progress(f"images {name}", 1.0)
         return {file: number for number, file in enumerate(first)}
+
+    def _files(self, name: ImageSet, split: str, first: Mapping[str, Row]) -> Iterator[bytes]:
+        for number, (file, row) in enumerate(first.items()):
+            content, digest = keep(file, row)
+            self._claim(digest, split, file, row)
+            self._tell(name, number, len(first))
+            yield content
+
+    def _claim(self, digest: bytes, split: str, file: str, row: Row) -> None:
+        other, where = self._seen.setdefault(digest, (split, f"{row} ({file})"))
+        if other != split:
+            raise row.error(f"image {file} of split {split!r} is the same file as in {where}, split {other!r}")
+
+    def _tell(self, name: str, number: int, total: int) -> None:
+        if number % 500 == 0:
+            self._progress(f"images {name}", number / total)
 
 
 def _write_questions(writer: CorpusWriter, chosen: Selection, pictures: _Pictures) -> None:

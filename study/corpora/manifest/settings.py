@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from study.corpora.base import CorpusSettings
-from study.corpora.manifest.contents import read
+from study.corpora.manifest.contents import CAPTION_SPLITS, read
 
 
 class ManifestSettings(CorpusSettings):
@@ -16,7 +16,12 @@ class ManifestSettings(CorpusSettings):
         default=None,
         description=".csv or .parquet: question, split, image, type, language, prompt, answer, options",
     )
-    canvas: int = Field(default=32, ge=8, le=1024, description="side of an image in pixels: what the teachers read")
+    canvas: int | None = Field(
+        default=None,
+        ge=8,
+        le=1024,
+        description="side of an image in pixels: what the teachers read; null: files are kept, each model fits them",
+    )
     pivot: str = Field(default="en", description="language whose captions distillation uses beside every other one")
     revision: str = Field(default="1", description="change it when the data have changed: they are read anew")
     licence: str = Field(default="not stated", min_length=1)
@@ -30,3 +35,12 @@ class ManifestSettings(CorpusSettings):
         """
         contents = read(self.captions, self.questions)
         return contents.languages, contents.vqa_languages
+
+    def known_splits(self) -> tuple[str, ...]:
+        """Splits that the data have captions in.
+
+        Raises:
+            CorpusError: as `known_languages`.
+        """
+        found = {caption.split for caption in read(self.captions, None).captions}
+        return tuple(split for split in CAPTION_SPLITS if split in found)

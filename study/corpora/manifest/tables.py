@@ -117,7 +117,8 @@ def read_rows(file: str, columns: Sequence[str]) -> Iterator[Row]:
         raise CorpusError(f"{file}: it has no rows")
 
 
-def _check_columns(file: str, found: Sequence[str], wanted: Sequence[str]) -> None:
+def check_columns(file: str, found: Sequence[str], wanted: Sequence[str]) -> None:
+    """Refuse a table that lacks one of the `wanted` columns, or has it twice; raises CorpusError."""
     for column in wanted:
         if found.count(column) > 1:
             raise CorpusError(f"{file}: column {column!r} is there {found.count(column)} times")
@@ -134,7 +135,7 @@ def _csv_rows(file: str, columns: Sequence[str]) -> Iterator[Row]:
         number = 1
         try:
             header = next(reader, [])
-            _check_columns(file, header, columns)
+            check_columns(file, header, columns)
             for number, cells in enumerate(reader, start=2):
                 if not cells:
                     continue
@@ -151,7 +152,7 @@ def _csv_rows(file: str, columns: Sequence[str]) -> Iterator[Row]:
 def _parquet_rows(file: str, columns: Sequence[str]) -> Iterator[Row]:
     try:
         with pq.ParquetFile(file) as table:
-            _check_columns(file, table.schema_arrow.names, columns)
+            check_columns(file, table.schema_arrow.names, columns)
             number = 0
             for batch in table.iter_batches(columns=list(columns)):
                 for values in batch.to_pylist():

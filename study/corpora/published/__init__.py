@@ -1,0 +1,166 @@
+"""A corpus assembled from parts of published data sets: what is distilled on, chosen by and scored.
+
+Images are kept as their files are, for each model to fit as its own library does; texts are brought
+into Unicode's form NFC. No image content is in two of training, validation and test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from study.corpora.base import Corpus, CorpusError, Licence, Progress, Record, check_languages
+from study.corpora.layout import CaptionSplit, file_hash
+from study.corpora.published.asked import check_questions, question_source, write_questions
+from study.corpora.published.captions import Tally, drawn, items_of, write_split
+from study.corpora.published.ledger import Ledger
+from study.corpora.published.needs import needs
+from study.corpora.published.registry import caption_source
+from study.corpora.published.settings import PublishedSettings
+from study.corpora.published.sources import Part, Source
+from study.corpora.writing import CorpusWriter
+
+__all__ = ["CORPUS", "RECORD", "PublishedSettings", "build", "check", "needs"]
+
+MOST_LANGUAGES = 127
+"""The layout numbers languages in eight bits."""
+
+RECORD = Record(
+    name="published",
+    description="Parts of published data sets, as declared.",
+    source="the data sets named in corpus.settings",
+    revision="as declared in corpus.settings",
+    licences=(Licence("images, captions and questions", "as each data set's", "as each data set's record says"),),
+    languages=(),
+    vqa_languages=(),
+    in_domain="validation and test: the captioned data sets declared",
+    out_of_domain="questions: the data sets of questions declared",
+    notes=(
+        "Languages are those of the test; distillation and validation may have some of them only.",
+        "Columns called english hold the pivot language.",
+        "No image file is in two of training, validation and test; copies that were scaled or encoded anew are not "
+        "looked for.",
+        "A caption in another language is trained beside the caption in the pivot language that has its number.",
+    ),
+)
+
+
+def check(settings: PublishedSettings, languages: Sequence[str], vqa_languages: Sequence[str]) -> None:
+    """Refuse what cannot be built. Local tables that are scored by are read whole, those of the hub are not asked."""
+    for key in ("distil", "validation", "test"):
+        if not getattr(settings, key):
+            raise CorpusError(f"settings.{key}: there must be a part or a list of parts")
+    for key, part in settings.places():
+        _check_part(key, part)
+    known, asked = settings.known_languages()
+    check_languages(languages, known, "languages")
+    if not 2 <= len(languages) <= MOST_LANGUAGES:
+        raise CorpusError(f"languages: {len(languages)} given, there must be 2 to {MOST_LANGUAGES}: they are compared")
+    spoken = {lang for part in settings.distil for lang in caption_source(part.source).languages(part)}
+    check_languages([settings.pivot], sorted(spoken), "pivot")
+    if vqa_languages:
+        check_languages(vqa_languages, asked, "vqa_languages")
+        check_questions(settings.questions.by_split(), vqa_languages)
+    _check_tables(settings, languages)
+
+
+def _check_part(key: str, part: Part) -> None:
+    _source(key, part).split(part)
+    if part.language is not None and part.source != "webdataset":
+        raise CorpusError(
+            f"settings.{key}: {part.source}: language is for webdataset alone; this data set says what its own are"
+        )
+
+
+def _check_tables(settings: PublishedSettings, languages: Sequence[str]) -> None:
+    """Read local captions that are scored, without their images; of training data the first image only."""
+    for split, parts in settings.captioned().items():
+        local = [part for part in parts if part.hub is None]
+        if split in ("validation", "test"):
+            tally = Tally(languages)
+            for _, captions, _ in items_of(local, languages, []):
+                tally.add(captions)
+            if len(local) == len(parts):
+                tally.check(split)
+        else:
+            for part in local:
+                if next(drawn(part, [settings.pivot]), None) is None:
+                    raise CorpusError(f"settings.{split}: {part.source}, {part.place}: there are no images")
+
+
+def build(
+    settings: PublishedSettings,
+    languages: Sequence[str],
+    vqa_languages: Sequence[str],
+    out: Path,
+    cache: Path,
+    progress: Progress,
+) -> None:
+    """Prepare the corpus in `out`; `cache` is not used: the hub's client has its own."""
+    writer, ledger = CorpusWriter(out), Ledger()
+    parts: dict[str, object] = {}
+    facts: dict[str, object] = {"tables": table_hashes(settings), "parts": parts}
+
+    def captions(splits: Iterable[CaptionSplit]) -> None:
+        for split, sources in settings.captioned().items():
+            if split in splits:
+                progress(f"{split}: images and captions", 0.0)
+                parts[split] = write_split(writer, split, sources, languages, settings.pivot, ledger, progress)
+
+    # What is scored first: it is small, and an error in it shows early.
+    captions(("test", "validation"))
+    if vqa_languages:
+        progress("questions", 0.0)
+
+        def claim(content: bytes, split: str, where: str) -> None:
+            ledger.claim(content, split, where)
+
+        facts["questions"] = write_questions(writer, settings.questions.by_split(), vqa_languages, claim)
+    captions(("distil", "teacher"))
+    progress("card", 0.0)
+    record = _record(settings, languages, vqa_languages)
+    writer.finish(record, settings, list(languages), list(vqa_languages), facts)
+    progress("card", 1.0)
+
+
+def table_hashes(settings: PublishedSettings) -> dict[str, str]:
+    """sha256 of each local table (not of images, nor of files with images in them), by its name."""
+    tables = {table for key, part in settings.places() if part.hub is None for table in _source(key, part).tables(part)}
+    return {table.as_posix(): file_hash(table) for table in sorted(tables)}
+
+
+def _source(key: str, part: Part) -> Source:
+    return question_source(part.source) if key.startswith("questions.") else caption_source(part.source)
+
+
+def _record(settings: PublishedSettings, languages: Sequence[str], vqa_languages: Sequence[str]) -> Record:
+    """The record of this very corpus: the data sets it was made of, their licences and notes."""
+    used = {part.source: _source(key, part).record for key, part in settings.places()}
+    pinned = {f"{part.source}: {part.revision or 'folder'}": None for _, part in settings.places()}
+    scored = {part.source: caption_source(part.source).record for part in [*settings.validation, *settings.test]}
+    asked = {part.source: question_source(part.source).record for part in settings.questions.test}
+    return replace(
+        RECORD,
+        source="; ".join(f"{name} ({record.source})" for name, record in used.items()),
+        revision="; ".join(pinned),
+        licences=tuple(_licences(settings, used)),
+        languages=tuple(languages),
+        vqa_languages=tuple(vqa_languages),
+        in_domain="; ".join(f"{name}: {record.in_domain}" for name, record in scored.items()),
+        out_of_domain="; ".join(f"{name}: {record.out_of_domain}" for name, record in asked.items()) or "none",
+        notes=(*RECORD.notes, *(f"{name}: {note}" for name, record in used.items() for note in record.notes)),
+    )
+
+
+def _licences(settings: PublishedSettings, used: Mapping[str, Record]) -> Iterator[Licence]:
+    for name, record in used.items():
+        for licence in record.licences:
+            covers = f"{name}: {licence.covers}"
+            if licence.name == "as declared":
+                yield Licence(covers, settings.licence, settings.attribution)
+            else:
+                yield replace(licence, covers=covers)
+
+
+CORPUS = Corpus(record=RECORD, Settings=PublishedSettings, build=build, check=check, needs=needs)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from study.corpora.base import CorpusSettings, Record
-
-HELD_BACK = -1
-"""The answer of a question whose publisher keeps it: such a question is asked, and never scored."""
+from study.corpora.base import CorpusError, CorpusSettings, Record, nearest
+from study.corpora.layout import HELD_BACK as HELD_BACK
 
 
 class Part(CorpusSettings):
@@ -25,6 +24,7 @@ class Part(CorpusSettings):
     split: str | None = Field(default=None, description="the publisher's name of the split; default: the source's own")
     items: int | None = Field(default=None, gt=0, description="use this many images or questions, drawn with `seed`")
     seed: int = Field(default=0, ge=0)
+    language: str | None = Field(default=None, description="webdataset: the language of captions in <key>.txt")
 
     @model_validator(mode="after")
     def _one_place(self) -> Part:
@@ -33,6 +33,11 @@ class Part(CorpusSettings):
         if self.hub is not None and self.revision is None:
             raise ValueError("a hub name needs the revision (commit) that it is pinned to")
         return self
+
+    @property
+    def place(self) -> str:
+        """The folder, or the hub name with its commit."""
+        return str(self.path) if self.hub is None else f"{self.hub}@{self.revision}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +78,42 @@ class Question:
     texts: Mapping[str, Asking]
 
 
-class CaptionSource(ABC):
-    """A data set of captioned images: one file with a subclass, one line in `CAPTION_SOURCES`.
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A question of the publisher's that cannot be asked with several options, and why."""
 
-    Languages are BCP 47 codes in lower case (`ja`, `he`, `zh`), also where the publisher writes others.
-    """
+    key: str
+    why: str
+
+
+class Source(ABC):
+    """A published data set. What is known of it stands in its record, before anything is read."""
 
     record: ClassVar[Record]
     splits: ClassVar[tuple[str, ...]]
     """The publisher's splits, the one to be used by default first."""
+    hub: ClassVar[str | None] = None
+    """A name on the hub whose columns are the ones that are read; None: there is no such form."""
+
+    def split(self, part: Part) -> str:
+        """The publisher's split that a part names, or the default; raises CorpusError, for an unread hub form too."""
+        split = self.splits[0] if part.split is None else part.split
+        if split not in self.splits:
+            raise CorpusError(f"{self.record.name}: unknown split {split!r}; {nearest(split, self.splits)}")
+        if part.hub is not None and self.hub is None:
+            raise CorpusError(f"{self.record.name}: no form of it on the hub is read; give path")
+        return split
+
+    def tables(self, part: Part) -> Sequence[Path]:
+        """Files of a local part whose change makes the corpus another one; images and shards are not among them."""
+        return ()
+
+
+class CaptionSource(Source):
+    """A data set of captioned images: one file with a subclass, one line in `CAPTION_SOURCES`.
+
+    Languages are BCP 47 codes in lower case (`ja`, `he`, `zh`), also where the publisher writes others.
+    """
 
     @abstractmethod
     def languages(self, part: Part) -> tuple[str, ...]:
@@ -91,21 +123,26 @@ class CaptionSource(ABC):
     def items(self, part: Part, languages: Sequence[str]) -> Iterator[Captioned]:
         """The images of `part.split`, in the publisher's order, captions in `languages` only.
 
-        `part.items` is applied by the caller. Raises CorpusError, naming file and row: a file is missing or
-        not whole, an image has no file, an id is there twice, a text is empty or not in Unicode's form NFC.
+        `part.items` is applied by the caller, which also normalises texts (Unicode's form NFC) and refuses empty
+        ones. Raises CorpusError, naming file and row: a file is missing or not whole, an image has no file, an
+        id is there twice, tables do not fit one another.
         """
 
+    def count(self, part: Part) -> int:
+        """Images of `part.split`."""
+        return sum(1 for _ in self.items(part, ()))
 
-class QuestionSource(ABC):
+
+class QuestionSource(Source):
     """A data set of questions: one file with a subclass, one line in `QUESTION_SOURCES`."""
-
-    record: ClassVar[Record]
-    splits: ClassVar[tuple[str, ...]]
 
     @abstractmethod
     def languages(self, part: Part) -> tuple[str, ...]:
         """As of a CaptionSource."""
 
     @abstractmethod
-    def questions(self, part: Part, languages: Sequence[str]) -> Iterator[Question]:
-        """The questions of `part.split` in the publisher's order, texts in `languages` only; errors as above."""
+    def questions(self, part: Part, languages: Sequence[str]) -> Iterator[Question | LeftOut]:
+        """The questions of `part.split` in the publisher's order, texts in `languages` only; errors as above.
+
+        The caller brings texts to Unicode's form NFC and applies `part.items`.
+        """

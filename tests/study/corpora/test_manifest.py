@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from pipeline import validate
 from pipeline.sources import ROOT
 from pipeline.stage import StageError
-from study.corpora import CorpusError, PreparedCorpus, corpus, known_languages
+from study.corpora import CorpusError, PreparedCorpus, corpus, known_languages, known_splits
 from study.corpora.manifest import ManifestSettings
 from study.corpora.manifest.pictures import load
 from study.corpora.manifest.tables import Row, read_rows
@@ -31,6 +31,7 @@ from study.embedding import write_embeddings
 from study.evaluation import evaluate, images_of
 from study.params import ParamsError, resolved_languages
 from study.params import load as load_params
+from study.pictures import EncodedPictures, Fit, PixelPictures
 from study.teacher import TeacherSpec, train_teacher
 from study.training import Schedule
 from tests.study.tiny import PAIRS, caption, scene
@@ -105,9 +106,10 @@ def build(wanted: ManifestSettings, out: Path, languages: tuple[str, ...] = (), 
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_what_is_prepared_is_what_was_given(data: Path, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("canvas", [None, 32])
+def test_what_is_prepared_is_what_was_given(data: Path, tmp_path: Path, kind: str, canvas: int | None) -> None:
     write_tables(data, captions(), questions(), kind)
-    made = build(declared(kind), tmp_path / "out")
+    made = build(declared(kind, canvas=canvas), tmp_path / "out")
     made.verify()
     assert (made.languages, made.vqa_languages) == (["de", "en", "ru"], ["de", "ru"])
     assert [(entry.name, entry.attribution) for entry in made.card.licences] == [("CC0-1.0", "the tests")]
@@ -115,7 +117,9 @@ def test_what_is_prepared_is_what_was_given(data: Path, tmp_path: Path, kind: st
     for split, count in COUNTS.items():
         first = SPLIT_OF.index(split)
         expected = np.stack([scene(pair) for pair in PAIRS[first : first + count]])
-        np.testing.assert_array_equal(made.images(split), expected)  # type: ignore[arg-type]
+        pictures = made.pictures(split)  # type: ignore[arg-type]
+        assert isinstance(pictures, EncodedPictures if canvas is None else PixelPictures)
+        np.testing.assert_array_equal(pictures.read(range(count), Fit(32)), expected)
         frame = made.captions(split)  # type: ignore[arg-type]
         assert frame["text"].tolist() == given.loc[given["split"] == split, "text"].tolist()
         assert frame["image"].tolist() == [i for i in range(count) for _ in LANGUAGES]
@@ -125,8 +129,28 @@ def test_what_is_prepared_is_what_was_given(data: Path, tmp_path: Path, kind: st
     test = made.texts("ru", "test")
     assert test["question"].tolist() == made.questions("test")["question"].tolist() == [f"q{i}" for i in range(31, 37)]
     assert test["options"].iloc[0].tolist()[0] == caption(PAIRS[31], "ru")
-    assert made.images("vqa_test").shape == (6, 32, 32, 3)
-    np.testing.assert_array_equal(made.images("vqa_test"), made.images("test"))
+    asked = made.pictures("vqa_test").read(range(6), Fit(32))
+    np.testing.assert_array_equal(asked, made.pictures("test").read(range(6), Fit(32)))
+
+
+def test_image_files_are_kept_byte_for_byte_unless_a_canvas_is_given(data: Path, tmp_path: Path) -> None:
+    (data / "images" / "31.png").write_bytes((data / "images" / "31.png").read_bytes() + b"a camera's note")
+    made = build(declared(), tmp_path / "out")
+    made.verify()
+    kept = (made.path / "images" / "test.bin").read_bytes()
+    assert kept == b"".join((data / "images" / f"{i}.png").read_bytes() for i in range(31, 37))
+    assert not (made.path / "images" / "test.npy").exists()
+
+
+def test_without_split_teacher_a_corpus_serves_published_teachers_only(data: Path, tmp_path: Path) -> None:
+    said = [row for row in captions() if row["split"] != "teacher"]
+    write_tables(data, said, questions())
+    made = build(declared(), tmp_path / "out")
+    made.verify()
+    assert sorted(made.card.images) == ["distil", "test", "validation", "vqa_test", "vqa_validation"]
+    assert known_splits(declared()) == ("distil", "validation", "test")
+    with pytest.raises(ParamsError, match=r"teachers\.clip is trained here, but the corpus has no split 'teacher'"):
+        load_params(params(data.parent))
 
 
 def test_both_kinds_of_table_and_every_run_give_the_same_bits(data: Path, tmp_path: Path) -> None:
@@ -220,6 +244,7 @@ WRONG: dict[str, tuple[Edit, str]] = {
         drop(lambda row: row["image"] == "images/14.png" and row["language"] == "en"),
         f"{SAID}, row 44: the image has no caption in 'en'",
     ),
+    "nothing to learn": (drop(lambda row: row["split"] == "distil"), f"{SAID}: no row of split 'distil'"),
     "empty split": (drop(lambda row: row["split"] == "validation"), f"{SAID}: no row of split 'validation'"),
     "language not scored": (
         drop(lambda row: row["split"] == "test" and row["language"] == "ru"),
@@ -333,17 +358,19 @@ def test_languages_that_are_not_in_the_data_are_refused(data: Path) -> None:
         check(declared(), ["en"], [])
 
 
-def test_broken_and_repeated_images_are_named_while_building(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("canvas", [None, 32])
+def test_broken_and_repeated_images_are_named_while_building(data: Path, tmp_path: Path, canvas: int | None) -> None:
+    wanted = declared(canvas=canvas)
     good = (data / "images" / "30.png").read_bytes()
     (data / "images" / "30.png").write_bytes(good[: len(good) // 2])
     with pytest.raises(CorpusError, match=r"captions\.csv, row 92: image data/images/30\.png cannot be decoded"):
-        build(declared(), tmp_path / "cut")
+        build(wanted, tmp_path / "cut")
     (data / "images" / "30.png").write_text("a page that says 404")
     with pytest.raises(CorpusError, match=r"captions\.csv, row 92: image data/images/30\.png cannot be decoded"):
-        build(declared(), tmp_path / "text")
+        build(wanted, tmp_path / "text")
     (data / "images" / "30.png").write_bytes((data / "images" / "02.png").read_bytes())
     with pytest.raises(CorpusError, match=r"row 92: .*'validation' is the same file as in .*row 8 .*'teacher'"):
-        build(declared(), tmp_path / "twice")
+        build(wanted, tmp_path / "twice")
 
 
 # Images --------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,264 @@
+"""Time and peak memory at the size of published data sets.
+
+    python benchmarks/scale.py [--captions 1000000] [evaluation | coco | embedding] ...
+
+    evaluation  `study.evaluation.evaluate` on Crossmodal-3600's numbers: 3,600 images, 261,375 captions in 36
+                languages, D = 512: reading the captions, retrieval both ways, all constructs of consistency
+    coco        retrieval both ways in one language of COCO's validation images: 30,504 images, 152,520 captions
+    embedding   the distillation cache of 1,000,000 captions by type of value; killed by SIGKILL half way and
+                resumed; batches of 1,000 read as training reads them
+
+Vectors are synthetic and seeded. The text tower is a bag of tokens, the tokenizer a real one: what is measured
+is everything but the network. Each row is a process of its own, whose peak is VmHWM (Linux): all it ever held,
+libraries included. CPU time is what it used, wall time what passed, also where others used the cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from study.towers.protocol import DualEncoder
+
+LANGUAGES = 36
+IMAGES, CAPTIONS = 3600, 261_375
+COCO = (30_504, 152_520)
+WIDTH = 512
+WORDS = 6000
+BATCH, STEPS = 1000, 200
+
+
+def words(seed: int, count: int) -> list[str]:
+    import numpy as np
+
+    letters = list("abcdefghijklmnopqrstuvwxyzäöüéñ")
+    rng = np.random.default_rng(seed)
+    return ["".join(rng.choice(letters, rng.integers(3, 9))) for _ in range(count)]
+
+
+def sentences(seed: int, count: int, known: Sequence[str]) -> list[str]:
+    """Captions of 4 to 14 words, nearly all of them different."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(4, 15, count)
+    drawn = (rng.random(int(lengths.sum())) ** 2 * len(known)).astype(np.int64)
+    ends = np.cumsum(lengths)
+    return [" ".join(known[i] for i in drawn[end - n : end]) for end, n in zip(ends, lengths, strict=True)]
+
+
+def bag(known: Sequence[str], width: int) -> DualEncoder:
+    """What evaluation and embedding ask of a model; the mean of its tokens' vectors is a text's."""
+    import torch
+    from torch import Tensor, nn
+
+    from study.pictures import Fit
+    from study.towers.protocol import normalise
+    from study.vocabulary import PAD, Vocabulary
+
+    class Bag(nn.Module):
+        embedding_width, context, fit = width, 64, Fit(8)
+        config = {"tokens": "mean"}  # noqa: RUF012
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.vocabulary = Vocabulary.train([" ".join(known), *known], 8000)
+            generator = torch.Generator().manual_seed(0)
+            self.table = nn.Parameter(torch.randn(len(self.vocabulary), width, generator=generator), False)
+            self.patch = nn.Parameter(torch.randn(8 * 8 * 3, width, generator=generator), False)
+
+        def tokenize(self, texts: Sequence[str]) -> Tensor:
+            return torch.from_numpy(self.vocabulary.encode(texts, self.context, bos=False))
+
+        def text_features(self, ids: Tensor) -> Tensor:
+            return normalise(nn.functional.embedding_bag(ids, self.table, mode="mean", padding_idx=PAD))
+
+        def image_features(self, pixels: Tensor) -> Tensor:
+            return normalise((pixels.float() - 127.5).flatten(1) @ self.patch)
+
+    return cast("DualEncoder", Bag())
+
+
+def card() -> Any:
+    from study.corpora.base import Licence, Record
+
+    part = (Licence("all", "Apache-2.0", "made by benchmarks/scale.py"),)
+    return Record("synthetic", "", "benchmarks/scale.py", "1", part, (), (), "", "")
+
+
+def write_corpus(out: Path, captions: int) -> None:
+    """A test split of Crossmodal-3600's numbers, and a distillation split of `captions`."""
+    import numpy as np
+
+    from study.corpora.base import CorpusSettings
+    from study.corpora.writing import CorpusWriter
+
+    rng, known = np.random.default_rng(0), words(0, WORDS)
+    writer = CorpusWriter(out)
+    names = [f"l{i:02d}" for i in range(LANGUAGES)]
+    writer.images("test", IMAGES, 8, 8)[:] = rng.integers(0, 256, (IMAGES, 8, 8, 3), dtype=np.uint8)
+    each = [CAPTIONS // LANGUAGES + (i < CAPTIONS % LANGUAGES) for i in range(LANGUAGES)]
+    image = np.concatenate([np.arange(count) % IMAGES for count in each])
+    language = np.repeat(names, each).tolist()
+    writer.captions("test", {"image": image, "language": language, "text": sentences(1, CAPTIONS, known)})
+    images = max(2, captions // 5)
+    writer.images("distil", images, 8, 8)[:] = rng.integers(0, 256, (images, 8, 8, 3), dtype=np.uint8)
+    english = sentences(3, images, known)
+    writer.captions(
+        "distil",
+        {
+            "image": np.arange(captions) % images,
+            "language": np.resize(names, captions).tolist(),
+            "text": sentences(2, captions, known),
+            "english": [english[i % images] for i in range(captions)],
+        },
+    )
+    writer.finish(card(), CorpusSettings(), names, [], {})
+
+
+def evaluation(corpus: Path) -> dict[str, Any]:
+    import torch
+
+    from study.corpora.layout import PreparedCorpus
+    from study.evaluation import evaluate, images_of
+
+    cpu, prepared, model = torch.device("cpu"), PreparedCorpus(corpus), bag(words(0, WORDS), WIDTH)
+    images = images_of(model, prepared, "test", cpu)
+    scores = evaluate("x", model, prepared, images, "test", cpu)
+    return {"rows": sum(len(table) for table in scores.tables().values())}
+
+
+def vectors(seed: int, rows: int) -> np.ndarray:
+    import numpy as np
+
+    made = np.random.default_rng(seed).standard_normal((rows, WIDTH), dtype=np.float32)
+    made /= np.linalg.norm(made, axis=1, keepdims=True)
+    return made
+
+
+def coco(images: int, captions: int) -> dict[str, Any]:
+    import numpy as np
+
+    from study.scoring.retrieval import retrieval_rows
+
+    index = np.arange(captions) % images
+    return {"rows": len(retrieval_rows(vectors(0, images), {"en": vectors(1, captions)}, index, protocol="all"))}
+
+
+def embedding(corpus: Path, out: Path, dtype: Any, stop: int) -> dict[str, Any]:
+    """Embed; with `stop` this process kills itself when that many rows of distil_x are written."""
+    import torch
+
+    from study.corpora.layout import PreparedCorpus
+    from study.embedding import write_embeddings
+    from study.shards import EmbeddingSpec
+
+    def report(name: str, total: int, done: int) -> None:
+        if stop and name == "distil_x" and done >= stop:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    model = bag(words(0, WORDS), WIDTH)
+    write_embeddings(model, PreparedCorpus(corpus), out, torch.device("cpu"), False, EmbeddingSpec(dtype=dtype), report)
+    return {"bytes": sum(path.stat().st_size for path in out.rglob("*.npy"))}
+
+
+def batches(corpus: Path, out: Path, steps: int) -> dict[str, Any]:
+    import numpy as np
+    import torch
+
+    from study.cached import Cached
+    from study.corpora.layout import PreparedCorpus
+
+    started = time.perf_counter()
+    data = Cached(PreparedCorpus(corpus), out, torch.device("cpu"), layers=False)
+    opened, rng = time.perf_counter(), np.random.default_rng(0)
+    for _ in range(steps):
+        data(rng.integers(0, len(data.image_rows), BATCH))
+    return {"opened": opened - started, "batch": (time.perf_counter() - opened) / steps}
+
+
+CHILDREN = {"corpus": write_corpus, "evaluation": evaluation, "coco": coco, "embedding": embedding, "batches": batches}
+
+
+def child(what: str, arguments: list[Any]) -> None:
+    started = time.perf_counter()
+    values = [Path(value) if isinstance(value, str) and os.sep in value else value for value in arguments]
+    found = CHILDREN[what](*values)  # type: ignore[operator]
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    wall, used = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
+    cost = {"seconds": wall, "cpu": used.ru_utime + used.ru_stime, "gib": int(peak.split()[1]) / 2**20}
+    print(json.dumps({**cost, **(found or {})}))
+
+
+def run(what: str, *arguments: Any) -> dict[str, Any]:
+    """The child's numbers; of one that was killed, only how long it lived."""
+    command = [sys.executable, __file__, "--child", what, json.dumps([*map(_plain, arguments)])]
+    started = time.perf_counter()
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode == -signal.SIGKILL:
+        return {"seconds": time.perf_counter() - started}
+    done.check_returncode()
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+def main(chosen: Sequence[str], captions: int, folder: Path) -> None:
+    def add(what: str, found: dict[str, Any]) -> None:
+        cpu, peak = (f"{found['cpu']:.0f} s", f"{found['gib']:.2f} GiB") if "gib" in found else ("", "")
+        print(f"| {what} | {cpu} | {found['seconds']:.0f} s | {peak} |", flush=True)
+
+    corpus = folder / "corpus"
+    run("corpus", corpus, captions if "embedding" in chosen else 2)
+    print("| what | CPU time | wall time | peak memory |\n|---|---|---|---|")
+    if "evaluation" in chosen:
+        add(f"evaluation: {IMAGES:,} images, {CAPTIONS:,} captions, {LANGUAGES} languages", run("evaluation", corpus))
+    if "coco" in chosen:
+        add(f"retrieval: {COCO[0]:,} images, {COCO[1]:,} captions, one language", run("coco", *COCO))
+    if "embedding" not in chosen:
+        return
+    for dtype in ("float32", "bfloat16"):
+        out = folder / dtype
+        found = run("embedding", corpus, out, dtype, 0)
+        add(f"embedding: {captions:,} captions, {dtype}, {found['bytes'] / 1e9:.2f} GB on disk", found)
+        read = run("batches", corpus, out, STEPS)
+        each = f"{STEPS} batches of {BATCH:,}, {1000 * read['batch']:.1f} ms each"
+        add(f"training's reads of it: checksums in {read['opened']:.1f} s, {each}", read)
+    out = folder / "killed"
+    add("embedding, bfloat16, SIGKILL half way", run("embedding", corpus, out, "bfloat16", captions // 2))
+    add("the same, resumed", run("embedding", corpus, out, "bfloat16", 0))
+    same = all(
+        path.read_bytes() == (folder / "bfloat16" / path.relative_to(out)).read_bytes()
+        for path in out.rglob("*")
+        if path.is_file()
+    )
+    print(f"\nresumed files are those of the run that was not killed: {same}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("chosen", nargs="*", default=["evaluation", "coco", "embedding"], metavar="what")
+    parser.add_argument("--captions", type=int, default=1_000_000)
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        child(given.child[0], json.loads(given.child[1]))
+    else:
+        with tempfile.TemporaryDirectory(prefix="scale-") as place:
+            main(given.chosen, given.captions, Path(place).resolve())

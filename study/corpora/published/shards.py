@@ -1,0 +1,83 @@
+"""Tar shards, read member by member without unpacking them, and refused where they are not whole."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from study.corpora.base import CorpusError
+
+BLOCK = tarfile.BLOCKSIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in a shard: `key` is its path up to the name's first dot, `ending` what follows in lower case."""
+
+    name: str
+    key: str
+    ending: str
+    start: int
+    size: int
+    content: bytes | None
+    """The bytes, if they were asked for."""
+
+
+def read_members(shard: Path, wanted: Callable[[str], bool]) -> Iterator[Member]:
+    """The files of a shard in order; contents of those whose ending is `wanted`.
+
+    Raises:
+        CorpusError: the shard is no tar or ends too early; names it and the last whole member.
+    """
+    last, end = "its beginning", 0
+    try:
+        with tarfile.open(shard, "r:") as archive:
+            while (entry := archive.next()) is not None:
+                # Else the archive remembers every member that it has met.
+                archive.members = []  # type: ignore[attr-defined]
+                end = entry.offset_data + -(-entry.size // BLOCK) * BLOCK
+                if entry.isfile():
+                    path = PurePosixPath(entry.name)
+                    stem, _, ending = path.name.partition(".")
+                    ending = ending.lower()
+                    content = _content(archive, entry) if wanted(ending) else None
+                    key = (path.parent / stem).as_posix()
+                    yield Member(entry.name, key, ending, entry.offset_data, entry.size, content)
+                last = entry.name
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise CorpusError(f"{shard}: not a whole tar, after {last}: {error}") from None
+    _check_end(shard, last, end)
+
+
+def read_range(shard: Path, member: Member) -> bytes:
+    """A member's bytes.
+
+    Raises:
+        CorpusError: the shard ends within it; names shard and member.
+    """
+    with shard.open("rb") as file:
+        file.seek(member.start)
+        content = file.read(member.size)
+    if len(content) < member.size:
+        raise CorpusError(f"{shard}: not a whole tar, it ends within {member.name}")
+    return content
+
+
+def _content(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(entry)
+    content = b"" if file is None else file.read()
+    if len(content) < entry.size:
+        raise tarfile.ReadError(f"it ends within {entry.name}")
+    return content
+
+
+def _check_end(shard: Path, last: str, end: int) -> None:
+    """tarfile takes a header that is cut or damaged for the end: the real end is a block of zeros."""
+    with shard.open("rb") as file:
+        file.seek(end)
+        block = file.read(BLOCK)
+    if block != bytes(BLOCK):
+        what = "it ends there" if len(block) < BLOCK else "what follows is no header"
+        raise CorpusError(f"{shard}: not a whole tar, after {last}: {what}")
