@@ -165,3 +165,44 @@ def test_students_are_distilled_and_two_trainings_agree(
 def corpus_texts(corpus: PreparedCorpus) -> list[str]:
     captions = corpus.captions("distil")
     return [*captions["text"], *captions["english"]]
+
+
+class Ids:
+    """Stands for tokens of a size that is published."""
+
+    pad, bos, eos, smallest = 1, 0, 2, 300
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __len__(self) -> int:
+        return self.size
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens"),
+    [
+        ("xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k", 250_002),
+        ("nllb-clip-base-siglip/v1", 256_204),
+        ("ViT-B-16-SigLIP2-256/webli", 256_000),
+    ],
+)
+def test_halves_and_quarters_of_the_real_checkpoints_are_true(name: str, tokens: int) -> None:
+    from study.towers.open_clip_files import parts
+    from study.towers.open_clip_origin import Repository, origin
+    from study.towers.open_clip_published import OpenClip
+
+    place = origin(name, "0" * 40)
+    assert isinstance(place, Repository)
+    config = dict(parts(Path(place.name), place.card).config)
+    ids: Any = Ids(tokens)
+    with torch.device("meta"):
+        teacher = OpenClip(config, ids)
+        for fraction in (0.5, 0.25):
+            target = shape(teacher, fraction, "text")
+            smaller: Any = Ids(target.vocabulary)
+            student = OpenClip(teacher._reads.resized(target.text_layers, smaller), smaller)
+            told = student.text_counts().total / teacher.text_counts().total
+            width = teacher.token_table().embedding_dim
+            assert fraction - width / teacher.text_counts().total <= told <= fraction
+            assert target.text_layers == round(fraction * teacher.text_layers)
