@@ -97,8 +97,9 @@ def model_code(
     roots = [module, "study.towers.checkpoint"]
     roots += [FAMILIES[family].partition(":")[0] for family in (teacher.family, *families)]
     roots += [objective(name).__module__ for name in objectives]
-    model = teacher.model if isinstance(teacher, TeacherSpec) else ""
-    configurations = sorted((ROOT / "study" / "towers" / "configs").glob(f"*/{model}.json")) if model else []
+    # Of a published teacher, those of the text encoders that it may name.
+    wanted = f"*/{teacher.model}.json" if isinstance(teacher, TeacherSpec) else "hf_text/*.json"
+    configurations = sorted((ROOT / "study" / "towers" / "configs").glob(wanted))
     return code_hash(roots, [WORK, *configurations], REGISTRIES)
 
 

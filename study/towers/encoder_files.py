@@ -18,7 +18,7 @@ from study.towers import hub, torchvision_ops
 from study.towers.encoder_config import encoder_config
 from study.towers.protocol import PublishedError
 from study.towers.transformers_files import WEIGHTS, locate
-from study.towers.weights import SHOWN, check_vocabulary, more, quietly
+from study.towers.weights import SHOWN, check_vocabulary, more, own_memory, quietly
 
 torchvision_ops.ensure()
 
@@ -145,5 +145,6 @@ def _weights(folder: Path, config: Mapping[str, Any]) -> nn.Module:
         raise PublishedError(f"{folder}: weights do not fit config.json; {'; '.join(wrong)}")
     if table(encoder).embedding_dim != config["hidden_size"]:
         raise PublishedError(f"{folder}: a token table narrower than the layers is not supported")
+    own_memory(encoder)
     made: nn.Module = encoder
     return made

@@ -1,15 +1,13 @@
-"""What an open_clip checkpoint is made of, and where that comes from."""
+"""What an open_clip checkpoint in a folder is made of."""
 
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from study.names import nearest
 from study.published_tokens import PublishedTokens
 from study.towers import hub, torchvision_ops
 from study.towers.dropout import without_dropout
@@ -22,8 +20,6 @@ from study.towers.protocol import PublishedError
 torchvision_ops.ensure()
 
 import open_clip  # noqa: E402 (needs torchvision's operators)
-from open_clip.factory import HF_HUB_PREFIX, LOCAL_DIR_PREFIX  # noqa: E402
-from open_clip.pretrained import get_pretrained_cfg, list_pretrained, list_pretrained_tags_by_model  # noqa: E402
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict  # noqa: E402
 
 CARD = "open_clip_config.json"
@@ -142,85 +138,3 @@ def _hf_config(folder: Path, name: str, where: Path) -> dict[str, Any]:
     if full["model_type"] == "m2m_100":
         full["decoder_layers"] = 0  # built by the library, and thrown away
     return full
-
-
-class Origin(ABC):
-    """Where a checkpoint comes from."""
-
-    @abstractmethod
-    def check(self) -> None:
-        """Refuse what cannot be had, without any network; raises PublishedError."""
-
-    @abstractmethod
-    def parts(self) -> Parts:
-        """What the checkpoint is made of, downloaded if need be; raises PublishedError."""
-
-
-@dataclass(frozen=True)
-class Folder(Origin):
-    """The library's `local-dir:` layout."""
-
-    path: Path
-
-    def check(self) -> None:
-        self.parts()
-
-    def parts(self) -> Parts:
-        found = parts(self.path)
-        found.check()
-        return found
-
-
-@dataclass(frozen=True)
-class Repository(Origin):
-    """A repository of the hub in the library's layout (`hf-hub:`), or a tag, whose `card` the library has."""
-
-    name: str
-    revision: str
-    card: Mapping[str, Any] | None = None
-
-    def check(self) -> None:
-        hub.check_repository(self.name, self.name)
-        if self.card is not None:
-            image_kind(parts(Path(self.name), self.card).config).check(self.name)
-
-    def parts(self) -> Parts:
-        found = parts(hub.bring(self.name, self.revision, WEIGHTS), self.card)
-        found.check()
-        return found
-
-
-def origin(checkpoint: str, revision: str | None) -> Origin:
-    """Where `checkpoint` comes from; raises PublishedError, which names the nearest of open_clip's own names."""
-    if checkpoint.startswith(HF_HUB_PREFIX):
-        name = checkpoint.removeprefix(HF_HUB_PREFIX)
-        hub.check_repository(checkpoint, name)
-        return Repository(name, hub.commit(checkpoint, revision))
-    path = Path(checkpoint.removeprefix(LOCAL_DIR_PREFIX))
-    if path.is_dir():
-        hub.check_unpinned(checkpoint, revision)
-        return Folder(path)
-    if checkpoint.startswith(LOCAL_DIR_PREFIX):
-        raise PublishedError(f"checkpoint {checkpoint!r}: there is no folder {path}")
-    model, _, tag = checkpoint.partition("/")
-    return _tagged(checkpoint, model, tag, revision)
-
-
-def _tagged(checkpoint: str, model: str, tag: str, revision: str | None) -> Origin:
-    known = [f"{name}/{label}" for name, label in list_pretrained()]
-    tags = list_pretrained_tags_by_model(model)
-    found = get_pretrained_cfg(model, tag)
-    if not found:
-        close = nearest(checkpoint, known)
-        meant = f"the tags of {model} are {', '.join(tags)}" if tags else f"the nearest name is {close!r}"
-        raise PublishedError(
-            f"checkpoint {checkpoint!r} is neither a folder that is there nor a model and tag of open_clip "
-            f"(model/tag); {meant}. A repository of the hub is written hf-hub:organisation/name"
-        )
-    model_cfg = open_clip.get_model_config(model)
-    wanted, has = (bool(declared.get("quick_gelu", False)) for declared in (found, model_cfg))
-    if wanted != has:  # the library warns, and computes something else
-        other = model.removesuffix("-quickgelu") if has else f"{model}-quickgelu"
-        raise PublishedError(f"checkpoint {checkpoint!r}: its weights want another activation, take {other}/{tag}")
-    card = {"model_cfg": model_cfg, "preprocess_cfg": found}
-    return Repository(found["hf_hub"].rpartition("/")[0], hub.commit(checkpoint, revision), card)

@@ -20,8 +20,9 @@ from study.objectives.contrastive import sigmoid_contrastive, softmax_contrastiv
 from study.pictures import Fit
 from study.published_tokens import PublishedTokens
 from study.tokens import Tokens
-from study.towers.open_clip_files import Parts, open_clip, origin
+from study.towers.open_clip_files import Parts, open_clip
 from study.towers.open_clip_images import image_kind
+from study.towers.open_clip_origin import origin
 from study.towers.open_clip_text import text_kind
 from study.towers.preprocess import of_open_clip
 from study.towers.protocol import Published, PublishedError, TextOutput, normalise

@@ -20,7 +20,7 @@ from study.published_tokens import PublishedTokens
 from study.tokens import Tokens
 from study.towers import torchvision_ops, transformers_files
 from study.towers.protocol import Published, PublishedError, TextOutput, normalise
-from study.towers.weights import SHOWN, check_vocabulary, more, quietly
+from study.towers.weights import SHOWN, check_vocabulary, more, own_memory, quietly
 
 torchvision_ops.ensure()
 
@@ -164,4 +164,5 @@ def _weights(parts: transformers_files.Parts) -> SiglipModel:
     if wrong:
         raise PublishedError(f"{parts.folder}: weights do not fit config.json; {'; '.join(wrong)}")
     loaded: SiglipModel = model
+    own_memory(loaded)
     return loaded

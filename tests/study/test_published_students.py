@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from study.corpora.layout import PreparedCorpus
+from study.distillation import Corner, StudentSpec, distil, initial_student
+from study.embedding import write_embeddings
 from study.layers import matched_layers
 from study.student import Shape, SizeError, shape, shrink, summary
 from study.towers import checkpoint, published
@@ -140,3 +143,66 @@ def test_spare_rows_of_the_table_go_and_it_is_said(tmp_path: Path) -> None:
     with torch.inference_mode():
         ours = student.text_features(student.tokenize(ALL))
         torch.testing.assert_close(ours, teacher.text_features(teacher.tokenize(ALL)))
+
+
+@pytest.mark.parametrize("name", ["open_clip_xlm_roberta", "transformers_siglip2"])
+def test_students_are_distilled_and_two_trainings_agree(
+    name: str, checkpoints: Checkpoints, corpus: PreparedCorpus, tmp_path: Path
+) -> None:
+    teacher = published(models.family(name)).fetch(str(checkpoints(name)), None).requires_grad_(False)
+    write_embeddings(teacher, corpus, tmp_path, torch.device("cpu"), layers=True)
+    training = {"steps": 4, "batch": 8, "learning_rate": 0.01}
+    spec = StudentSpec.model_validate({"towers": "both", "training": training})
+    corner = Corner("published", "half", 0.55, 0, {"fd": {"layers": True}, "task": {}}, spec)
+    first, again = (distil(corner, teacher, corpus, tmp_path, torch.device("cpu"))[0] for _ in range(2))
+    start = initial_student(teacher, corner, corpus_texts(corpus)).state_dict()
+    state = first.state_dict()
+    assert all(torch.equal(tensor, state[key]) for key, tensor in again.state_dict().items())
+    for prefix in first.layer_prefixes().values():
+        assert any(not torch.equal(state[key], start[key]) for key in state if key.startswith(prefix))
+
+
+def corpus_texts(corpus: PreparedCorpus) -> list[str]:
+    captions = corpus.captions("distil")
+    return [*captions["text"], *captions["english"]]
+
+
+class Ids:
+    """Stands for tokens of a size that is published."""
+
+    pad, bos, eos, smallest = 1, 0, 2, 300
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __len__(self) -> int:
+        return self.size
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens"),
+    [
+        ("xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k", 250_002),
+        ("nllb-clip-base-siglip/v1", 256_204),
+        ("ViT-B-16-SigLIP2-256/webli", 256_000),
+    ],
+)
+def test_halves_and_quarters_of_the_real_checkpoints_are_true(name: str, tokens: int) -> None:
+    from study.towers.open_clip_files import parts
+    from study.towers.open_clip_origin import Repository, origin
+    from study.towers.open_clip_published import OpenClip
+
+    place = origin(name, "0" * 40)
+    assert isinstance(place, Repository)
+    config = dict(parts(Path(place.name), place.card).config)
+    ids: Any = Ids(tokens)
+    with torch.device("meta"):
+        teacher = OpenClip(config, ids)
+        for fraction in (0.5, 0.25):
+            target = shape(teacher, fraction, "text")
+            smaller: Any = Ids(target.vocabulary)
+            student = OpenClip(teacher._reads.resized(target.text_layers, smaller), smaller)
+            told = student.text_counts().total / teacher.text_counts().total
+            width = teacher.token_table().embedding_dim
+            assert fraction - width / teacher.text_counts().total <= told <= fraction
+            assert target.text_layers == round(fraction * teacher.text_layers)
