@@ -31,7 +31,7 @@ class Cvqa(QuestionSource):
     record = Record(
         name="cvqa",
         description="Questions with four options about photographs from 30 countries, in 31 languages and English.",
-        source="https://huggingface.co/datasets/afaji/cvqa",
+        source="Romero et al. 2024 (arXiv 2406.05967); hub: afaji/cvqa",
         revision="declared with the part: 10,374 questions in 39 pairs of language and country",
         licences=(
             Licence("questions", "as in the data set's card", "Romero et al. 2024, CVQA (arXiv 2406.05967)"),
