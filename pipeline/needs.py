@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from study.corpora import Need
 from study.corpora import corpus as find_corpus
 from study.encoders import EncoderSpec
-from study.known_checkpoints import BYTES, Known, known
+from study.known_checkpoints import BYTES, KNOWN, Known, known
 from study.objectives import objective
 from study.params import Params
 from study.published import PublishedSpec
@@ -99,9 +99,11 @@ def lines(params: Params, needs: list[Need]) -> list[str]:
     out.append(f"Disk: {size(total)} of these, as much again for what is prepared from them")
     for arch in params.grid.archs:
         spec = params.teachers.get(arch)
-        about = known(spec.checkpoint) if isinstance(spec, PublishedSpec) else None
+        if not isinstance(spec, PublishedSpec):
+            continue
+        about = known(spec.checkpoint)
         if about is None:
-            out.append(f"Students of {arch}: their cost is not known before the teacher is there")
+            out.append(f"Students of {arch}: cost not estimated, that is done for {', '.join(sorted(KNOWN))}")
             continue
         found, kept = cost(params, about), 2 * about.width * ITEM[params.embedding.dtype]
         out.append(f"Embeddings of {arch}: {size(kept)} a caption of split distil")

@@ -5,6 +5,7 @@ What studies/miniature reads: FOLDER/checkpoints and FOLDER/data. Folders that a
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -62,4 +63,5 @@ def _whole(out: Path, writer: Callable[[Path], None]) -> None:
 
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)  # libraries point out that the weights are random
     write(Path(sys.argv[1]))
