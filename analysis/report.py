@@ -60,7 +60,7 @@ def context(analysis: Analysis, settings: Settings, pictures: dict[str, str]) ->
             "places": tables.contrast_rows(r, r.contrasts[~layout.is_average(r.contrasts)], settings),
             "procedure": r.procedure,
             "formula": r.formula,
-            "notes": r.notes,
+            "notes": [*r.notes, *diagnostics.scope_notes(r)],
             "variances": tables.variances(r.fit) if r.fit else [],
             "variance_sentence": diagnostics.variance_sentence(r),
             "means": tables.means(r),
