@@ -113,7 +113,8 @@ def context(analysis: Analysis, settings: Settings, pictures: dict[str, str]) ->
                           for n, c in analysis.confirmations.items()],
         "pictures": {name: Markup(svg) for name, svg in pictures.items()},  # drawn here, safe by construction
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
-        "level": wording.percent(settings.alpha).replace(" ", "\N{NO-BREAK SPACE}"),
+        "level": wording.percent(settings.alpha),
+        "ci": f"{wording.percent(settings.alpha)} CI".replace(" ", "\N{NO-BREAK SPACE}"),
     }  # fmt: skip
 
 

@@ -212,7 +212,7 @@ def lines(scored: pd.DataFrame, truth: Mapping[str, float]) -> list[dict[str, An
         line: dict[str, Any] = {"analysis": analysis, "sets": table["index"].nunique()}
         noisy, same = known["method"] == NOISY, ~known["method"].isin(list(truth))
         for name, rows in (("others", ~noisy), (NOISY, noisy)):
-            null, real = known[rows & same], known[rows & ~same]
+            null, real = known[rows & same], known[rows & ~same & known["p_adjusted"].notna()]
             line[f"error {name}"] = share(null["p"] < ALPHA, null["index"], ALPHA)
             line[f"power {name}"] = share(real["p_adjusted"] < ALPHA, real["index"])
         family = table[~table["method"].isin(list(truth))].dropna(subset="p_adjusted")
