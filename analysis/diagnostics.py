@@ -48,6 +48,13 @@ def variance_sentence(result: Result) -> str:
     )
 
 
+def scope_notes(result: Result) -> list[str]:
+    """What a result cannot speak of for want of languages."""
+    if result.outcome.by_language and result.outcome.frame["language"].nunique() == 1:
+        return ["one language: runs are compared, and nothing is said of other languages"]
+    return []
+
+
 def bound_sentence(result: Result) -> str:
     """How the search for the variances ended."""
     if result.fit is None:

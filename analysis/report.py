@@ -60,7 +60,7 @@ def context(analysis: Analysis, settings: Settings, pictures: dict[str, str]) ->
             "places": tables.contrast_rows(r, r.contrasts[~layout.is_average(r.contrasts)], settings),
             "procedure": r.procedure,
             "formula": r.formula,
-            "notes": r.notes,
+            "notes": [*r.notes, *diagnostics.scope_notes(r)],
             "variances": tables.variances(r.fit) if r.fit else [],
             "variance_sentence": diagnostics.variance_sentence(r),
             "means": tables.means(r),
@@ -113,7 +113,8 @@ def context(analysis: Analysis, settings: Settings, pictures: dict[str, str]) ->
                           for n, c in analysis.confirmations.items()],
         "pictures": {name: Markup(svg) for name, svg in pictures.items()},  # drawn here, safe by construction
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
-        "level": wording.percent(settings.alpha).replace(" ", "\N{NO-BREAK SPACE}"),
+        "level": wording.percent(settings.alpha),
+        "ci": f"{wording.percent(settings.alpha)} CI".replace(" ", "\N{NO-BREAK SPACE}"),
     }  # fmt: skip
 
 

@@ -86,7 +86,10 @@ def best_sentence(result: Result, settings: Settings) -> str:
     if row["key"] <= 0:
         return f"{label}: no method is ahead of the control; the nearest is {name} ({text})."
     if row["p_adjusted"] >= settings.alpha:
-        return f"{label}: no method can be told from being no better than the control; {name} is highest ({text})."
+        return (
+            f"{label}: no method can be told from being no better than the control; {name} is highest "
+            f"({text}, adjusted {p_value(row['p_adjusted'])})."
+        )
     # Intervals of two methods against one control overlap less than their difference says, so no ranking is claimed.
     return f"{label}: {name} is highest, {text} over the control."
 

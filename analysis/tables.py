@@ -20,7 +20,7 @@ def means(result: Result) -> list[dict[str, str]]:
     """Estimated marginal means, averaged over architectures and sizes."""
     return [
         {"method": r["method"], "mean": number(r["estimate"], 2),
-         "ci": interval(r["ci_low"], r["ci_high"], 2) if np.isfinite(r["se"]) else "n/a"}
+         "ci": _ci(r)}
         for r in rows(result.means[is_average(result.means)])
     ]  # fmt: skip
 
@@ -43,7 +43,7 @@ def contrast_rows(result: Result, table: pd.DataFrame, settings: Settings) -> li
             "estimate": sign(row["estimate"], 2),
             "se": number(row["se"], 2),
             "df": number(row["df"], 1),
-            "ci": interval(row["ci_low"], row["ci_high"], 2) if np.isfinite(row["se"]) else "n/a",
+            "ci": _ci(row),
             "p": _p(row["p"]),
             "p_adjusted": _p(row["p_adjusted"]),
             "p_equivalent": _p(row["p_equivalent"]),
@@ -56,7 +56,11 @@ def contrast_rows(result: Result, table: pd.DataFrame, settings: Settings) -> li
 
 def _place(arch: str, size: str) -> str:
     """An architecture and a size in words; AVERAGE stands for all of them."""
-    return f"{'all architectures' if arch == AVERAGE else arch}, {'all sizes' if size == AVERAGE else size}"
+    return ", ".join("all" if level == AVERAGE else level for level in (arch, size))
+
+
+def _ci(row: dict[str, Any], digits: int = 2) -> str:
+    return interval(row["ci_low"], row["ci_high"], digits) if np.isfinite(row["ci_low"]) else "n/a"
 
 
 def _p(value: float) -> str:
@@ -115,7 +119,7 @@ def churn_rows(study: Study, settings: Settings) -> list[dict[str, str]]:
     return [
         {"construct": str(r["construct"]).replace("_", " "), "method": str(r["method"]),
          "estimate": sign(r["estimate"]), "df": number(r["df"], 0), "p": _p(r["p"]),
-         "ci": interval(r["ci_low"], r["ci_high"]) if np.isfinite(r["se"]) else "n/a"}
+         "ci": _ci(r, 1)}
         for r in rows(files.churn_contrasts(study, settings))
     ]  # fmt: skip
 
@@ -148,6 +152,6 @@ def alternatives(result: Result) -> list[dict[str, str]]:
     ordered = table.iloc[np.argsort(table["method"].map(place).to_numpy(), kind="stable")]
     return [
         {"method": r["method"], "analysis": r["analysis"], "estimate": sign(r["estimate"], 2),
-         "ci": interval(r["ci_low"], r["ci_high"], 2), "p": _p(r["p"])}
+         "ci": _ci(r), "p": _p(r["p"])}
         for r in rows(ordered)
     ]  # fmt: skip

@@ -41,7 +41,6 @@ TWO = replace(simulate.smoke(), archs=("clip", "siglip2"), seeds=3)
 @pytest.mark.parametrize(
     ("plan", "changes"),
     [
-        pytest.param(replace(simulate.smoke(), languages=["en"], vqa_languages=1), {}, id="one language"),
         pytest.param(replace(simulate.smoke(), methods=("none", "zeta", "dr+ed")), {}, id="methods of their own"),
         pytest.param(TWO, without("clip-half-fd-s0", "siglip2-half-none-s1"), id="runs lost"),
         pytest.param(TWO, without("clip-half-none"), id="control lacks an architecture"),
@@ -76,6 +75,14 @@ def test_a_report_is_written(tmp_path: Path, plan: simulate.Plan, changes: dict[
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert ">nan<" not in page
     assert " nan " not in page
+
+
+def test_one_language_says_nothing_of_others(tmp_path: Path) -> None:
+    plan = replace(simulate.smoke(), languages=["en"], vqa_languages=1, seeds=3)
+    report.build(simulate.write(tmp_path / "results", plan), tmp_path / "report", Settings())
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "one language: runs are compared, and nothing is said of other languages." in page
+    assert "crossed REML" not in page
 
 
 def test_nothing_beside_the_control_is_refused(tmp_path: Path) -> None:
