@@ -57,7 +57,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "teachers.siglip2.training.steps": 12,
             "students.training.steps": 6,
             "students.training.batch": 20,
-            "sizes.half": 0.85,
+            "sizes.half": 0.75,
         },
     )
     return folder

@@ -10,7 +10,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.sources import ROOT
-from study.params import ParamsError, load
+from study.params import ParamsError, load, read
+from study.published import PublishedSpec
 
 Edit = Callable[[dict[str, Any]], None]
 STUDIES = [ROOT, *sorted(path.parent for path in (ROOT / "studies").glob("*/params.yaml"))]
@@ -26,7 +27,9 @@ def edited(tmp_path: Path, edit: Edit) -> Path:
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
 def test_the_studies_of_this_repository_are_valid(folder: Path) -> None:
-    params = load(folder / "params.yaml")
+    params = read(folder / "params.yaml")
+    if not any(isinstance(teacher, PublishedSpec) for teacher in params.teachers.values()):
+        params = load(folder / "params.yaml")  # of the others the files need not be there
     assert params.analysis.control in params.grid.methods
     assert (folder / "dvc.yaml").resolve() == ROOT / "dvc.yaml"
 
