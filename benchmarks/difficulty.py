@@ -16,11 +16,12 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline import paths, stage
-from pipeline.work import execution, open_corpus, open_teacher, torch_device
+from pipeline.work.device import execution, torch_device
+from pipeline.work.inputs import open_corpus, open_teacher
+from study.declared import load
 from study.distillation import Corner, StudentSpec, distil
 from study.encoders import scale_of
 from study.evaluation import Scores, evaluate, images_of
-from study.params import load
 from study.towers.protocol import DualEncoder
 
 MOST_OF_TEACHER, LEAST_VQA, MOST_VQA = 0.85, 0.35, 0.85

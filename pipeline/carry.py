@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pipeline import stage
-from pipeline.work import Task, execution
+from pipeline.work.device import execution
+from pipeline.work.task import Task
 
 
 def carry_out(task: Task) -> None:

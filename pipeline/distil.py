@@ -6,7 +6,7 @@ import sys
 
 from pipeline import stage
 from pipeline.carry import carry_out
-from pipeline.work import DistilTask
+from pipeline.work.distil import DistilTask
 from study.design import Cell
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import sys
 import time
 
 from pipeline import paths, stage
-from pipeline.work import corpus_content, execution, open_corpus, open_teacher, torch_device
+from pipeline.work.device import execution, torch_device
+from pipeline.work.inputs import corpus_content, open_corpus, open_teacher
 
 REPORT_SECONDS = 20.0
 

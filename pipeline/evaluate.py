@@ -6,7 +6,10 @@ import sys
 
 from pipeline import stage
 from pipeline.carry import carry_out
-from pipeline.work import DistilTask, EvaluateTask, Task, TeacherTask
+from pipeline.work.distil import DistilTask
+from pipeline.work.score import EvaluateTask
+from pipeline.work.task import Task
+from pipeline.work.teach import TeacherTask
 from study.design import Cell
 
 if __name__ == "__main__":

@@ -119,15 +119,14 @@ def export(cell: str, to: str, out: Path) -> None:
     from study.corpora.layout import PreparedCorpus
     from study.export import target
     from study.export.card import Description, model_card
-    from study.towers import BORROWING, checkpoint
+    from study.towers import checkpoint
 
     run: dict[str, Any] = stage.read_json(source / "run.json")
     family = stage.read_json(source / "config.json")["family"]
     writer = target(to, family)
     corpus = PreparedCorpus(paths.CORPUS)
     taught = paths.TEACHERS / run["row"]["arch"]
-    alone = checkpoint.has_images(source) and family not in BORROWING
-    teacher = None if alone else checkpoint.load(taught)
+    teacher = checkpoint.load(taught) if checkpoint.needs_teacher(source) else None
     model = checkpoint.load(source, teacher)
     table, why = scores(cell, run["row"]["fingerprint"])
     about = Description(

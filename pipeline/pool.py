@@ -19,7 +19,11 @@ from pathlib import Path
 
 from pipeline import paths, stage
 from pipeline.progress import Board
-from pipeline.work import DistilTask, EvaluateTask, Task, TeacherTask, open_corpus
+from pipeline.work.distil import DistilTask
+from pipeline.work.inputs import open_corpus
+from pipeline.work.score import EvaluateTask
+from pipeline.work.task import Task
+from pipeline.work.teach import TeacherTask
 from study.design import cells
 
 Job = Sequence[Task]

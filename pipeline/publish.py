@@ -15,7 +15,8 @@ import pandas as pd
 
 from pipeline import paths, stage, tracking
 from pipeline.collect import model_folder
-from pipeline.tracking import RunRecord, Store, metric_name
+from pipeline.run_record import RunRecord, flatten, metric_name
+from pipeline.tracking import Store
 from study import records
 
 PER_LANGUAGE = {"retrieval": ["map@10"], "consistency": ["rbo_gold_deleted"]}
@@ -28,7 +29,7 @@ IDENTITY = ("cell", "role", "arch", "size", "method", "seed", "fingerprint")
 
 FACTORS = ("archs", "sizes", "methods", "seeds")
 
-ARTIFACTS = ("run.json", "history.csv", "config.json")
+ARTIFACTS = ("run.json", "history.csv", "fragmentation.csv", "config.json")
 
 Metrics = dict[str, dict[str, float]]
 """Cell to metric name to value."""
@@ -66,7 +67,7 @@ def run_record(name: str, study: str, metrics: Mapping[str, float]) -> RunRecord
     return RunRecord(
         name=name,
         tags=tags,
-        params=tracking.flatten({"settings": run["settings"], "versions": run["versions"], **counts}),
+        params=flatten({"settings": run["settings"], "versions": run["versions"], **counts}),
         metrics={**metrics, **{metric_name("cost", column): float(row[column]) for column in COSTS}},
         curves={
             metric_name("training", str(column)): [

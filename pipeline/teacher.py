@@ -6,7 +6,7 @@ import sys
 
 from pipeline import stage
 from pipeline.carry import carry_out
-from pipeline.work import TeacherTask
+from pipeline.work.teach import TeacherTask
 
 if __name__ == "__main__":
     with stage.main("teacher"):

@@ -13,7 +13,8 @@ from typing import Any
 
 from pipeline import paths, stage
 from pipeline.settle import apply
-from pipeline.work import execution, open_corpus, open_teacher, torch_device
+from pipeline.work.device import execution, torch_device
+from pipeline.work.inputs import open_corpus, open_teacher
 from study.objectives import objective
 from study.seeds import entropy
 from study.training import TrainingError

@@ -16,20 +16,22 @@ from pipeline import needs, paths, stage
 from pipeline.sources import ROOT, code_hash
 from study.corpora import corpus as find_corpus
 from study.corpora.layout import file_hash
+from study.declared import load, resolved_languages
 from study.design import cells, teacher_name
 from study.encoders import FAMILY, EncoderSpec, Size
 from study.objectives import objective
-from study.params import Params, load, read, resolved_languages
+from study.params import Params, read
 from study.published import PublishedSpec
 from study.teacher import TeacherSpec
 from study.towers import FAMILIES
 
-REGISTRIES = ("study.objectives", "study.towers", "study.corpora", "study.params")
+REGISTRIES = ("study.objectives", "study.towers", "study.corpora", "study.params", "study.declared")
 """Adding an entry to one of these changes no plan that does not name it."""
 
 
-WORK = ROOT / "pipeline" / "work.py"
-"""The file that carries out the long stages' plans; it imports on use, so it is hashed by itself."""
+def work(*names: str) -> list[Path]:
+    """Files that carry out a long stage's plan; they import on use, so they are hashed by themselves."""
+    return [ROOT / "pipeline" / "work" / f"{name}.py" for name in ("task", "device", "inputs", *names)]
 
 
 def plans(params: Params) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def plans(params: Params) -> dict[str, Any]:
         },
         "evaluation": {
             **params.evaluation.model_dump(),
-            "code": code_hash(["study.evaluation", "study.towers.checkpoint"], [WORK], REGISTRIES),
+            "code": code_hash(["study.evaluation", "study.towers.checkpoint"], work("score"), REGISTRIES),
         },
         "execution": params.execution.model_dump(),
         "grid": {
@@ -75,7 +77,7 @@ def plans(params: Params) -> dict[str, Any]:
     for arch in grid.archs:
         spec = params.teachers[arch]
         declared[f"teacher-{arch}"] = _teacher(arch, spec)
-        code = model_code("study.embedding", spec)
+        code = model_code(["study.embedding"], [*work(), ROOT / "pipeline" / "embed.py"], spec)
         kept = params.embedding.model_dump()
         declared[f"embed-{arch}"] = {"arch": arch, "layers": layers, "embedding": kept, "code": code}
     for arch, size, method in product(grid.archs, grid.sizes, grid.methods):
@@ -84,28 +86,34 @@ def plans(params: Params) -> dict[str, Any]:
 
 
 def _teacher(arch: str, spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
-    plan = {"arch": arch, "spec": spec.model_dump()}
-    if isinstance(spec, TeacherSpec):
-        return {**plan, "code": model_code("study.teacher", spec)}
-    return {**plan, "contents": folder_contents(spec.checkpoint), "code": model_code("study.published", spec)}
+    module = "study.teacher" if isinstance(spec, TeacherSpec) else "study.published"
+    code = model_code([module, "study.fragmentation"], work("teach", "run_files"), spec)
+    contents = {"contents": folder_contents(spec.checkpoint)} if isinstance(spec, PublishedSpec) else {}
+    return {"arch": arch, "spec": spec.model_dump(), "code": code, **contents}
 
 
 def model_code(
-    module: str, teacher: TeacherSpec | PublishedSpec, objectives: Iterable[str] = (), families: Iterable[str] = ()
+    modules: Iterable[str],
+    files: Iterable[Path],
+    teacher: TeacherSpec | PublishedSpec,
+    objectives: Iterable[str] = (),
+    families: Iterable[str] = (),
 ) -> str:
-    """The code of `module`, of the teacher's family and configuration, of further families and of `objectives`."""
-    roots = [module, "study.towers.checkpoint"]
+    """The code of `modules` and `files`, of the teacher's family and configuration, of further families and of
+    `objectives`."""
+    roots = [*modules, "study.towers.checkpoint"]
     roots += [FAMILIES[family].partition(":")[0] for family in (teacher.family, *families)]
     roots += [objective(name).__module__ for name in objectives]
     # Of a published teacher, those of the text encoders that it may name.
     wanted = f"*/{teacher.model}.json" if isinstance(teacher, TeacherSpec) else "hf_text/*.json"
     configurations = sorted((ROOT / "study" / "towers" / "configs").glob(wanted))
-    return code_hash(roots, [WORK, *configurations], REGISTRIES)
+    return code_hash(roots, [*files, *configurations], REGISTRIES)
 
 
 def student_code(teacher: TeacherSpec | PublishedSpec, objectives: Iterable[str], plan: Mapping[str, Any]) -> str:
     """The code that a student's plan is carried out with."""
-    return model_code("study.distillation", teacher, objectives, [FAMILY] if "encoder" in plan else [])
+    modules, files = ["study.distillation", "study.fragmentation"], work("distil", "run_files")
+    return model_code(modules, files, teacher, objectives, [FAMILY] if "encoder" in plan else [])
 
 
 def _corpus_code(name: str) -> str:

@@ -25,7 +25,10 @@ from study.shards import EmbeddingSpec, Part, digest, write_array
 from study.towers.protocol import DualEncoder, TextOutput
 
 BLOCK = 256
-"""Items that a model reads at a time."""
+"""Items that a model reads at a time, at most."""
+
+TOKENS = 16_384
+"""Tokens (of an image: patches) that it reads at a time: what bounds its activations, whatever its size."""
 
 TOGETHER = 65_536
 """Different texts that are tokenised and sorted by length together."""
@@ -45,6 +48,11 @@ def pooled_layers(output: TextOutput) -> Tensor:
     return torch.stack([(hidden * mask).sum(dim=1) / tokens for hidden in output.hidden], dim=1)
 
 
+def block_size(tokens: int) -> int:
+    """Items of that many tokens each that a model reads at a time."""
+    return max(1, min(BLOCK, TOKENS // tokens))
+
+
 @torch.inference_mode()
 def _apply(function: Callable[[Tensor], Tensor], rows: Tensor, device: torch.device) -> Tensor:
     """`function` of some rows, as float32 on the host."""
@@ -56,16 +64,19 @@ def image_blocks(
 ) -> Iterator[Tensor]:
     """[n, D] of the images from `start` to `stop`, block by block."""
     stop = len(pictures) if stop is None else stop
-    for first in range(start, stop, BLOCK):
-        rows = np.arange(first, min(first + BLOCK, stop))
+    size = block_size(model.image_tokens)
+    for first in range(start, stop, size):
+        rows = np.arange(first, min(first + size, stop))
         yield _apply(model.image_features, torch.from_numpy(pictures.read(rows, model.fit)), device)
 
 
 def embed_images(model: DualEncoder, pictures: Pictures, device: torch.device) -> np.ndarray:
     """[M, D] of M images."""
     features = np.empty((len(pictures), model.embedding_width), dtype=np.float32)
-    for number, block in enumerate(image_blocks(model, pictures, device)):
-        features[number * BLOCK : number * BLOCK + len(block)] = block.numpy()
+    done = 0
+    for block in image_blocks(model, pictures, device):
+        features[done : done + len(block)] = block.numpy()
+        done += len(block)
     return features
 
 
@@ -80,7 +91,7 @@ def embed_texts(model: DualEncoder, texts: Sequence[str], device: torch.device) 
     for start in range(0, len(different), TOGETHER):
         ids = model.tokenize(different[start : start + TOGETHER])
         by_length = (ids != model.vocabulary.pad).sum(dim=1).argsort(stable=True)
-        for chosen in by_length.split(BLOCK):
+        for chosen in by_length.split(block_size(ids.shape[1])):
             block = _apply(model.text_features, ids[chosen], device).numpy()
             codes = chosen.numpy() + start
             features[np.concatenate([rows_of[i] for i in codes])] = np.repeat(block, count[codes], axis=0)
@@ -89,7 +100,8 @@ def embed_texts(model: DualEncoder, texts: Sequence[str], device: torch.device) 
 
 def layer_blocks(model: DualEncoder, texts: Sequence[str], device: torch.device) -> Iterator[Tensor]:
     """[n, K, E] of the texts, block by block, by `pooled_layers`."""
-    for ids in model.tokenize(texts).split(BLOCK):
+    every = model.tokenize(texts)
+    for ids in every.split(block_size(every.shape[1])):
         yield _apply(lambda part: pooled_layers(model.text_output(part)), ids, device)
 
 

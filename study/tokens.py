@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Tokens(Protocol):
@@ -25,6 +28,9 @@ class Tokens(Protocol):
         """Tokens that every trimmed vocabulary keeps; one that is trimmed has more than these."""
 
     def __len__(self) -> int: ...
+
+    def mask(self, ids: Tensor) -> Tensor:
+        """True [N, L] where ids [N, L] are not padding."""
 
     def split(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, without special tokens."""

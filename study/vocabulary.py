@@ -12,10 +12,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>")
 PAD, EOS, BOS, UNK = range(len(SPECIAL))
@@ -112,6 +115,10 @@ class Vocabulary:
         """Learnt tokens and their log probabilities, without special tokens and bytes."""
         learnt = json.loads(self._tokenizer.to_str())["model"]["vocab"]
         return [(token, float(score)) for token, score in learnt[SMALLEST:]]
+
+    def mask(self, ids: Tensor) -> Tensor:
+        """True [N, L] where ids [N, L] are not padding."""
+        return ids != PAD
 
     def split(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, without special tokens."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -22,6 +24,12 @@ def has_images(folder: Path) -> bool:
     return bool(_card(folder)["images"])
 
 
+def needs_teacher(folder: Path) -> bool:
+    """Whether the checkpoint in `folder` can be read beside its teacher only."""
+    declared = _card(folder)
+    return not declared["images"] or issubclass(family(declared["family"]), Borrowing)
+
+
 def load(folder: Path, teacher: DualEncoder | None = None) -> DualEncoder:
     """The model that `DualEncoder.save` wrote into `folder`.
 
@@ -32,33 +40,73 @@ def load(folder: Path, teacher: DualEncoder | None = None) -> DualEncoder:
         CheckpointError: a file is missing, or a weight is missing, unknown or of another shape.
     """
     declared = _card(folder)
-    kind = family(declared["family"])
-    try:
-        vocabulary = kind.tokens.load(folder)
-        state = load_file(folder / "model.safetensors")
-    except (FileNotFoundError, SafetensorError, PublishedError) as error:
-        raise CheckpointError(f"{folder}: checkpoint is not whole: {error}") from None
-    if issubclass(kind, Borrowing):
-        if teacher is None:
-            raise CheckpointError(f"{folder}: a student of family {kind.family!r} is read beside its teacher only")
-        model: DualEncoder = kind.beside(teacher, declared["config"], vocabulary)
-    else:
-        model = kind.from_config(declared["config"], vocabulary)
+    model = _fresh(folder, declared, teacher)
     if not declared["images"]:
         if teacher is None or teacher.family != model.image_family:
             raise CheckpointError(f"{folder}: has no image tower, and no {model.image_family} teacher to take it from")
         model.image_module().load_state_dict(teacher.image_module().state_dict(), strict=True)
+    _fill(folder, declared, model)
+    return model.eval()
+
+
+def outline(folder: Path) -> DualEncoder:
+    """The architecture and the tokenizer of the checkpoint in `folder`: its weights are on the meta device, which
+    takes no memory.
+
+    Raises:
+        CheckpointError: a file is missing.
+    """
+    with torch.device("meta"):
+        return _fresh(folder, _card(folder), None)
+
+
+def load_text(folder: Path, teacher: DualEncoder) -> DualEncoder:
+    """A student that uses its teacher's images, with what reads texts alone: its image tower stays on the meta
+    device, where to use it is an error. Of `teacher` an `outline` is enough.
+
+    Raises:
+        CheckpointError: as `load`, or the checkpoint has an image tower of its own.
+    """
+    declared = _card(folder)
+    if declared["images"]:
+        raise CheckpointError(f"{folder}: has its own image tower: load it whole")
+    model = _fresh(folder, declared, teacher)
+    model.image_module().to("meta")
+    _fill(folder, declared, model)
+    return model.eval()
+
+
+def _fresh(folder: Path, declared: Mapping[str, Any], teacher: DualEncoder | None) -> DualEncoder:
+    """A model of the checkpoint's configuration, before it has the checkpoint's weights."""
+    kind = family(declared["family"])
     try:
-        missing, unknown = model.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        raise CheckpointError(f"{folder}: weights do not fit config.json: {error}") from None
-    if not declared["images"]:
-        own = {id(tensor) for tensor in model.image_module().state_dict(keep_vars=True).values()}
-        borrowed = {name for name, tensor in model.state_dict(keep_vars=True).items() if id(tensor) in own}
-        missing = [name for name in missing if name not in borrowed]
+        vocabulary = kind.tokens.load(folder)
+    except (FileNotFoundError, PublishedError) as error:
+        raise CheckpointError(f"{folder}: checkpoint is not whole: {error}") from None
+    if not issubclass(kind, Borrowing):
+        return kind.from_config(declared["config"], vocabulary)
+    if teacher is None:
+        raise CheckpointError(f"{folder}: a student of family {kind.family!r} is read beside its teacher only")
+    return kind.beside(teacher, declared["config"], vocabulary)
+
+
+def _fill(folder: Path, declared: Mapping[str, Any], model: DualEncoder) -> None:
+    """Give the model the checkpoint's weights, exactly; what is on the meta device stays there."""
+    try:
+        state = load_file(folder / "model.safetensors")
+    except (FileNotFoundError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}: checkpoint is not whole: {error}") from None
+    own = model.state_dict(keep_vars=True)
+    borrowed = model.image_module().state_dict(keep_vars=True) if not declared["images"] else {}
+    given = {id(tensor) for tensor in borrowed.values()}
+    missing = [name for name, tensor in own.items() if name not in state and id(tensor) not in given]
+    unknown = [name for name in state if name not in own]
     if missing or unknown:
         raise CheckpointError(f"{folder}: weights do not fit config.json: missing {missing}, unknown {unknown}")
-    return model.eval()
+    try:
+        model.load_state_dict({n: t for n, t in state.items() if not own[n].is_meta}, strict=False)
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder}: weights do not fit config.json: {error}") from None
 
 
 def _card(folder: Path) -> dict[str, Any]:

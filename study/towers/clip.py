@@ -1,7 +1,6 @@
 """The CLIP family (Radford et al. 2021, arXiv 2103.00020), built by open_clip.
 
-Text: lower case, bos, tokens, eos; causal attention; features are read at eos. Loss: symmetric
-softmax cross-entropy with a learned temperature.
+Text: lower case, bos, tokens, eos; causal attention; features are read at eos.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from study.names import UnknownNameError
-from study.objectives.contrastive import softmax_contrastive
 from study.pictures import Fit
 from study.tokens import Tokens
 from study.towers import torchvision_ops
+from study.towers.open_clip_model import OpenClipTowers
 from study.towers.protocol import TextOutput, Trainable, normalise
 from study.vocabulary import EOS, PAD, Vocabulary
 
@@ -30,17 +29,13 @@ from open_clip.transformer import text_global_pool  # noqa: E402
 
 open_clip.add_model_config(Path(__file__).parent / "configs" / "open_clip")
 
-MAX_LOGIT_SCALE = 100.0
 
-
-class Clip(Trainable):
+class Clip(OpenClipTowers, Trainable):
     """open_clip's CustomTextCLIP with its own native text tower."""
 
     family: ClassVar[str] = "clip"
     tokens = Vocabulary
     vocabulary: Vocabulary
-    mean: Tensor
-    std: Tensor
 
     def __init__(self, config: dict[str, Any], vocabulary: Vocabulary) -> None:
         super().__init__()
@@ -73,10 +68,6 @@ class Clip(Trainable):
         return cls(copy.deepcopy(config), vocabulary)
 
     @property
-    def config(self) -> dict[str, Any]:
-        return copy.deepcopy(self._config)
-
-    @property
     def embedding_width(self) -> int:
         return int(self._config["embed_dim"])
 
@@ -104,10 +95,6 @@ class Clip(Trainable):
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         return torch.from_numpy(self.vocabulary.encode(texts, self.context, bos=True))
 
-    def image_features(self, pixels: Tensor) -> Tensor:
-        images = (pixels.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
-        return normalise(self.model.encode_image(images))
-
     def text_features(self, ids: Tensor) -> Tensor:
         return self._text(ids, keep_hidden=False)[0]
 
@@ -129,19 +116,6 @@ class Clip(Trainable):
                 hidden.append(x)
         pooled = text_global_pool(text.ln_final(x), ids, "eos", eos_token_id=EOS)
         return normalise(pooled @ text.text_projection), hidden, ids
-
-    def image_text_loss(self, images: Tensor, texts: Tensor) -> Tensor:
-        scale = self.model.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE)
-        return softmax_contrastive(images, texts, scale)
-
-    def temperature_parameters(self) -> list[nn.Parameter]:
-        return [self.model.logit_scale]
-
-    def text_module(self) -> nn.Module:
-        return self.model.text
-
-    def image_module(self) -> nn.Module:
-        return self.model.visual
 
     def token_table(self) -> nn.Embedding:
         return self.model.text.token_embedding

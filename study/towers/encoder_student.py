@@ -86,10 +86,6 @@ class EncoderStudent(Borrowing):
         return cls(copy.deepcopy(config), vocabulary, teacher, encoder_files.build(config["encoder"]))
 
     @property
-    def config(self) -> dict[str, Any]:
-        return copy.deepcopy(self._config)
-
-    @property
     def image_family(self) -> str:
         return self.eyes.image_family
 

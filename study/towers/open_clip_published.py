@@ -1,7 +1,7 @@
 """Published checkpoints of open_clip: a folder, a model and its tag, or a repository of the hub.
 
 `models/xlmr` (the library's local-dir layout), `xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k`,
-`hf-hub:timm/ViT-B-16-SigLIP2-256`. Loss: sigmoid where the model has a bias (SigLIP), else softmax (CLIP).
+`hf-hub:timm/ViT-B-16-SigLIP2-256`.
 """
 
 from __future__ import annotations
@@ -16,32 +16,28 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from study.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
 from study.pictures import Fit
 from study.published_tokens import PublishedTokens
 from study.tokens import Tokens
 from study.towers.open_clip_files import Parts, open_clip
 from study.towers.open_clip_images import image_kind
+from study.towers.open_clip_model import OpenClipTowers
 from study.towers.open_clip_origin import origin
 from study.towers.open_clip_text import text_kind
 from study.towers.preprocess import of_open_clip
 from study.towers.protocol import Published, PublishedError, TextOutput, normalise
 from study.towers.weights import check_vocabulary, load_weights, read_weights
 
-MAX_LOGIT_SCALE = 100.0
-"""open_clip's own clamp while it trains with softmax."""
 DERIVED = "text.transformer.embeddings.position_ids"
 """A constant that older versions of transformers saved; open_clip leaves it out, too."""
 
 
-class OpenClip(Published):
+class OpenClip(OpenClipTowers, Published):
     """open_clip's CustomTextCLIP; its CLIP, whose text tower is not a module of its own, is read as one."""
 
     family: ClassVar[str] = "open_clip"
     tokens = PublishedTokens
     vocabulary: PublishedTokens
-    mean: Tensor
-    std: Tensor
 
     def __init__(self, config: dict[str, Any], vocabulary: PublishedTokens) -> None:
         super().__init__()
@@ -80,10 +76,6 @@ class OpenClip(Published):
         return cls(copy.deepcopy(config), vocabulary)
 
     @property
-    def config(self) -> dict[str, Any]:
-        return copy.deepcopy(self._config)
-
-    @property
     def embedding_width(self) -> int:
         return int(self._config["model"]["embed_dim"])
 
@@ -110,31 +102,12 @@ class OpenClip(Published):
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         return torch.from_numpy(self.vocabulary.encode(texts, self.context))
 
-    def image_features(self, pixels: Tensor) -> Tensor:
-        images = (pixels.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
-        return normalise(self.model.visual(images))
-
     def text_features(self, ids: Tensor) -> Tensor:
         return normalise(self._reads.run(self.model.text, ids, self.vocabulary.mask(ids), False)[0])
 
     def text_output(self, ids: Tensor) -> TextOutput:
         features, hidden, mask = self._reads.run(self.model.text, ids, self.vocabulary.mask(ids), True)
         return TextOutput(normalise(features), tuple(hidden), mask)
-
-    def image_text_loss(self, images: Tensor, texts: Tensor) -> Tensor:
-        scale, bias = self.model.logit_scale.exp(), self.model.logit_bias
-        if bias is None:
-            return softmax_contrastive(images, texts, scale.clamp(max=MAX_LOGIT_SCALE))
-        return sigmoid_contrastive(images, texts, scale, bias)
-
-    def temperature_parameters(self) -> list[nn.Parameter]:
-        return [p for p in (self.model.logit_scale, self.model.logit_bias) if p is not None]
-
-    def text_module(self) -> nn.Module:
-        return self.model.text
-
-    def image_module(self) -> nn.Module:
-        return self.model.visual
 
     def token_table(self) -> nn.Embedding:
         return self._reads.table(self.model.text)

@@ -5,6 +5,7 @@ Shape legend: N items, H x W pixels, L tokens, D embedding width, E width of the
 
 from __future__ import annotations
 
+import copy
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -58,10 +59,12 @@ class DualEncoder(nn.Module, ABC):
     tokens: ClassVar[type[Tokens]]
     vocabulary: Tokens
 
+    _config: dict[str, Any]
+
     @property
-    @abstractmethod
     def config(self) -> dict[str, Any]:
         """The library's own configuration, enough to build the same architecture again."""
+        return copy.deepcopy(self._config)
 
     @classmethod
     @abstractmethod

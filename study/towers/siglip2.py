@@ -1,8 +1,7 @@
 """The SigLIP2 family (Tschannen et al. 2025, arXiv 2502.14786), built by transformers.
 
 The fixed-resolution SigLIP2 checkpoints are `SiglipModel`s. Text as SigLIP2 reads it: lower case, no
-bos, eos, right-padded to a fixed length without an attention mask, features from the last position.
-Loss: pairwise sigmoid with a learned temperature and bias (Zhai et al. 2023, arXiv 2303.15343).
+bos, eos, right-padded to a fixed length.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from study.names import UnknownNameError
-from study.objectives.contrastive import sigmoid_contrastive
 from study.pictures import Fit
 from study.tokens import Tokens
 from study.towers import torchvision_ops
-from study.towers.protocol import TextOutput, Trainable, normalise
+from study.towers.protocol import Trainable
+from study.towers.siglip_model import SiglipTowers
 from study.vocabulary import BOS, EOS, PAD, Vocabulary
 
 torchvision_ops.ensure()
@@ -35,7 +34,7 @@ PAPER_START = {"scale": 10.0, "bias": -10.0}
 CONFIGS = Path(__file__).parent / "configs" / "siglip2"
 
 
-class Siglip2(Trainable):
+class Siglip2(SiglipTowers, Trainable):
     """transformers' SiglipModel."""
 
     family: ClassVar[str] = "siglip2"
@@ -75,31 +74,6 @@ class Siglip2(Trainable):
         return cls(copy.deepcopy(config), vocabulary)
 
     @property
-    def config(self) -> dict[str, Any]:
-        return copy.deepcopy(self._config)
-
-    @property
-    def embedding_width(self) -> int:
-        return int(self._config["text_config"]["projection_size"])
-
-    @property
-    def context(self) -> int:
-        return int(self._config["text_config"]["max_position_embeddings"])
-
-    @property
-    def text_layers(self) -> int:
-        return int(self._config["text_config"]["num_hidden_layers"])
-
-    @property
-    def image_layers(self) -> int:
-        return int(self._config["vision_config"]["num_hidden_layers"])
-
-    @property
-    def image_tokens(self) -> int:
-        vision = self._config["vision_config"]
-        return int(vision["image_size"] // vision["patch_size"]) ** 2
-
-    @property
     def fit(self) -> Fit:
         return Fit(int(self._config["vision_config"]["image_size"]), mode="squash")
 
@@ -108,32 +82,7 @@ class Siglip2(Trainable):
 
     def image_features(self, pixels: Tensor) -> Tensor:
         images = pixels.permute(0, 3, 1, 2).to(self.model.dtype) / 127.5 - 1.0
-        return normalise(self.model.vision_model(pixel_values=images).pooler_output)
-
-    def text_features(self, ids: Tensor) -> Tensor:
-        return normalise(self.model.text_model(input_ids=ids).pooler_output)
-
-    def text_output(self, ids: Tensor) -> TextOutput:
-        out = self.model.text_model(input_ids=ids, output_hidden_states=True)
-        return TextOutput(normalise(out.pooler_output), tuple(out.hidden_states), ids != PAD)
-
-    def image_text_loss(self, images: Tensor, texts: Tensor) -> Tensor:
-        return sigmoid_contrastive(images, texts, self.model.logit_scale.exp(), self.model.logit_bias)
-
-    def temperature_parameters(self) -> list[nn.Parameter]:
-        return [self.model.logit_scale, self.model.logit_bias]
-
-    def text_module(self) -> nn.Module:
-        return self.model.text_model
-
-    def image_module(self) -> nn.Module:
-        return self.model.vision_model
-
-    def token_table(self) -> nn.Embedding:
-        return self.model.text_model.embeddings.token_embedding
-
-    def layer_prefixes(self) -> dict[str, str]:
-        return {"text": "model.text_model.encoder.layers.", "image": "model.vision_model.encoder.layers."}
+        return self.see(images)
 
     def resized(self, text_layers: int, image_layers: int, vocabulary: Tokens) -> dict[str, Any]:
         config = self.config

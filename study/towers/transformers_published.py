@@ -1,7 +1,6 @@
 """Published SigLIP and SigLIP2 checkpoints of transformers, of a fixed resolution (SiglipModel).
 
-A folder that `save_pretrained` wrote, or a name on the hub with its commit. Text is padded to the full length
-without an attention mask and read at the last position. Loss: pairwise sigmoid with temperature and bias.
+A folder that `save_pretrained` wrote, or a name on the hub with its commit.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ from typing import Any, ClassVar, Self
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 
-from study.objectives.contrastive import sigmoid_contrastive
 from study.pictures import Fit
 from study.published_tokens import PublishedTokens
 from study.tokens import Tokens
 from study.towers import torchvision_ops, transformers_files
-from study.towers.protocol import Published, PublishedError, TextOutput, normalise
+from study.towers.protocol import Published, PublishedError
+from study.towers.siglip_model import SiglipTowers
 from study.towers.weights import SHOWN, check_vocabulary, more, own_memory, quietly
 
 torchvision_ops.ensure()
@@ -27,7 +26,7 @@ torchvision_ops.ensure()
 from transformers import SiglipConfig, SiglipModel  # noqa: E402 (needs torchvision's operators)
 
 
-class Siglip(Published):
+class Siglip(SiglipTowers, Published):
     """transformers' SiglipModel with published weights."""
 
     family: ClassVar[str] = "transformers"
@@ -64,38 +63,9 @@ class Siglip(Published):
         return cls(copy.deepcopy(config), vocabulary)
 
     @property
-    def config(self) -> dict[str, Any]:
-        return copy.deepcopy(self._config)
-
-    @property
-    def _text(self) -> dict[str, Any]:
-        declared: dict[str, Any] = self._config["model"]["text_config"]
+    def declared(self) -> dict[str, Any]:
+        declared: dict[str, Any] = self._config["model"]
         return declared
-
-    @property
-    def _vision(self) -> dict[str, Any]:
-        declared: dict[str, Any] = self._config["model"]["vision_config"]
-        return declared
-
-    @property
-    def embedding_width(self) -> int:
-        return int(self._text["projection_size"])
-
-    @property
-    def context(self) -> int:
-        return int(self._text["max_position_embeddings"])
-
-    @property
-    def text_layers(self) -> int:
-        return int(self._text["num_hidden_layers"])
-
-    @property
-    def image_layers(self) -> int:
-        return int(self._vision["num_hidden_layers"])
-
-    @property
-    def image_tokens(self) -> int:
-        return int(self._vision["image_size"] // self._vision["patch_size"]) ** 2
 
     @property
     def fit(self) -> Fit:
@@ -106,32 +76,7 @@ class Siglip(Published):
 
     def image_features(self, pixels: Tensor) -> Tensor:
         images = (pixels.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
-        return normalise(self.model.vision_model(pixel_values=images).pooler_output)
-
-    def text_features(self, ids: Tensor) -> Tensor:
-        return normalise(self.model.text_model(input_ids=ids).pooler_output)
-
-    def text_output(self, ids: Tensor) -> TextOutput:
-        out = self.model.text_model(input_ids=ids, output_hidden_states=True)
-        return TextOutput(normalise(out.pooler_output), tuple(out.hidden_states), self.vocabulary.mask(ids))
-
-    def image_text_loss(self, images: Tensor, texts: Tensor) -> Tensor:
-        return sigmoid_contrastive(images, texts, self.model.logit_scale.exp(), self.model.logit_bias)
-
-    def temperature_parameters(self) -> list[nn.Parameter]:
-        return [self.model.logit_scale, self.model.logit_bias]
-
-    def text_module(self) -> nn.Module:
-        return self.model.text_model
-
-    def image_module(self) -> nn.Module:
-        return self.model.vision_model
-
-    def token_table(self) -> nn.Embedding:
-        return self.model.text_model.embeddings.token_embedding
-
-    def layer_prefixes(self) -> dict[str, str]:
-        return {"text": "model.text_model.encoder.layers.", "image": "model.vision_model.encoder.layers."}
+        return self.see(images)
 
     def resized(self, text_layers: int, image_layers: int, vocabulary: Tokens) -> dict[str, Any]:
         assert isinstance(vocabulary, PublishedTokens)

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import pool, stage
 from pipeline.progress import Board, duration
-from pipeline.work import Progress, Task
+from pipeline.work.task import Progress, Task
 from study.names import UnknownNameError
 
 

@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from pipeline import publish, tracking
-from pipeline.tracking import Changes, RunRecord, Store
+from pipeline.run_record import RunRecord, flatten, metric_name
+from pipeline.tracking import Changes, Store
 from study.records import CELLS, CONSISTENCY, DIRECTIONS, RETRIEVAL, STABILITY, VQA, check
 
 os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
@@ -49,6 +50,7 @@ def write_study(folder: Path, students: list[str], languages: Iterable[str] = LA
         record = {"cell": name, "row": row, "settings": settings, "versions": {"torch": "2.13.0"}}
         (run / "run.json").write_text(json.dumps(record))
         (run / "config.json").write_text("{}")
+        (run / "fragmentation.csv").write_text("language,tokens\nde,4.5\n")
         steps = range(0, 20, 2)
         history = pd.DataFrame({"step": steps, "learning_rate": 0.001, "loss": [1 / (s + 1) for s in steps]})
         history.assign(fd=[math.nan, *[0.5] * 9]).to_csv(run / "history.csv", index=False)
@@ -181,7 +183,7 @@ def test_one_finished_run_a_cell_with_everything_in_it(study: Path) -> None:
     assert [(point.step, point.value) for point in curve] == [(s, pytest.approx(1 / (s + 1))) for s in range(0, 20, 2)]
     assert len(client.get_metric_history(run.info.run_id, "training.fd")) == 9, "the empty point is left out"
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
-    assert files == {"run.json", "history.csv", "config.json"}
+    assert files == {"run.json", "history.csv", "fragmentation.csv", "config.json"}
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None
     assert experiment.tags["mlflow.note.content"] == "A note."
@@ -318,9 +320,9 @@ def test_a_cell_without_rows_is_named(study: Path) -> None:
 
 
 def test_names_and_values_that_mlflow_allows() -> None:
-    assert tracking.metric_name("retrieval", "map@10", "de") == "retrieval.map_at_10.de"
-    assert tracking.metric_name("a(b)") == "a_b_"
-    assert tracking.flatten({"a": {"b": None, "c": "x"}, "d": {}}) == {"a.b": "null", "a.c": "x", "d": "{}"}
-    assert len(tracking.flatten({"a": "x" * 9000})["a"]) < 6000
+    assert metric_name("retrieval", "map@10", "de") == "retrieval.map_at_10.de"
+    assert metric_name("a(b)") == "a_b_"
+    assert flatten({"a": {"b": None, "c": "x"}, "d": {}}) == {"a.b": "null", "a.c": "x", "d": "{}"}
+    assert len(flatten({"a": "x" * 9000})["a"]) < 6000
     with pytest.raises(ValueError, match="same name"):
         tracking.sync([RunRecord("a", {}, {}, {})] * 2, Store(Path("x.db"), Path("x")), "e")

@@ -10,7 +10,16 @@ import torch
 
 from study.cached import Cached, token_ids
 from study.corpora.layout import PreparedCorpus
-from study.embedding import EmbeddingError, check_key, embed_images, embed_texts, write_embeddings
+from study.embedding import (
+    BLOCK,
+    TOKENS,
+    EmbeddingError,
+    block_size,
+    check_key,
+    embed_images,
+    embed_texts,
+    write_embeddings,
+)
 from study.shards import Dtype, EmbeddingSpec, ShardedArray
 from study.towers.protocol import DualEncoder
 
@@ -38,6 +47,22 @@ def test_embeddings_are_the_teachers_row_by_row(
         output = teacher.text_output(teacher.tokenize(distil["text"].tolist()[30:31]))
     mean = torch.stack(output.hidden)[:, 0, output.mask[0]].mean(dim=1)
     np.testing.assert_allclose(layers.take([30])[0], mean, atol=1e-5, rtol=ROUNDED[dtype])
+
+
+def test_a_block_is_bounded_in_items_and_in_tokens() -> None:
+    assert [block_size(tokens) for tokens in (1, 64, 65, 256, TOKENS, 2 * TOKENS)] == [BLOCK, BLOCK, 252, 64, 1, 1]
+
+
+def test_the_size_of_a_block_changes_no_row(
+    teacher: DualEncoder, corpus: PreparedCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts, pictures = corpus.captions("distil")["text"].tolist(), corpus.pictures("distil")
+    whole = embed_texts(teacher, texts, CPU), embed_images(teacher, pictures, CPU)
+    monkeypatch.setattr("study.embedding.TOKENS", 3 * teacher.context)
+    assert block_size(teacher.context) == 3
+    assert len(pictures) % block_size(teacher.image_tokens)  # the last block is not full
+    np.testing.assert_allclose(embed_texts(teacher, texts, CPU), whole[0], atol=1e-6)
+    np.testing.assert_allclose(embed_images(teacher, pictures, CPU), whole[1], atol=1e-6)
 
 
 def test_students_read_the_rows_of_their_batch(

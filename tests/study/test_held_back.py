@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline import stage, work
+from pipeline import stage
+from pipeline.work import score as scoring
 from study import records
 from study.corpora.base import CorpusError, CorpusSettings
 from study.corpora.layout import PreparedCorpus
@@ -130,15 +131,17 @@ def test_the_files_are_written_beside_the_scores(tmp_path: Path, monkeypatch: py
     (tmp_path / "plan").mkdir()
     monkeypatch.chdir(tmp_path)
     stage.write_json(Path("plan/evaluation.json"), {"protocol": "all-captions"})
-    model = SimpleNamespace(name="x", out=Path("x"), folder=Path("x"), in_place=lambda: True, to=lambda device: None)
-    monkeypatch.setattr(work, "open_teacher", lambda arch: model)
-    monkeypatch.setattr(work, "open_corpus", lambda: None)
-    monkeypatch.setattr(work, "teacher_images", lambda arch, device: None)
-    monkeypatch.setattr("study.towers.checkpoint.load", lambda source, teacher: model)
+    model = SimpleNamespace(name="x", out=Path("x"), folder=Path("x"), in_place=lambda: True)
+    read = SimpleNamespace(text_module=lambda: torch.nn.Module())
+    monkeypatch.setattr(scoring, "teacher_folder", lambda arch: None)
+    monkeypatch.setattr(scoring, "open_corpus", lambda: None)
+    monkeypatch.setattr(scoring, "teacher_images", lambda arch, device: None)
+    monkeypatch.setattr("study.towers.checkpoint.outline", lambda folder: None)
+    monkeypatch.setattr("study.towers.checkpoint.load_text", lambda source, teacher: read)
     monkeypatch.setattr("study.towers.checkpoint.has_images", lambda source: False)
     monkeypatch.setattr("study.evaluation.evaluate", lambda *arguments: scores)
     (tmp_path / "scores").mkdir()
-    work.EvaluateTask(model, "clip").make(tmp_path / "scores", "cpu", lambda done, total: None)  # type: ignore[arg-type]
+    scoring.EvaluateTask(model, "clip").make(tmp_path / "scores", "cpu", lambda done, total: None)  # type: ignore[arg-type]
     names = {path.name for path in (tmp_path / "scores").iterdir()}
     assert names == {
         *("retrieval.parquet", "consistency.parquet", "vqa.parquet"),

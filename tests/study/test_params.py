@@ -10,7 +10,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.sources import ROOT
-from study.params import ParamsError, load, read
+from study.declared import load
+from study.params import ParamsError, read
 from study.published import PublishedSpec
 
 Edit = Callable[[dict[str, Any]], None]

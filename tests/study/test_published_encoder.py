@@ -132,6 +132,13 @@ def test_it_is_trained_and_read_again_beside_its_teacher(
         assert torch.equal(again.text_features(again.tokenize(ALL)), student.text_features(ids))
         assert torch.equal(again.image_features(pixels), student.image_features(pixels))
     assert again.temperature == student.temperature
+    assert checkpoint.needs_teacher(tmp_path / "run")
+    if towers == "text":
+        whose.save(tmp_path / "teacher")
+        assert not checkpoint.needs_teacher(tmp_path / "teacher")
+        reader = checkpoint.load_text(tmp_path / "run", checkpoint.outline(tmp_path / "teacher"))
+        with torch.inference_mode():
+            assert torch.equal(reader.text_features(reader.tokenize(ALL)), student.text_features(ids))
     with pytest.raises(CheckpointError, match="beside its teacher"):
         checkpoint.load(tmp_path / "run")
 
@@ -185,7 +192,8 @@ def test_params_yaml_takes_fractions_and_encoders(
     from ruamel.yaml import YAML
 
     from pipeline.sources import ROOT
-    from study.params import ParamsError, load
+    from study.declared import load
+    from study.params import ParamsError
 
     yaml = YAML(typ="safe", pure=True)
     declared = yaml.load(ROOT / "params.yaml")

@@ -163,7 +163,7 @@ def test_a_saved_teacher_is_the_same_again_without_its_source(
     model = fetched(name)
     model.save(tmp_path)
     again = checkpoint.load(tmp_path)
-    assert again.config == model.config
+    assert again.config == checkpoint.outline(tmp_path).config == model.config
     assert again.fit == model.fit
     with torch.inference_mode():
         ids = again.tokenize(TEXTS)

@@ -104,6 +104,29 @@ def test_a_checkpoint_gives_the_same_model_again(
             checkpoint.load(tmp_path)
 
 
+def test_what_reads_texts_alone_reads_the_same_and_sees_nothing(
+    teacher: DualEncoder, texts: list[str], tmp_path: Path
+) -> None:
+    student = shrink(teacher, shape(teacher, 0.9, "text"), texts, "teacher", ("init", 0)).eval()
+    teacher.save(tmp_path / "teacher")
+    student.save(tmp_path / "student", images=False)
+    outline = checkpoint.outline(tmp_path / "teacher")
+    assert all(parameter.is_meta for parameter in outline.parameters())
+    again = checkpoint.load_text(tmp_path / "student", outline)
+    with torch.inference_mode():
+        ids = student.tokenize(texts[:5])
+        assert torch.equal(again.text_features(again.tokenize(texts[:5])), student.text_features(ids))
+    assert not any(parameter.is_meta for parameter in again.text_module().parameters())
+    assert all(parameter.is_meta for parameter in again.image_module().parameters())
+    with pytest.raises(RuntimeError, match="meta"):
+        again.image_features(pixels()).numpy()
+    with pytest.raises(CheckpointError, match="load it whole"):
+        checkpoint.load_text(tmp_path / "teacher", outline)
+    (tmp_path / "student" / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="not whole"):
+        checkpoint.load_text(tmp_path / "student", outline)
+
+
 def test_broken_checkpoints_are_refused(teacher: DualEncoder, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"config\.json"):
         checkpoint.load(tmp_path)

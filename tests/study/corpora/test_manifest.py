@@ -26,11 +26,12 @@ from study.corpora import CorpusError, PreparedCorpus, corpus, known_languages, 
 from study.corpora.manifest import ManifestSettings
 from study.corpora.manifest.pictures import load
 from study.corpora.manifest.tables import Row, read_rows
+from study.declared import load as load_params
+from study.declared import resolved_languages
 from study.distillation import Corner, StudentSpec, distil
 from study.embedding import write_embeddings
 from study.evaluation import evaluate, images_of
-from study.params import ParamsError, resolved_languages
-from study.params import load as load_params
+from study.params import ParamsError
 from study.pictures import EncodedPictures, Fit, PixelPictures
 from study.teacher import TeacherSpec, train_teacher
 from study.training import Schedule

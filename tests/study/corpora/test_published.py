@@ -26,8 +26,9 @@ from study.corpora.published import PublishedSettings, needs
 from study.corpora.published.captions import _distil_rows
 from study.corpora.published.items import PartFacts, cleaned, drawn
 from study.corpora.published.sources import Captioned, Image, Part
-from study.params import CorpusSpec, ParamsError, _corpus
-from study.params import load as load_params
+from study.declared import _corpus
+from study.declared import load as load_params
+from study.params import CorpusSpec, ParamsError
 from study.pictures import Fit, decode
 from tests.study.corpora import data_sets, question_sets
 from tests.study.corpora.data_sets import COCO_LANGUAGES, Shot, photograph, said, shots

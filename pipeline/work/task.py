@@ -1,0 +1,50 @@
+"""What every task is: a folder to be made, by its fingerprint."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from pipeline import stage
+
+Progress = Callable[[int, int], None]
+"""Called with the steps that are done and those there are."""
+
+
+class Task(ABC):
+    """A folder to be made."""
+
+    kind: str
+    name: str
+
+    @property
+    @abstractmethod
+    def out(self) -> Path:
+        """Where DVC expects it."""
+
+    @cached_property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """What determines it."""
+
+    @abstractmethod
+    def make(self, folder: Path, device: str, progress: Progress) -> None:
+        """Fill `folder`."""
+
+    @property
+    def folder(self) -> Path:
+        return stage.scratch(self.kind, self.fingerprint)
+
+    def in_place(self) -> bool:
+        """Whether DVC's output already is this very result."""
+        record = self.out / "fingerprint"
+        return record.is_file() and record.read_text().strip() == self.fingerprint
+
+    def run(self, device: str, progress: Progress) -> None:
+        def whole(folder: Path) -> None:
+            self.make(folder, device, progress)
+            (folder / "fingerprint").write_text(self.fingerprint + "\n")
+
+        stage.make(self.folder, whole)

@@ -1,0 +1,166 @@
+"""A params.yaml whose names fit one another, the registries and the data."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from study.corpora import CorpusError, known_languages, known_splits
+from study.corpora import corpus as find_corpus
+from study.encoders import EncoderSpec
+from study.names import UnknownNameError, hint
+from study.objectives import objective
+from study.params import OUTCOMES, CorpusSpec, Params, ParamsError, describe, read
+from study.published import PublishedSpec
+from study.teacher import TeacherSpec
+from study.towers import PUBLISHED, TRAINABLE, trainable
+from study.towers.protocol import PublishedError
+
+
+def load(path: Path) -> Params:
+    """Read and check a params.yaml.
+
+    Raises:
+        ParamsError: as `read`, or names do not fit one another or the data; every problem is named.
+    """
+    params = read(path)
+    with contextlib.chdir(path.parent):  # a corpus's own paths start at the study's folder
+        problems = _names(params)
+    if problems:
+        raise ParamsError("\n".join(f"{path}: {line}" for line in problems))
+    return params
+
+
+def _names(params: Params) -> list[str]:
+    """What the schema of single values cannot see: names that refer to one another."""
+    problems: list[str] = []
+
+    def must_be_in(names: list[str], known: Mapping[str, Any], kind: str, where: str) -> None:
+        problems.extend(f"unknown {kind} {n!r} in {where}{hint(n, known)}" for n in names if n not in known)
+        problems.extend(f"{kind} {n!r} is twice in {where}" for n in sorted(set(names)) if names.count(n) > 1)
+
+    must_be_in(params.grid.archs, params.teachers, "architecture", "grid.archs")
+    must_be_in(params.grid.sizes, params.sizes, "size", "grid.sizes")
+    must_be_in(params.grid.methods, params.methods, "method", "grid.methods")
+    must_be_in([params.analysis.control], dict.fromkeys(params.grid.methods), "control", "analysis.control")
+    if len(set(params.grid.seeds)) < len(params.grid.seeds):
+        problems.append("a seed is twice in grid.seeds")
+    both = sorted(set(params.tuning.seeds) & set(params.grid.seeds))
+    if both:
+        problems.append(f"tuning.seeds and grid.seeds share {both}: what chose the settings must not be scored")
+    if params.tuning.learning_rate[0] >= params.tuning.learning_rate[1]:
+        problems.append(f"tuning.learning_rate is {params.tuning.learning_rate}: must be low, then high")
+    must_be_in(params.analysis.primary, dict.fromkeys(OUTCOMES), "outcome", "analysis.primary")
+    if params.analysis.contrasts != "all":
+        others = [m for m in params.grid.methods if m != params.analysis.control]
+        must_be_in(params.analysis.contrasts, dict.fromkeys(others), "method", "analysis.contrasts")
+    if isinstance(params.analysis.smallest_effect, dict):
+        known = dict.fromkeys([*OUTCOMES, "default"])
+        must_be_in(list(params.analysis.smallest_effect), known, "outcome", "analysis.smallest_effect")
+    for arch, teacher in params.teachers.items():
+        is_published = isinstance(teacher, PublishedSpec)
+        must_be_in([teacher.family], PUBLISHED if is_published else TRAINABLE, "family", f"teachers.{arch}.family")
+        if isinstance(teacher, PublishedSpec):
+            problems.extend(_checked(f"teachers.{arch}", teacher) if teacher.family in PUBLISHED else [])
+        elif teacher.family in TRAINABLE:
+            models = trainable(teacher.family).models()
+            must_be_in([teacher.model], dict.fromkeys(models), "model", f"teachers.{arch}.model")
+    for size, scale in params.sizes.items():
+        if isinstance(scale, EncoderSpec):
+            problems.extend(_checked(f"sizes.{size}", scale))
+    for method, terms in params.methods.items():
+        problems.extend(_objectives(method, terms))
+    if not problems:
+        problems.extend(_search(params))
+    trained = [arch for arch in params.grid.archs if isinstance(params.teachers.get(arch), TeacherSpec)]
+    problems.extend(_corpus(params.corpus, trained))
+    return problems
+
+
+def _checked(where: str, spec: PublishedSpec | EncoderSpec) -> list[str]:
+    try:
+        spec.check()
+    except PublishedError as error:
+        return [f"{where}: {error}"]
+    return []
+
+
+def _search(params: Params) -> list[str]:
+    """Tuning may search options that the method's objectives have, within two positive bounds."""
+    problems = []
+    for method, ranges in params.tuning.search.items():
+        if method not in params.methods:
+            problems.append(f"unknown method {method!r} in tuning.search{hint(method, params.methods)}")
+            continue
+        known = [f"{n}.{o}" for n in params.methods[method] for o in objective(n).Options.model_fields]
+        for key, bounds in ranges.items():
+            if key not in known:
+                problems.append(f"unknown option {key!r} in tuning.search.{method}{hint(key, known)}")
+            if len(bounds) != 2 or not 0 < bounds[0] < bounds[1]:
+                problems.append(f"tuning.search.{method}.{key} is {bounds}: must be two numbers, 0 < low < high")
+    return problems
+
+
+def _objectives(method: str, terms: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    if not terms:
+        return [f"methods.{method} has no objective"]
+    problems = []
+    for name, options in terms.items():
+        where = f"methods.{method}.{name}"
+        try:
+            kind = objective(name, f"methods.{method}")
+            kind.Options.model_validate(options)
+        except UnknownNameError as error:
+            problems.append(str(error))
+        except ValidationError as error:
+            problems.extend(f"{where}: {describe(problem, kind.Options)}" for problem in error.errors())
+    return problems
+
+
+def _corpus(spec: CorpusSpec, trained: Sequence[str]) -> list[str]:
+    """`trained`: the architectures whose teachers are trained here, on split `teacher`."""
+    try:
+        found = find_corpus(spec.name)
+        settings = found.Settings.model_validate(spec.settings)
+    except ValidationError as error:
+        return [f"corpus.settings: {describe(problem, found.Settings)}" for problem in error.errors()]
+    except CorpusError as error:
+        return [f"corpus.name: {error}"]
+    try:
+        captions, questions = known_languages(spec.name, settings)
+        splits = known_splits(settings) if trained else ()
+    except CorpusError as error:
+        return [f"corpus: {error}"]
+    if trained and "teacher" not in splits:
+        return [
+            f"teachers.{trained[0]} is trained here, but the corpus has no split 'teacher' (it has "
+            f"{', '.join(splits) or 'none'}): add one, or give the teacher a checkpoint"
+        ]
+    problems = []
+    for key, wanted, known in (
+        ("languages", spec.languages, captions),
+        ("vqa_languages", spec.vqa_languages, questions),
+    ):
+        if wanted != "all":
+            problems += [f"unknown language {n!r} in corpus.{key}{hint(n, known)}" for n in wanted if n not in known]
+    if not problems:
+        try:
+            found.check(settings, *_asked(spec, captions, questions))
+        except CorpusError as error:
+            problems.append(f"corpus: {error}")
+    return problems
+
+
+def resolved_languages(spec: CorpusSpec) -> tuple[list[str], list[str]]:
+    """Languages of captions and of questions, with `all` spelled out."""
+    settings = find_corpus(spec.name).Settings.model_validate(spec.settings)
+    return _asked(spec, *known_languages(spec.name, settings))
+
+
+def _asked(spec: CorpusSpec, captions: Sequence[str], questions: Sequence[str]) -> tuple[list[str], list[str]]:
+    languages = list(captions) if spec.languages == "all" else spec.languages
+    return languages, list(questions) if spec.vqa_languages == "all" else spec.vqa_languages
