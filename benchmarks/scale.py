@@ -1,16 +1,20 @@
 """Time and peak memory at the size of published data sets.
 
-    python benchmarks/scale.py [--captions 1000000] [evaluation | coco | embedding] ...
+    python benchmarks/scale.py [--captions 1000000] [evaluation | models | coco | embedding] ...
 
     evaluation  `study.evaluation.evaluate` on Crossmodal-3600's numbers: 3,600 images, 261,375 captions in 36
                 languages, D = 512: reading the captions, retrieval both ways, all constructs of consistency
+    models      the task that scores a student and the one that scores its teacher (`pipeline.work.score`), on the
+                same numbers with D = 768: random weights in the form of siglip2-base-patch32-256 (12 layers a tower,
+                256,000 tokens, 377 million parameters), a student with a text tower as large as its teacher's;
+                real images of 256 pixels. Only 1,000 of the captions are different, since the towers do run
     coco        retrieval both ways in one language of COCO's validation images: 30,504 images, 152,520 captions
     embedding   the distillation cache of 1,000,000 captions by type of value; killed by SIGKILL half way and
                 resumed; batches of 1,000 read as training reads them
 
-Vectors are synthetic and seeded. The text tower is a bag of tokens, the tokenizer a real one: what is measured
-is everything but the network. Each row is a process of its own, whose peak is VmHWM (Linux): all it ever held,
-libraries included. CPU time is what it used, wall time what passed, also where others used the cores.
+Elsewhere vectors are synthetic and seeded. The text tower is a bag of tokens, the tokenizer a real one: what is
+measured is everything but the network. Each row is a process of its own, whose peak is VmHWM (Linux): all it ever
+held, libraries included. CPU time is what it used, wall time what passed, also where others used the cores.
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 LANGUAGES = 36
 IMAGES, CAPTIONS = 3600, 261_375
 COCO = (30_504, 152_520)
+DIFFERENT = 1000
 WIDTH = 512
 WORDS = 6000
 BATCH, STEPS = 1000, 200
@@ -70,7 +75,7 @@ def bag(known: Sequence[str], width: int) -> DualEncoder:
     from study.vocabulary import PAD, Vocabulary
 
     class Bag(nn.Module):
-        embedding_width, context, fit = width, 64, Fit(8)
+        embedding_width, context, image_tokens, fit = width, 64, 1, Fit(8)
         config = {"tokens": "mean"}  # noqa: RUF012
 
         def __init__(self) -> None:
@@ -141,6 +146,89 @@ def evaluation(corpus: Path) -> dict[str, Any]:
     return {"rows": sum(len(table) for table in scores.tables().values())}
 
 
+def models(study: Path) -> dict[str, Any]:
+    """Write a study's folder up to where its models are scored; weights are random."""
+    import numpy as np
+    import torch
+
+    from pipeline import stage
+    from study.towers.siglip2 import Siglip2
+    from study.vocabulary import SMALLEST, Vocabulary, _assemble
+
+    known, rng = words(0, 300_000), np.random.default_rng(0)
+    pieces = [(f"▁{word}", -float(rng.integers(5, 20))) for word in dict.fromkeys(known)][: 256_000 - SMALLEST]
+    vocabulary = Vocabulary(_assemble(pieces))
+    tower = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
+    text = {**tower, "vocab_size": 256_000, "max_position_embeddings": 64, "projection_size": 768}
+    text |= {"pad_token_id": 0, "eos_token_id": 1}
+    config = {"text_config": text, "vision_config": {**tower, "image_size": 256, "patch_size": 32}}
+    torch.manual_seed(0)
+    model = Siglip2.from_config(config, vocabulary)
+    model.save(study / "teachers" / "siglip2")
+    model.save(study / "runs" / "student", images=False)
+    stage.write_json(study / "plan" / "evaluation.json", {"protocol": "all-captions"})
+    write_scored(study / "corpus", known[:WORDS])
+    return {"parameters": sum(p.numel() for p in model.parameters())}
+
+
+def write_scored(out: Path, known: Sequence[str]) -> None:
+    """A test split of Crossmodal-3600's numbers with images of 256 pixels and `DIFFERENT` different captions."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    from study.corpora.base import CorpusSettings
+    from study.corpora.writing import CorpusWriter
+
+    rng, writer = np.random.default_rng(0), CorpusWriter(out)
+
+    def picture() -> bytes:
+        coarse = Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
+        file = io.BytesIO()
+        coarse.resize((256, 256), Image.Resampling.BICUBIC).save(file, "jpeg", quality=95)
+        return file.getvalue()
+
+    writer.encoded("test", (picture() for _ in range(IMAGES)))
+    names = [f"l{i:02d}" for i in range(LANGUAGES)]
+    language = np.sort(np.resize(names, CAPTIONS)).tolist()
+    texts = np.resize(np.asarray(sentences(1, DIFFERENT, known), dtype=object), CAPTIONS).tolist()
+    writer.captions("test", {"image": np.arange(CAPTIONS) % IMAGES, "language": language, "text": texts})
+    writer.finish(card(), CorpusSettings(), names, [], {})
+
+
+def scoring(study: Path, role: str) -> dict[str, Any]:
+    """Score the `student` or the `teacher` of that folder as the pipeline does."""
+    import threading
+    from types import SimpleNamespace
+
+    from pipeline.work.score import EvaluateTask
+
+    held, done = [0], threading.Event()
+
+    def watch() -> None:  # what the kernel cannot take back: without mapped files
+        while not done.wait(0.05):
+            held[0] = max(held[0], status("RssAnon"))
+
+    os.chdir(study)
+    folder = Path("runs/student" if role == "student" else "teachers/siglip2")
+    model = SimpleNamespace(name=role, out=folder, folder=folder, in_place=lambda: True)
+    out = Path("scores") / role
+    out.mkdir(parents=True)
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    EvaluateTask(cast("Any", model), "siglip2").make(out, "cpu", lambda done, total: None)
+    done.set()
+    watcher.join()
+    return {"anonymous": held[0] / 2**20}
+
+
+def status(key: str) -> int:
+    """KiB, of this process's /proc/self/status."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key))
+    return int(line.split()[1])
+
+
 def vectors(seed: int, rows: int) -> np.ndarray:
     import numpy as np
 
@@ -190,16 +278,23 @@ def batches(corpus: Path, out: Path, steps: int) -> dict[str, Any]:
     return {"opened": opened - started, "batch": (time.perf_counter() - opened) / steps}
 
 
-CHILDREN = {"corpus": write_corpus, "evaluation": evaluation, "coco": coco, "embedding": embedding, "batches": batches}
+CHILDREN = {
+    "corpus": write_corpus,
+    "evaluation": evaluation,
+    "models": models,
+    "scoring": scoring,
+    "coco": coco,
+    "embedding": embedding,
+    "batches": batches,
+}
 
 
 def child(what: str, arguments: list[Any]) -> None:
     started = time.perf_counter()
     values = [Path(value) if isinstance(value, str) and os.sep in value else value for value in arguments]
     found = CHILDREN[what](*values)  # type: ignore[operator]
-    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     wall, used = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
-    cost = {"seconds": wall, "cpu": used.ru_utime + used.ru_stime, "gib": int(peak.split()[1]) / 2**20}
+    cost = {"seconds": wall, "cpu": used.ru_utime + used.ru_stime, "gib": status("VmHWM") / 2**20}
     print(json.dumps({**cost, **(found or {})}))
 
 
@@ -229,6 +324,13 @@ def main(chosen: Sequence[str], captions: int, folder: Path) -> None:
     print("| what | CPU time | wall time | peak memory |\n|---|---|---|---|")
     if "evaluation" in chosen:
         add(f"evaluation: {IMAGES:,} images, {CAPTIONS:,} captions, {LANGUAGES} languages", run("evaluation", corpus))
+    if "models" in chosen:
+        study = folder / "study"
+        size = run("models", study)["parameters"]
+        for role in ("teacher", "student"):
+            found = run("scoring", study, role)
+            add(f"models: the {role} scored, {size / 1e6:.0f} M parameters", found)
+            print(f"  of it not of mapped files: {found['anonymous']:.2f} GiB", flush=True)
     if "coco" in chosen:
         add(f"retrieval: {COCO[0]:,} images, {COCO[1]:,} captions, one language", run("coco", *COCO))
     if "embedding" not in chosen:
@@ -253,7 +355,7 @@ def main(chosen: Sequence[str], captions: int, folder: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("chosen", nargs="*", default=["evaluation", "coco", "embedding"], metavar="what")
+    parser.add_argument("chosen", nargs="*", default=["evaluation", "models", "coco", "embedding"], metavar="what")
     parser.add_argument("--captions", type=int, default=1_000_000)
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()

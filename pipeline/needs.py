@@ -14,9 +14,11 @@ from study.corpora import Need
 from study.corpora import corpus as find_corpus
 from study.encoders import EncoderSpec
 from study.known_checkpoints import BYTES, KNOWN, Known, known
+from study.names import UnknownNameError
 from study.objectives import objective
 from study.params import Params
 from study.published import PublishedSpec
+from study.towers.protocol import PublishedError, count
 
 STATE = 16
 """Bytes a trained parameter: itself, its gradient, AdamW's two moments, in float32."""
@@ -72,6 +74,18 @@ def data(params: Params) -> list[Need]:
         return []  # the check that follows says what is wrong
 
 
+def measured(spec: PublishedSpec) -> Known | None:
+    """The parameters of a checkpoint in a folder; None if there is none, or the check that follows will refuse it."""
+    if not Path(spec.checkpoint).is_dir():
+        return None
+    try:
+        model = spec.outline()
+    except (PublishedError, UnknownNameError):
+        return None
+    text, image = model.text_counts(), count(model.image_module())
+    return Known(text.total, text.vocabulary, image, model.context, model.embedding_width, spec.licence or "")
+
+
 def cost(params: Params, about: Known) -> Cost:
     """The students of a teacher with those towers, at most: as many tokens a caption as its context holds."""
     grid, schedule = params.grid, params.students.training
@@ -101,9 +115,12 @@ def lines(params: Params, needs: list[Need]) -> list[str]:
         spec = params.teachers.get(arch)
         if not isinstance(spec, PublishedSpec):
             continue
-        about = known(spec.checkpoint)
+        about = measured(spec) or known(spec.checkpoint)
         if about is None:
-            out.append(f"Students of {arch}: cost not estimated, that is done for {', '.join(sorted(KNOWN))}")
+            out.append(
+                f"Students of {arch}: cost not estimated, that is done of a checkpoint in a folder and of "
+                f"{', '.join(sorted(KNOWN))}"
+            )
             continue
         found, kept = cost(params, about), 2 * about.width * ITEM[params.embedding.dtype]
         out.append(f"Embeddings of {arch}: {size(kept)} a caption of split distil")

@@ -30,6 +30,10 @@ class PublishedSpec(BaseModel):
         """The model; raises as `check`, and where its parts do not fit one another."""
         return published(self.family).fetch(self.checkpoint, self.revision)
 
+    def outline(self) -> DualEncoder:
+        """The model of a folder before its weights are read; raises as `fetch`."""
+        return published(self.family).outline(self.checkpoint)
+
 
 KINDS: dict[str, type[BaseModel]] = {"trained": TeacherSpec, "published": PublishedSpec}
 

@@ -58,17 +58,27 @@ class OpenClip(OpenClipTowers, Published):
     @classmethod
     def fetch(cls, checkpoint: str, revision: str | None) -> Self:
         parts = origin(checkpoint, revision).parts()
+        model = cls._unread(parts)
+        load_weights(model.model, _state(parts, model.model), parts.weights)
+        check_vocabulary(model.vocabulary, model.token_table().num_embeddings, parts.folder)
+        return model.eval()
+
+    @classmethod
+    def outline(cls, folder: str) -> Self:
+        with torch.device("meta"):
+            return cls._unread(origin(folder, None).parts())
+
+    @classmethod
+    def _unread(cls, parts: Parts) -> Self:
+        """The model, before its weights are read."""
         tokens = parts.tokens()
         text_kind(parts.config).check(tokens, parts.folder)
         try:
-            model = cls(copy.deepcopy(dict(parts.config)), tokens)
+            return cls(copy.deepcopy(dict(parts.config)), tokens)
         except (TypeError, ValueError, AssertionError, RuntimeError, KeyError, AttributeError) as error:
             if isinstance(error, PublishedError):
                 raise
             raise PublishedError(f"{parts.folder}: open_clip cannot build what it declares: {error}") from None
-        load_weights(model.model, _state(parts, model.model), parts.weights)
-        check_vocabulary(tokens, model.token_table().num_embeddings, parts.folder)
-        return model.eval()
 
     @classmethod
     def from_config(cls, config: dict[str, Any], vocabulary: Tokens) -> Self:

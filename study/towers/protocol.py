@@ -222,6 +222,15 @@ class Published(DualEncoder):
             PublishedError: it is not there, is another architecture, or its parts do not fit one another.
         """
 
+    @classmethod
+    @abstractmethod
+    def outline(cls, folder: str) -> Self:
+        """What `fetch` makes of a folder, before its weights are read: they are on the meta device and take no memory.
+
+        Raises:
+            PublishedError: as `fetch`, so far as it shows without weights.
+        """
+
 
 class Borrowing(DualEncoder):
     """A family of students with a text tower of their own; image tower, temperature and loss are the teacher's."""

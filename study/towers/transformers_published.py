@@ -58,6 +58,12 @@ class Siglip(SiglipTowers, Published):
         return model.eval()
 
     @classmethod
+    def outline(cls, folder: str) -> Self:
+        parts = transformers_files.bring(folder, None)
+        with torch.device("meta"):
+            return cls(parts.config, parts.tokens())
+
+    @classmethod
     def from_config(cls, config: dict[str, Any], vocabulary: Tokens) -> Self:
         assert isinstance(vocabulary, PublishedTokens)
         return cls(copy.deepcopy(config), vocabulary)

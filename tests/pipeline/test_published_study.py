@@ -33,6 +33,8 @@ def test_published_teachers_and_data_go_the_whole_way(copy: Path) -> None:
     told = run(copy, study, "pipeline.validate", "--check")
     for place in ("checkpoints/open_clip_xlm_roberta", "checkpoints/small_encoder", "data/xm3600", "data/cvqa"):
         assert any(line.startswith("  there") and place in line for line in told.splitlines()), place
+    for arch in ("clip", "siglip2"):
+        assert any(f"students of {arch}: " in line and "FLOP" in line for line in told.splitlines()), told
 
     printed = run(copy, copy, "dvc", "repro", f"{STUDY}/dvc.yaml")
     assert "10 created" in printed

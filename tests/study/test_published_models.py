@@ -17,7 +17,7 @@ from PIL import Image
 from study.pictures import Fit
 from study.seeds import stream
 from study.towers import checkpoint, published, torchvision_ops
-from study.towers.protocol import Published
+from study.towers.protocol import Published, count
 from tests.study.checkpoints import models
 from tests.study.checkpoints.tokenizers import CAPTIONS
 
@@ -170,6 +170,18 @@ def test_a_saved_teacher_is_the_same_again_without_its_source(
         assert torch.equal(again.text_features(ids), model.text_features(model.tokenize(TEXTS)))
         pixels = torch.full((1, model.fit.size, model.fit.size, 3), 77, dtype=torch.uint8)
         assert torch.equal(again.image_features(pixels), model.image_features(pixels))
+
+
+@pytest.mark.parametrize("name", models.TEACHERS)
+def test_a_folder_tells_its_size_before_its_weights_are_read(
+    name: str, checkpoints: Checkpoints, fetched: Callable[[str], Published], tmp_path: Path
+) -> None:
+    whole = fetched(name)
+    outline = type(whole).outline(str(checkpoints(name)))
+    assert all(parameter.is_meta for parameter in outline.parameters())
+    assert outline.text_counts() == whole.text_counts()
+    assert count(outline.image_module()) == count(whole.image_module())
+    assert (outline.context, outline.embedding_width) == (whole.context, whole.embedding_width)
 
 
 @settings(max_examples=60, deadline=None)
