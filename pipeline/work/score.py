@@ -37,11 +37,13 @@ class EvaluateTask(Task):
 
         source = self.model.out if self.model.in_place() else self.model.folder
         where = torch_device(device)
-        # No more than one model is held at a time.
+        # No more than one model is held at a time, and of that what reads texts when texts are read.
         if checkpoint.has_images(source):
             teacher = open_teacher(self.arch) if checkpoint.needs_teacher(source) else None
             model = checkpoint.load(source, teacher).to(where)
+            del teacher
             images = images_by(model, where)
+            model.image_module().to("meta")
         else:  # the student sees its teacher's images, which are embedded once
             images = teacher_images(self.arch, device)
             model = checkpoint.load_text(source, checkpoint.outline(teacher_folder(self.arch)))
