@@ -346,6 +346,7 @@ def test_unreadable_sources_are_refused(tmp_path: Path, folders: dict[str, Path]
     (tmp_path / "tokenizer_config.json").write_text("{}")
     with pytest.raises(PublishedError, match="names no tokenizer_class"):
         PublishedTokens.from_transformers(tmp_path)
+    tiny.write_open_clip(folders["xlm_roberta"], {})
     theirs = open_clip.get_tokenizer(f"local-dir:{folders['xlm_roberta']}", strip_sep_token=True)
     with pytest.raises(PublishedError, match="strip_sep_token"):
         PublishedTokens.from_open_clip(theirs)
