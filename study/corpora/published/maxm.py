@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from study.corpora.base import CorpusError, Licence, Record, check_languages
 from study.corpora.published.choices import Open, composed, multiple_choice
+from study.corpora.published.hub import repository
 from study.corpora.published.question_files import Entry, image_of, local_folder, read_json
-from study.corpora.published.sources import LeftOut, Part, Question, QuestionSource
+from study.corpora.published.question_tables import table_rows
+from study.corpora.published.sources import Image, LeftOut, Part, Question, QuestionSource
 
 CODES = {"en": "en", "fr": "fr", "hi": "hi", "iw": "he", "ro": "ro", "th": "th", "zh": "zh"}
 """The publisher's code -> BCP 47."""
+COLUMNS = ("question_id", "question", "answers", "processed_answers", "is_collection")
+"""Of the hub's form, beside the image."""
 LAYOUT = "maxm_v1_<language>.json and images/<image_id>.jpg, the images of Crossmodal-3600"
 CLOSED = "yes or no"
 YES_OR_NO = frozenset(
@@ -25,7 +29,7 @@ YES_OR_NO = frozenset(
 
 
 class Maxm(QuestionSource):
-    """The files of the publisher's release, with the images beside them."""
+    """The files of the publisher's release, with the images beside them; or the hub's form, a split a language."""
 
     record = Record(
         name="maxm",
@@ -49,24 +53,26 @@ class Maxm(QuestionSource):
             "An option is scored as the question joined to it. Scores are not those of MaXM's own protocol.",
         ),
         disk={"test": 120_000_000},
-        how="maxm_v1_release.zip of the publisher, unpacked; images/ of Crossmodal-3600 beside its files",
+        how="maxm_v1_release.zip of the publisher, unpacked, and images/ of Crossmodal-3600 beside its files; or through "
+        "hub with its commit",
     )
     splits = ("test",)
+    hub = "floschne/maxm"
 
     def languages(self, part: Part) -> tuple[str, ...]:
         self.split(part)
-        return tuple(sorted(_files(part)))
+        return self.record.vqa_languages if part.hub is not None else tuple(sorted(_files(part)))
 
     def tables(self, part: Part) -> Sequence[Path]:
         return sorted(local_folder(part, LAYOUT).glob("*.json"))
 
     def questions(self, part: Part, languages: Sequence[str]) -> Iterator[Question | LeftOut]:
         self.split(part)
-        files, folder = _files(part), local_folder(part, LAYOUT)
-        check_languages(languages, sorted(files), part.source)
+        found = _files(part) if part.hub is None else _tables(part)
+        check_languages(languages, sorted(found), part.source)
         for language in languages:
             asked: list[Open] = []
-            for question in _asked(folder, language, files[language]):
+            for question in _asked(language, found[language]):
                 if question.kinds:
                     asked.append(question)
                 else:
@@ -74,10 +80,15 @@ class Maxm(QuestionSource):
             yield from multiple_choice(self.record.name, asked)
 
 
-def _files(part: Part) -> dict[str, Entry]:
-    """The content of each language's file; the language is what the file says, not its name."""
+Pair = tuple[Entry, Image]
+"""A question, and the image that it is about."""
+
+
+def _files(part: Part) -> dict[str, Iterator[Pair]]:
+    """The questions of each language's file; the language is what the file says, not its name."""
     folder = local_folder(part, LAYOUT)
-    found: dict[str, Entry] = {}
+    where: dict[str, str] = {}
+    found: dict[str, Iterator[Pair]] = {}
     for file in sorted(folder.glob("*.json")):
         content = Entry(str(file), read_json(file))
         code = content.text("split")
@@ -85,40 +96,58 @@ def _files(part: Part) -> dict[str, Entry]:
             raise content.error(f"split {code!r} is no language of MaXM: {', '.join(CODES)}")
         language = CODES[code]
         if language in found:
-            raise content.error(f"language {code!r} is in {found[language].where} too")
-        found[language] = content
+            raise content.error(f"language {code!r} is in {where[language]} too")
+        where[language], found[language] = content.where, _pairs(folder, content)
     if not found:
         raise CorpusError(f"{folder} has no .json file; it should hold {LAYOUT}")
     return found
 
 
-def _asked(folder: Path, language: str, content: Entry) -> Iterator[Open]:
-    seen: set[str] = set()
+def _pairs(folder: Path, content: Entry) -> Iterator[Pair]:
     for number, values in enumerate(content.objects("annotations"), start=1):
         annotation = Entry(f"{content.where}, annotation {number}", values)
         image = annotation.text("image_id")
         for asked in annotation.objects("qa_pairs"):
             pair = Entry(annotation.where, asked)
-            name = pair.text("question_id")
-            pair.where = f"{content.where}, question {name!r}"
-            if name in seen:
-                raise pair.error("is there twice")
-            seen.add(name)
-            answers = pair.texts("answers")
-            if not answers:
-                raise pair.error("it has no answer")
-            kind = _kind(pair, answers)
-            yield Open(
-                # Ids need not differ between languages, and one shared by two would look parallel.
-                f"{language}:{name}",
-                pair.where,
-                image_of(folder, image, pair.where),
-                kind,
-                {language: pair.text("question")},
-                answers[0],
-                [*answers[1:], *pair.texts("processed_answers")],
-                [] if kind == CLOSED else [f"{language} {kind}"],
-            )
+            pair.where = f"{content.where}, question {pair.text('question_id')!r}"
+            yield pair, image_of(folder, image, pair.where)
+
+
+def _tables(part: Part) -> Mapping[str, Iterator[Pair]]:
+    """The questions of each language's split on the hub."""
+    data = repository(str(part.hub), part.revision)
+    return {language: _rows(data.files(code)) for code, language in CODES.items() if code in data.splits}
+
+
+def _rows(files: Sequence[str]) -> Iterator[Pair]:
+    for row, image in table_rows(files, COLUMNS):
+        pair = Entry(str(row), row.values)
+        pair.where = f"{row}, question {pair.text('question_id')!r}"
+        yield pair, image
+
+
+def _asked(language: str, pairs: Iterator[Pair]) -> Iterator[Open]:
+    seen: set[str] = set()
+    for pair, image in pairs:
+        name = pair.text("question_id")
+        if name in seen:
+            raise pair.error("is there twice")
+        seen.add(name)
+        answers = pair.texts("answers")
+        if not answers:
+            raise pair.error("it has no answer")
+        kind = _kind(pair, answers)
+        yield Open(
+            # Ids need not differ between languages, and one shared by two would look parallel.
+            f"{language}:{name}",
+            pair.where,
+            image,
+            kind,
+            {language: pair.text("question")},
+            answers[0],
+            [*answers[1:], *pair.texts("processed_answers")],
+            [] if kind == CLOSED else [f"{language} {kind}"],
+        )
 
 
 def _kind(pair: Entry, answers: Sequence[str]) -> str:

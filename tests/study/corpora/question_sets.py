@@ -188,6 +188,25 @@ def write_maxm(folder: Path, codes: Sequence[str] = ("en", "fr", "iw"), count: i
     return folder
 
 
+def write_maxm_hub(folder: Path, codes: Sequence[str] = ("en", "fr", "iw"), count: int = 6) -> Path:
+    """floschne/maxm: a split a language, a row a question, with its image."""
+    (folder / "data").mkdir(parents=True)
+    for code in codes:
+        rows = [
+            {
+                **pair,
+                "image_id": annotation["image_id"],
+                "image": {"bytes": picture(int(annotation["image_id"], 16)), "path": f"{annotation['image_id']}.jpg"},
+            }
+            for annotation in maxm_content(code, count)["annotations"]
+            for pair in annotation["qa_pairs"]
+        ]
+        pq.write_table(pa.Table.from_pylist(rows), folder / "data" / f"{code}-00000-of-00001.parquet")
+    splits = "\n".join(f"  - split: {code}\n    path: data/{code}-*" for code in codes)
+    (folder / "README.md").write_text(f"---\nconfigs:\n- config_name: default\n  data_files:\n{splits}\n---\n")
+    return folder
+
+
 def write_json(file: Path, content: Any) -> None:
     """As the publishers write it: UTF-8."""
     file.parent.mkdir(parents=True, exist_ok=True)

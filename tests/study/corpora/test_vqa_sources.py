@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from babel import Locale, UnknownLocaleError
@@ -127,6 +128,23 @@ def test_the_hubs_form_is_the_folders(cvqa: Path, monkeypatch: pytest.MonkeyPatc
     ours, theirs = questions(part("cvqa", cvqa), "en", "es"), questions(hub, "en", "es")
     assert [(q.key, q.type, q.texts) for q in ours.values()] == [(q.key, q.type, q.texts) for q in theirs.values()]
     assert [q.image.read() for q in ours.values()] == [q.image.read() for q in theirs.values()]
+
+
+def test_the_hubs_form_of_maxm_is_the_release(maxm: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(sets.write_maxm_hub(tmp_path / "hub").parent)
+    hub = Part(source="maxm", hub="hub", revision="6a38d71")
+    ours, theirs = questions(part("maxm", maxm), "en", "he"), questions(hub, "en", "he")
+    shown = [(q.key, q.type, q.answer, q.texts) for q in ours.values()]
+    assert shown == [(q.key, q.type, q.answer, q.texts) for q in theirs.values()]
+    assert len(shown) == 10
+    assert [q.image.read() for q in ours.values()] == [q.image.read() for q in theirs.values()]
+    with pytest.raises(CorpusError, match="'th'"):  # not among the splits that are there
+        questions(hub, "th")
+    file = tmp_path / "hub" / "data" / "en-00000-of-00001.parquet"
+    pq.write_table(pa.concat_tables([pq.read_table(file)] * 2), file)
+    with pytest.raises(CorpusError, match=r"en-00000-of-00001\.parquet, row 7, question '0000': is there twice"):
+        questions(hub, "en")
 
 
 def test_images_can_be_read_in_any_order(cvqa: Path) -> None:
@@ -527,9 +545,9 @@ def test_what_the_caller_says_of_an_image_is_heard(xgqa: Path, tmp_path: Path) -
             "there is no folder nowhere; it should hold data/few_shot",
         ),
         (
-            {"source": "maxm", "hub": "a/b", "revision": "1"},
+            {"source": "xgqa", "hub": "a/b", "revision": "1"},
             ["en"],
-            "maxm: no form of it on the hub is read; give path",
+            "xgqa: no form of it on the hub is read; give path",
         ),
     ],
 )
