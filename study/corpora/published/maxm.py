@@ -53,8 +53,8 @@ class Maxm(QuestionSource):
             "An option is scored as the question joined to it. Scores are not those of MaXM's own protocol.",
         ),
         disk={"test": 120_000_000},
-        how="maxm_v1_release.zip of the publisher, unpacked, and images/ of Crossmodal-3600 beside its files; or through "
-        "hub with its commit",
+        how="maxm_v1_release.zip of the publisher, unpacked, and images/ of Crossmodal-3600 beside its files; or "
+        "through hub with its commit",
     )
     splits = ("test",)
     hub = "floschne/maxm"
