@@ -217,9 +217,11 @@ def scoring(study: Path, role: str) -> dict[str, Any]:
     out.mkdir(parents=True)
     watcher = threading.Thread(target=watch)
     watcher.start()
-    EvaluateTask(cast("Any", model), "siglip2").make(out, "cpu", lambda done, total: None)
-    done.set()
-    watcher.join()
+    try:
+        EvaluateTask(cast("Any", model), "siglip2").make(out, "cpu", lambda done, total: None)
+    finally:
+        done.set()
+        watcher.join()
     return {"anonymous": held[0] / 2**20}
 
 
@@ -329,8 +331,8 @@ def main(chosen: Sequence[str], captions: int, folder: Path) -> None:
         size = run("models", study)["parameters"]
         for role in ("teacher", "student"):
             found = run("scoring", study, role)
-            add(f"models: the {role} scored, {size / 1e6:.0f} M parameters", found)
-            print(f"  of it not of mapped files: {found['anonymous']:.2f} GiB", flush=True)
+            own = f"{found['anonymous']:.2f} GiB of it not of mapped files"
+            add(f"models: the {role} scored, {size / 1e6:.0f} M parameters; {own}", found)
     if "coco" in chosen:
         add(f"retrieval: {COCO[0]:,} images, {COCO[1]:,} captions, one language", run("coco", *COCO))
     if "embedding" not in chosen:

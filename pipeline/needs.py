@@ -75,7 +75,7 @@ def data(params: Params) -> list[Need]:
 
 
 def measured(spec: PublishedSpec) -> Known | None:
-    """The parameters of a checkpoint in a folder; None if there is none, or the check that follows will refuse it."""
+    """The parameters of a checkpoint in a folder; None if there is none, or the check that follows refuses it."""
     if not Path(spec.checkpoint).is_dir():
         return None
     try:
@@ -118,7 +118,7 @@ def lines(params: Params, needs: list[Need]) -> list[str]:
         about = measured(spec) or known(spec.checkpoint)
         if about is None:
             out.append(
-                f"Students of {arch}: cost not estimated, that is done of a checkpoint in a folder and of "
+                f"Students of {arch}: cost not estimated; it is where the checkpoint lies in a folder, or is one of "
                 f"{', '.join(sorted(KNOWN))}"
             )
             continue

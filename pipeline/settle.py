@@ -71,7 +71,7 @@ def main(tuned: Path) -> None:
             teacher = teacher_spec(declared["teacher"])
             plan = {
                 **{key: declared[key] for key in MAKES if key in declared},
-                "code": student_code(teacher, declared["objectives"], declared),
+                "code": student_code(teacher, declared),
                 "tuned": bool(found),
             }
             settled[name] = apply(plan, found)

@@ -25,13 +25,13 @@ from study.published import PublishedSpec
 from study.teacher import TeacherSpec
 from study.towers import FAMILIES
 
-REGISTRIES = ("study.objectives", "study.towers", "study.corpora", "study.params", "study.declared")
+REGISTRIES = ("study.objectives", "study.towers", "study.corpora")
 """Adding an entry to one of these changes no plan that does not name it."""
 
 
-def work(*names: str) -> list[Path]:
-    """Files that carry out a long stage's plan; they import on use, so they are hashed by themselves."""
-    return [ROOT / "pipeline" / "work" / f"{name}.py" for name in ("task", "device", "inputs", *names)]
+def carried_out_by(*names: str) -> list[Path]:
+    """Files of pipeline/ that carry out a plan; they import on use, so they are hashed by themselves."""
+    return [ROOT / "pipeline" / f"{name}.py" for name in (*names, "work/device", "work/inputs")]
 
 
 def plans(params: Params) -> dict[str, Any]:
@@ -50,7 +50,9 @@ def plans(params: Params) -> dict[str, Any]:
         },
         "evaluation": {
             **params.evaluation.model_dump(),
-            "code": code_hash(["study.evaluation", "study.towers.checkpoint"], work("score"), REGISTRIES),
+            "code": code_hash(
+                ["study.evaluation", "study.towers.checkpoint"], carried_out_by("work/task", "work/score"), REGISTRIES
+            ),
         },
         "execution": params.execution.model_dump(),
         "grid": {
@@ -77,7 +79,7 @@ def plans(params: Params) -> dict[str, Any]:
     for arch in grid.archs:
         spec = params.teachers[arch]
         declared[f"teacher-{arch}"] = _teacher(arch, spec)
-        code = model_code(["study.embedding"], [*work(), ROOT / "pipeline" / "embed.py"], spec)
+        code = model_code(["study.embedding"], carried_out_by("embed"), spec)
         kept = params.embedding.model_dump()
         declared[f"embed-{arch}"] = {"arch": arch, "layers": layers, "embedding": kept, "code": code}
     for arch, size, method in product(grid.archs, grid.sizes, grid.methods):
@@ -86,8 +88,8 @@ def plans(params: Params) -> dict[str, Any]:
 
 
 def _teacher(arch: str, spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
-    module = "study.teacher" if isinstance(spec, TeacherSpec) else "study.published"
-    code = model_code([module, "study.fragmentation"], work("teach", "run_files"), spec)
+    modules = ["study.published", "study.student", "study.fragmentation"]
+    code = model_code(modules, carried_out_by("work/task", "work/teach", "work/run_files"), spec)
     contents = {"contents": folder_contents(spec.checkpoint)} if isinstance(spec, PublishedSpec) else {}
     return {"arch": arch, "spec": spec.model_dump(), "code": code, **contents}
 
@@ -110,10 +112,16 @@ def model_code(
     return code_hash(roots, [*files, *configurations], REGISTRIES)
 
 
-def student_code(teacher: TeacherSpec | PublishedSpec, objectives: Iterable[str], plan: Mapping[str, Any]) -> str:
+def student_code(teacher: TeacherSpec | PublishedSpec, plan: Mapping[str, Any]) -> str:
     """The code that a student's plan is carried out with."""
-    modules, files = ["study.distillation", "study.fragmentation"], work("distil", "run_files")
-    return model_code(modules, files, teacher, objectives, [FAMILY] if "encoder" in plan else [])
+    modules = ["study.distillation", "study.fragmentation"]
+    files = carried_out_by("work/task", "work/distil", "work/run_files")
+    return model_code(modules, files, teacher, plan["objectives"], further_families(plan))
+
+
+def further_families(plan: Mapping[str, Any]) -> list[str]:
+    """Families of a student's plan beside its teacher's."""
+    return [FAMILY] if "encoder" in plan else []
 
 
 def _corpus_code(name: str) -> str:
@@ -123,8 +131,9 @@ def _corpus_code(name: str) -> str:
 
 
 def _tuning(params: Params, arch: str, size: str, method: str) -> Mapping[str, Any]:
-    tuning, objectives = params.tuning, params.methods[method]
+    tuning, teacher = params.tuning, params.teachers[arch]
     declared = tuned_for(params, arch, size, method)
+    modules, objectives = ["study.distillation", "study.evaluation"], params.methods[method]
     return {
         "arch": arch,
         "size": size,
@@ -135,7 +144,7 @@ def _tuning(params: Params, arch: str, size: str, method: str) -> Mapping[str, A
         "search": tuning.search.get(method, {}),
         "declared": declared,
         "values": tuning.values,
-        "code": student_code(params.teachers[arch], objectives, declared),
+        "code": model_code(modules, carried_out_by("tune"), teacher, objectives, further_families(declared)),
     }
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, field_validator
 
 from study.teacher import TeacherSpec
 from study.towers import published
@@ -22,12 +23,25 @@ class PublishedSpec(BaseModel):
     revision: str | None = Field(default=None, description="commit of a name; a folder needs none")
     licence: str | None = Field(default=None, description="under which the weights were published, for model cards")
 
+    @field_validator("checkpoint")
+    @classmethod
+    def _folder(cls, checkpoint: str) -> str:
+        """open_clip's way to name a folder means the folder."""
+        return checkpoint.removeprefix("local-dir:")
+
     def check(self) -> None:
-        """Refuse what cannot be had; raises `PublishedError`, and `UnknownNameError` for the family."""
+        """Refuse what cannot be had, a folder but for its weights; raises as `fetch`."""
         published(self.family).check(self.checkpoint, self.revision)
+        if Path(self.checkpoint).is_dir():
+            self.outline()
 
     def fetch(self) -> DualEncoder:
-        """The model; raises as `check`, and where its parts do not fit one another."""
+        """The model.
+
+        Raises:
+            PublishedError: it is not there, is another architecture, or its parts do not fit one another.
+            UnknownNameError: no such family.
+        """
         return published(self.family).fetch(self.checkpoint, self.revision)
 
     def outline(self) -> DualEncoder:

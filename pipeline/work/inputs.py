@@ -7,13 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import paths, stage
-from pipeline.work.device import torch_device
 
 if TYPE_CHECKING:
-    import torch
-
     from study.corpora.layout import PreparedCorpus
-    from study.evaluation import Images
     from study.towers.protocol import DualEncoder
 
 
@@ -55,16 +51,3 @@ def open_teacher(arch: str) -> DualEncoder:
     from study.towers import checkpoint
 
     return checkpoint.load(teacher_folder(arch)).requires_grad_(False)
-
-
-@lru_cache(maxsize=4)
-def teacher_images(arch: str, device: str) -> Images:
-    where = torch_device(device)
-    return images_by(open_teacher(arch).to(where), where)
-
-
-def images_by(model: DualEncoder, where: torch.device) -> Images:
-    """The test images as `model` sees them."""
-    from study.evaluation import images_of
-
-    return images_of(model, open_corpus(), "test", where)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline import paths, stage
 from pipeline.work.device import torch_device
-from pipeline.work.inputs import images_by, open_corpus, open_teacher, teacher_folder, teacher_images
+from pipeline.work.inputs import open_corpus, open_teacher, teacher_folder
 from pipeline.work.task import Progress, Task
+
+if TYPE_CHECKING:
+    import torch
+
+    from study.evaluation import Images
+    from study.towers.protocol import DualEncoder
 
 
 @dataclass(frozen=True)
@@ -37,16 +44,17 @@ class EvaluateTask(Task):
 
         source = self.model.out if self.model.in_place() else self.model.folder
         where = torch_device(device)
-        # No more than one model is held at a time, and of that what reads texts when texts are read.
+        # One model is in memory at a time (an encoder student with an image tower of its own is read beside its
+        # teacher), and only its text tower while texts are read.
         if checkpoint.has_images(source):
             teacher = open_teacher(self.arch) if checkpoint.needs_teacher(source) else None
             model = checkpoint.load(source, teacher).to(where)
             del teacher
             images = images_by(model, where)
             model.image_module().to("meta")
-        else:  # the student sees its teacher's images, which are embedded once
+        else:
             images = teacher_images(self.arch, device)
-            model = checkpoint.load_text(source, checkpoint.outline(teacher_folder(self.arch)))
+            model = checkpoint.load_text(source, teacher_folder(self.arch))
             model.text_module().to(where)
         protocol = stage.read_json(paths.PLAN / "evaluation.json")["protocol"]
         scores = evaluate(self.name, model, open_corpus(), images, "test", where, protocol)
@@ -54,3 +62,17 @@ class EvaluateTask(Task):
             frame.to_parquet(folder / f"{table}.parquet", index=False)
         for submission, frame in scores.submissions.items():
             frame.to_csv(folder / f"submission-{submission}.csv", index=False)
+
+
+@lru_cache(maxsize=4)
+def teacher_images(arch: str, device: str) -> Images:
+    """The test images as a teacher sees them, and all its students without an image tower of their own."""
+    where = torch_device(device)
+    return images_by(open_teacher(arch).to(where), where)
+
+
+def images_by(model: DualEncoder, where: torch.device) -> Images:
+    """The test images as `model` sees them."""
+    from study.evaluation import images_of
+
+    return images_of(model, open_corpus(), "test", where)

@@ -1,4 +1,4 @@
-"""What every task is: a folder to be made, by its fingerprint."""
+"""What every task is: a folder to be made, and the fingerprint of what determines it."""
 
 from __future__ import annotations
 

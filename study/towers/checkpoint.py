@@ -50,19 +50,19 @@ def load(folder: Path, teacher: DualEncoder | None = None) -> DualEncoder:
 
 
 def outline(folder: Path) -> DualEncoder:
-    """The architecture and the tokenizer of the checkpoint in `folder`: its weights are on the meta device, which
-    takes no memory.
+    """The architecture and the tokenizer of the teacher in `folder`: its weights are on the meta device, which takes
+    no memory.
 
     Raises:
-        CheckpointError: a file is missing.
+        CheckpointError: a file is missing, or it is a student that is read beside its teacher only.
     """
     with torch.device("meta"):
         return _fresh(folder, _card(folder), None)
 
 
-def load_text(folder: Path, teacher: DualEncoder) -> DualEncoder:
-    """A student that uses its teacher's images, with what reads texts alone: its image tower stays on the meta
-    device, where to use it is an error. Of `teacher` an `outline` is enough.
+def load_text(folder: Path, taught: Path) -> DualEncoder:
+    """A student without an image tower of its own, with what reads texts alone: its image tower is on the meta
+    device, where to use it is an error. `taught` is its teacher's folder, whose weights are not read.
 
     Raises:
         CheckpointError: as `load`, or the checkpoint has an image tower of its own.
@@ -70,7 +70,10 @@ def load_text(folder: Path, teacher: DualEncoder) -> DualEncoder:
     declared = _card(folder)
     if declared["images"]:
         raise CheckpointError(f"{folder}: has its own image tower: load it whole")
-    model = _fresh(folder, declared, teacher)
+    borrows = issubclass(family(declared["family"]), Borrowing)
+    model = _fresh(folder, declared, outline(taught) if borrows else None)
+    if (whose := _card(taught)["family"]) != model.image_family:
+        raise CheckpointError(f"{folder}: its image tower is of family {model.image_family}, {taught} is {whose}")
     model.image_module().to("meta")
     _fill(folder, declared, model)
     return model.eval()
@@ -103,10 +106,9 @@ def _fill(folder: Path, declared: Mapping[str, Any], model: DualEncoder) -> None
     unknown = [name for name in state if name not in own]
     if missing or unknown:
         raise CheckpointError(f"{folder}: weights do not fit config.json: missing {missing}, unknown {unknown}")
-    try:
-        model.load_state_dict({n: t for n, t in state.items() if not own[n].is_meta}, strict=False)
-    except RuntimeError as error:
-        raise CheckpointError(f"{folder}: weights do not fit config.json: {error}") from None
+    if wrong := [name for name, tensor in state.items() if tensor.shape != own[name].shape]:
+        raise CheckpointError(f"{folder}: weights do not fit config.json: of another shape {wrong}")
+    model.load_state_dict({name: tensor for name, tensor in state.items() if not own[name].is_meta}, strict=False)
 
 
 def _card(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from study.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
-from study.towers.protocol import DualEncoder, normalise
+from study.towers.protocol import DualEncoder, normalise, standardised
 
 MAX_LOGIT_SCALE = 100.0
 """open_clip's own clamp while it trains with softmax."""
@@ -25,8 +25,7 @@ class OpenClipTowers(DualEncoder):
     std: Tensor
 
     def image_features(self, pixels: Tensor) -> Tensor:
-        images = (pixels.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
-        return normalise(self.model.visual(images))
+        return normalise(self.model.visual(standardised(pixels, self.mean, self.std)))
 
     def image_text_loss(self, images: Tensor, texts: Tensor) -> Tensor:
         scale, bias = self.model.logit_scale.exp(), self.model.logit_bias

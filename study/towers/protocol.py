@@ -272,6 +272,11 @@ class PublishedError(ValueError):
     """A published checkpoint cannot be used; the message says which, where and why."""
 
 
+def standardised(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """(pixels - mean) / std as [N, 3, H, W], of uint8 pixels [N, H, W, 3] and statistics [3, 1, 1] on their scale."""
+    return (pixels.permute(0, 3, 1, 2).to(mean.dtype) - mean) / std
+
+
 def normalise(features: Tensor) -> Tensor:
     """L2-normalise the last axis, in single precision."""
     return torch.nn.functional.normalize(features.float(), dim=-1)

@@ -80,9 +80,8 @@ class Siglip2(SiglipTowers, Trainable):
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         return torch.from_numpy(self.vocabulary.encode(texts, self.context, bos=False))
 
-    def image_features(self, pixels: Tensor) -> Tensor:
-        images = pixels.permute(0, 3, 1, 2).to(self.model.dtype) / 127.5 - 1.0
-        return self.see(images)
+    def normalised(self, pixels: Tensor) -> Tensor:
+        return pixels.permute(0, 3, 1, 2).to(self.model.dtype) / 127.5 - 1.0
 
     def resized(self, text_layers: int, image_layers: int, vocabulary: Tokens) -> dict[str, Any]:
         config = self.config

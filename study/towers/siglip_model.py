@@ -6,6 +6,7 @@ with a learned temperature and bias (Zhai et al. 2023, arXiv 2303.15343).
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from torch import Tensor, nn
@@ -26,7 +27,7 @@ class SiglipTowers(DualEncoder):
 
     @property
     def declared(self) -> dict[str, Any]:
-        """What SiglipConfig is made from."""
+        """`text_config` and `vision_config`, as SiglipConfig takes them."""
         return self._config
 
     @property
@@ -50,9 +51,12 @@ class SiglipTowers(DualEncoder):
         vision = self.declared["vision_config"]
         return int(vision["image_size"] // vision["patch_size"]) ** 2
 
-    def see(self, images: Tensor) -> Tensor:
-        """[N, D], L2-normalised, of normalised pixels [N, 3, H, W]."""
-        return normalise(self.model.vision_model(pixel_values=images).pooler_output)
+    @abstractmethod
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """[N, 3, H, W] as the image tower reads them, of uint8 pixels [N, H, W, 3]."""
+
+    def image_features(self, pixels: Tensor) -> Tensor:
+        return normalise(self.model.vision_model(pixel_values=self.normalised(pixels)).pooler_output)
 
     def text_features(self, ids: Tensor) -> Tensor:
         return normalise(self.model.text_model(input_ids=ids).pooler_output)

@@ -17,7 +17,7 @@ from study.pictures import Fit
 from study.published_tokens import PublishedTokens
 from study.tokens import Tokens
 from study.towers import torchvision_ops, transformers_files
-from study.towers.protocol import Published, PublishedError
+from study.towers.protocol import Published, PublishedError, standardised
 from study.towers.siglip_model import SiglipTowers
 from study.towers.weights import SHOWN, check_vocabulary, more, own_memory, quietly
 
@@ -60,8 +60,13 @@ class Siglip(SiglipTowers, Published):
     @classmethod
     def outline(cls, folder: str) -> Self:
         parts = transformers_files.bring(folder, None)
-        with torch.device("meta"):
-            return cls(parts.config, parts.tokens())
+        try:
+            with torch.device("meta"):
+                return cls(parts.config, parts.tokens())
+        except PublishedError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+            raise PublishedError(f"{parts.folder}: transformers cannot build what it declares: {error}") from None
 
     @classmethod
     def from_config(cls, config: dict[str, Any], vocabulary: Tokens) -> Self:
@@ -80,9 +85,8 @@ class Siglip(SiglipTowers, Published):
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         return torch.from_numpy(self.vocabulary.encode(texts, self.context))
 
-    def image_features(self, pixels: Tensor) -> Tensor:
-        images = (pixels.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
-        return self.see(images)
+    def normalised(self, pixels: Tensor) -> Tensor:
+        return standardised(pixels, self.mean, self.std)
 
     def resized(self, text_layers: int, image_layers: int, vocabulary: Tokens) -> dict[str, Any]:
         assert isinstance(vocabulary, PublishedTokens)

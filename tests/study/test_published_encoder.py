@@ -136,7 +136,7 @@ def test_it_is_trained_and_read_again_beside_its_teacher(
     if towers == "text":
         whose.save(tmp_path / "teacher")
         assert not checkpoint.needs_teacher(tmp_path / "teacher")
-        reader = checkpoint.load_text(tmp_path / "run", checkpoint.outline(tmp_path / "teacher"))
+        reader = checkpoint.load_text(tmp_path / "run", tmp_path / "teacher")
         with torch.inference_mode():
             assert torch.equal(reader.text_features(reader.tokenize(ALL)), student.text_features(ids))
     with pytest.raises(CheckpointError, match="beside its teacher"):

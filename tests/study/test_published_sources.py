@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from study.published import PublishedSpec
 from study.towers import published
 from study.towers.protocol import PublishedError
 from tests.study.checkpoints import models
@@ -163,6 +164,26 @@ def test_configurations_that_are_not_supported_name_file_and_key(copied: Callabl
     refused("transformers", folder, "size is .*64.* reads 32 x 32")
     (folder / "preprocessor_config.json").unlink()
     refused("transformers", folder, r"no preprocessor_config\.json")
+
+
+def test_what_cannot_be_built_is_refused_before_anything_runs(copied: Callable[[str], Path]) -> None:
+    for name, keys, value, file in (
+        ("transformers_siglip2", ("text_config", "num_attention_heads"), 7, "config.json"),
+        ("transformers_siglip2", ("vision_config", "hidden_act"), "gelu_nwe", "config.json"),
+        ("open_clip_native", ("model_cfg", "vision_cfg", "width"), "wide", "open_clip_config.json"),
+    ):
+        folder = copied(name)
+        declare(folder, *keys, value=value, file=file)
+        with pytest.raises(PublishedError, match=f"{folder}.*cannot build what it declares"):
+            PublishedSpec(family=models.family(name), checkpoint=str(folder)).check()
+        shutil.rmtree(folder)
+
+
+def test_open_clips_name_of_a_folder_is_the_folder(checkpoints: Checkpoints) -> None:
+    folder = checkpoints("open_clip_native")
+    spec = PublishedSpec(family="open_clip", checkpoint=f"local-dir:{folder}")
+    assert spec.checkpoint == str(folder)
+    spec.check()
 
 
 @pytest.mark.parametrize("name", ["open_clip_native", "transformers_siglip2"])

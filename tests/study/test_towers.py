@@ -112,7 +112,7 @@ def test_what_reads_texts_alone_reads_the_same_and_sees_nothing(
     student.save(tmp_path / "student", images=False)
     outline = checkpoint.outline(tmp_path / "teacher")
     assert all(parameter.is_meta for parameter in outline.parameters())
-    again = checkpoint.load_text(tmp_path / "student", outline)
+    again = checkpoint.load_text(tmp_path / "student", tmp_path / "teacher")
     with torch.inference_mode():
         ids = student.tokenize(texts[:5])
         assert torch.equal(again.text_features(again.tokenize(texts[:5])), student.text_features(ids))
@@ -121,10 +121,15 @@ def test_what_reads_texts_alone_reads_the_same_and_sees_nothing(
     with pytest.raises(RuntimeError, match="meta"):
         again.image_features(pixels()).numpy()
     with pytest.raises(CheckpointError, match="load it whole"):
-        checkpoint.load_text(tmp_path / "teacher", outline)
+        checkpoint.load_text(tmp_path / "teacher", tmp_path / "teacher")
     (tmp_path / "student" / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match="not whole"):
-        checkpoint.load_text(tmp_path / "student", outline)
+        checkpoint.load_text(tmp_path / "student", tmp_path / "teacher")
+    card = (tmp_path / "teacher" / "config.json").read_text()
+    other = {"clip": "siglip2", "siglip2": "clip"}[teacher.family]
+    (tmp_path / "teacher" / "config.json").write_text(card.replace(f'"{teacher.family}"', f'"{other}"'))
+    with pytest.raises(CheckpointError, match=f"of family {teacher.family}, .*teacher is {other}"):
+        checkpoint.load_text(tmp_path / "student", tmp_path / "teacher")
 
 
 def test_broken_checkpoints_are_refused(teacher: DualEncoder, tmp_path: Path) -> None:

@@ -7,15 +7,17 @@ from pathlib import Path
 
 from study.corpora.base import CorpusError, Licence, Record, check_languages
 from study.corpora.published.choices import Open, composed, multiple_choice
-from study.corpora.published.hub import repository
+from study.corpora.published.hub import column_names, repository
 from study.corpora.published.question_files import Entry, image_of, local_folder, read_json
 from study.corpora.published.question_tables import table_rows
 from study.corpora.published.sources import Image, LeftOut, Part, Question, QuestionSource
 
 CODES = {"en": "en", "fr": "fr", "hi": "hi", "iw": "he", "ro": "ro", "th": "th", "zh": "zh"}
 """The publisher's code -> BCP 47."""
-COLUMNS = ("question_id", "question", "answers", "processed_answers", "is_collection")
+COLUMNS = ("question", "answers", "processed_answers")
 """Of the hub's form, beside the image."""
+OPTIONAL = ("question_id", "is_collection")
+"""Likewise, used if they are there; else a question is called by its row."""
 LAYOUT = "maxm_v1_<language>.json and images/<image_id>.jpg, the images of Crossmodal-3600"
 CLOSED = "yes or no"
 YES_OR_NO = frozenset(
@@ -120,8 +122,10 @@ def _tables(part: Part) -> Mapping[str, Iterator[Pair]]:
 
 
 def _rows(files: Sequence[str]) -> Iterator[Pair]:
-    for row, image in table_rows(files, COLUMNS):
-        pair = Entry(str(row), row.values)
+    present = set(column_names(files))
+    for row, image in table_rows(files, [*COLUMNS, *(name for name in OPTIONAL if name in present)]):
+        called = {"question_id": f"{Path(row.file).stem}:{row.number}", "is_collection": False}
+        pair = Entry(str(row), {**called, **row.values})
         pair.where = f"{row}, question {pair.text('question_id')!r}"
         yield pair, image
 

@@ -188,7 +188,9 @@ def write_maxm(folder: Path, codes: Sequence[str] = ("en", "fr", "iw"), count: i
     return folder
 
 
-def write_maxm_hub(folder: Path, codes: Sequence[str] = ("en", "fr", "iw"), count: int = 6) -> Path:
+def write_maxm_hub(
+    folder: Path, codes: Sequence[str] = ("en", "fr", "iw"), count: int = 6, without: Sequence[str] = ()
+) -> Path:
     """floschne/maxm: a split a language, a row a question, with its image."""
     (folder / "data").mkdir(parents=True)
     for code in codes:
@@ -201,7 +203,9 @@ def write_maxm_hub(folder: Path, codes: Sequence[str] = ("en", "fr", "iw"), coun
             for annotation in maxm_content(code, count)["annotations"]
             for pair in annotation["qa_pairs"]
         ]
-        pq.write_table(pa.Table.from_pylist(rows), folder / "data" / f"{code}-00000-of-00001.parquet")
+        pq.write_table(
+            pa.Table.from_pylist(rows).drop_columns(without), folder / "data" / f"{code}-00000-of-00001.parquet"
+        )
     splits = "\n".join(f"  - split: {code}\n    path: data/{code}-*" for code in codes)
     (folder / "README.md").write_text(f"---\nconfigs:\n- config_name: default\n  data_files:\n{splits}\n---\n")
     return folder

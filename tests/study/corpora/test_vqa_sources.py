@@ -141,6 +141,9 @@ def test_the_hubs_form_of_maxm_is_the_release(maxm: Path, monkeypatch: pytest.Mo
     assert [q.image.read() for q in ours.values()] == [q.image.read() for q in theirs.values()]
     with pytest.raises(CorpusError, match="'th'"):  # not among the splits that are there
         questions(hub, "th")
+    sets.write_maxm_hub(tmp_path / "bare", without=("question_id", "is_collection"))
+    bare = questions(Part(source="maxm", hub="bare", revision="6a38d71"), "en")
+    assert [q.key for q in bare.values()] == [f"en:en-00000-of-00001:{row}" for row in range(1, 6)]
     file = tmp_path / "hub" / "data" / "en-00000-of-00001.parquet"
     pq.write_table(pa.concat_tables([pq.read_table(file)] * 2), file)
     with pytest.raises(CorpusError, match=r"en-00000-of-00001\.parquet, row 7, question '0000': is there twice"):
