@@ -16,6 +16,7 @@ from pipeline import needs, paths, stage
 from pipeline.sources import ROOT, code_hash
 from study.corpora import corpus as find_corpus
 from study.corpora.layout import file_hash
+from study.corpora.watched import ends_hash
 from study.declared import load, resolved_languages
 from study.design import cells, teacher_name
 from study.encoders import FAMILY, EncoderSpec, Size
@@ -172,10 +173,10 @@ def folder_contents(checkpoint: str) -> str | None:
 
 
 def check_fresh(params: Params) -> None:
-    """Refuse a prepared corpus whose source tables have changed: DVC watches declarations, not the user's data.
+    """Refuse a prepared corpus whose sources have changed: DVC watches declarations, not the user's data.
 
     Raises:
-        StageError: a table that the corpus was made from is another one now.
+        StageError: a table or shard that the corpus was made from is another one now.
     """
     made = paths.CORPUS / "corpus.json"
     if not made.is_file():
@@ -184,12 +185,13 @@ def check_fresh(params: Params) -> None:
     settings = find_corpus(wanted.name).Settings.model_validate(wanted.settings).model_dump(mode="json")
     if (card["corpus"], card["settings"]) != (wanted.name, settings):
         return
-    for table, known in card["facts"].get("tables", {}).items():
-        if file_hash(Path(table)) != known:
-            raise stage.StageError(
-                f"{table} has changed since {paths.CORPUS}/ was prepared from it: give corpus.settings.revision "
-                f"another value (it is {settings['revision']!r}), and the study follows"
-            )
+    for kind, hashed in (("tables", file_hash), ("bulk", ends_hash)):
+        for name, known in card["facts"].get(kind, {}).items():
+            if not Path(name).is_file() or hashed(Path(name)) != known:
+                raise stage.StageError(
+                    f"{name} has changed or gone since {paths.CORPUS}/ was prepared from it: give "
+                    f"corpus.settings.revision another value (it is {settings['revision']!r}), and the study follows"
+                )
 
 
 def main(check_only: bool) -> None:

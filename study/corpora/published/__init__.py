@@ -20,6 +20,7 @@ from study.corpora.published.needs import needs
 from study.corpora.published.registry import caption_source
 from study.corpora.published.settings import PublishedSettings
 from study.corpora.published.sources import Part, Source
+from study.corpora.watched import ends_hash
 from study.corpora.writing import CorpusWriter
 
 __all__ = ["CORPUS", "RECORD", "PublishedSettings", "build", "check", "needs"]
@@ -101,7 +102,7 @@ def build(
     """Prepare the corpus in `out`; `cache` is not used: the hub's client has its own."""
     writer, ledger = CorpusWriter(out), Ledger()
     parts: dict[str, object] = {}
-    facts: dict[str, object] = {"tables": table_hashes(settings), "parts": parts}
+    facts: dict[str, object] = {"tables": table_hashes(settings), "bulk": bulk_hashes(settings), "parts": parts}
 
     def captions(splits: Iterable[CaptionSplit]) -> None:
         for split, sources in settings.captioned().items():
@@ -127,8 +128,19 @@ def build(
 
 def table_hashes(settings: PublishedSettings) -> dict[str, str]:
     """sha256 of each local table (not of images, nor of files with images in them), by its name."""
-    tables = {table for key, part in settings.places() if part.hub is None for table in _source(key, part).tables(part)}
+    tables = {table for source, part in _local(settings) for table in source.tables(part)}
     return {table.as_posix(): file_hash(table) for table in sorted(tables)}
+
+
+def bulk_hashes(settings: PublishedSettings) -> dict[str, str]:
+    """The `ends_hash` of each local file with images in it, by its name."""
+    files = {file for source, part in _local(settings) for file in source.bulk(part)}
+    return {file.as_posix(): ends_hash(file) for file in sorted(files)}
+
+
+def _local(settings: PublishedSettings) -> Iterator[tuple[Source, Part]]:
+    """The parts that lie in folders, and what reads them."""
+    return ((_source(key, part), part) for key, part in settings.places() if part.hub is None)
 
 
 def _source(key: str, part: Part) -> Source:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from study.corpora.base import Licence, Record, check_languages, nearest
@@ -66,6 +67,9 @@ class Cvqa(QuestionSource):
             return self.record.vqa_languages
         rows = table_rows(table_files(part, self.split(part)), ["Subset"])
         return tuple(sorted({ENGLISH, *(_subset(row)[0] for row, _ in rows)}))
+
+    def bulk(self, part: Part) -> Sequence[Path]:
+        return [Path(file) for file in table_files(part, self.split(part))]
 
     def questions(self, part: Part, languages: Sequence[str]) -> Iterator[Question | LeftOut]:
         check_languages(languages, self.languages(part), part.source)

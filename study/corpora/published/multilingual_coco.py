@@ -71,5 +71,8 @@ class MultilingualCoco(CaptionSource):
     def count(self, part: Part) -> int:
         return count_rows(self._files(part))
 
+    def bulk(self, part: Part) -> Sequence[Path]:
+        return [Path(file) for file in self._files(part)]
+
     def _files(self, part: Part) -> list[str]:
         return split_files(str(part.path or part.hub), part.revision, self.split(part))

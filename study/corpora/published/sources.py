@@ -105,7 +105,11 @@ class Source(ABC):
         return split
 
     def tables(self, part: Part) -> Sequence[Path]:
-        """Files of a local part whose change makes the corpus another one; images and shards are not among them."""
+        """Files of a local part whose change makes the corpus another one; without those that images are in."""
+        return ()
+
+    def bulk(self, part: Part) -> Sequence[Path]:
+        """Likewise, files with images in them: they are large, and watched by their length and ends alone."""
         return ()
 
 

@@ -59,6 +59,9 @@ class Webdataset(CaptionSource):
         for image, captions in _samples(self._shards(part), part.language):
             yield Captioned(image, {language: captions[language] for language in languages if language in captions})
 
+    def bulk(self, part: Part) -> Sequence[Path]:
+        return self._shards(part)
+
     def _shards(self, part: Part) -> list[Path]:
         self.split(part)
         found = [shard for pattern in _expanded(str(part.path)) for shard in _matching(pattern)]

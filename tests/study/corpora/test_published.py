@@ -26,6 +26,7 @@ from study.corpora.published import PublishedSettings, needs
 from study.corpora.published.captions import _distil_rows
 from study.corpora.published.items import PartFacts, cleaned, drawn
 from study.corpora.published.sources import Captioned, Image, Part
+from study.corpora.watched import END, ends_hash
 from study.declared import _corpus
 from study.declared import load as load_params
 from study.params import CorpusSpec, ParamsError
@@ -407,6 +408,43 @@ def test_tables_that_changed_under_a_prepared_corpus_are_noticed(study: Path) ->
     edit(1, lambda line: line["de"].update(caption=["anders"]))()
     with pytest.raises(StageError, match=r"data/xm3600/captions\.jsonl has changed .*corpus\.settings\.revision"):
         validate.check_fresh(loaded)
+
+
+def test_shards_that_changed_under_a_prepared_corpus_are_noticed(study: Path) -> None:
+    data_sets.write_webdataset(study / "data" / "own", shots(40, 4, ("en", "de", "ja"), key="{:04}"), shards=1)
+    distil = [{"source": "multilingual_coco", "path": "data/coco"}, {"source": "webdataset", "path": "data/own"}]
+    loaded = load_params(params(study, {**SETTINGS, "distil": distil, "teacher": distil[0]}))
+    build(declared(distil=distil, teacher=distil[0]), out="corpus")
+    validate.check_fresh(loaded)
+    table = next((study / "data" / "coco").rglob("train*.parquet"))
+    for file in (table, study / "data" / "own" / "00000.tar"):
+        content = file.read_bytes()
+        changed = bytearray(content)
+        changed[-100] ^= 1  # of the same length
+        for now in (bytes(changed), content + b"\0", None):
+            file.unlink()
+            if now is not None:
+                file.write_bytes(now)
+            with pytest.raises(StageError, match=rf"{file.name} has changed or gone .*corpus\.settings\.revision"):
+                validate.check_fresh(loaded)
+            file.write_bytes(content)
+    validate.check_fresh(loaded)
+
+
+def test_the_ends_of_a_file_are_watched(tmp_path: Path) -> None:
+    file = tmp_path / "shard"
+    for size in (0, 1, END, END + 1, 2 * END, 3 * END):
+        content = bytearray(size)
+        file.write_bytes(content)
+        before = ends_hash(file)
+        for place in {0, size // 2, size - 1} if size else ():
+            changed = bytearray(content)
+            changed[place] = 1
+            file.write_bytes(changed)
+            middle = END <= place < size - END
+            assert (ends_hash(file) == before) == middle
+        file.write_bytes(content + b"\0")
+        assert ends_hash(file) != before
 
 
 def test_needs_say_what_is_there_and_what_is_missing(study: Path) -> None:
