@@ -14,18 +14,28 @@ HELD = 1 << 24
 """Values that are normalised at a time, over all languages: 64 MB."""
 
 
-def centred_cosine(embeddings: FloatArray, held: int = HELD) -> PairArray:
+def centre(embeddings: FloatArray) -> FloatArray:
+    """Take each language's mean from its embeddings [L, Q, D], in place, and return them.
+
+    What is left of a constant embedding is 0, not rounding.
+    """
+    for own in embeddings:
+        own -= own.mean(axis=0)
+        own[np.linalg.norm(own, axis=1) < NOISE] = 0.0
+    return embeddings
+
+
+def centred_cosine(centred: FloatArray, held: int = HELD) -> PairArray:
     """Mean cosine of parallel captions in two languages after subtracting each language's mean.
 
     In [-1, 1]; higher is more consistent. A caption that equals its language's mean has no direction
     and counts as 0.
 
     Args:
-        embeddings: [L, Q, D].
+        centred: [L, Q, D] of `centre`.
         held: values that are normalised at a time.
     """
-    languages, queries, width = embeddings.shape
-    centred = _centre(embeddings)
+    languages, queries, width = centred.shape
     total = np.zeros((languages, languages))
     step = max(1, held // (languages * width))
     for start in range(0, queries, step):
@@ -36,7 +46,7 @@ def centred_cosine(embeddings: FloatArray, held: int = HELD) -> PairArray:
     return total / queries
 
 
-def linear_cka(embeddings: FloatArray, block: int = 64) -> PairArray:
+def linear_cka(centred: FloatArray, block: int = 64) -> PairArray:
     """Linear centred kernel alignment of two languages' captions (Kornblith et al. 2019, ICML).
 
     ``|X'^T X|^2 / (|X^T X| |X'^T X'|)`` of the column-centred embeddings X [Q, D], which is also
@@ -46,11 +56,10 @@ def linear_cka(embeddings: FloatArray, block: int = 64) -> PairArray:
     signal read 0.56 at Q = 400, D = 512. Compare it between cells of one Q and D only.
 
     Args:
-        embeddings: [L, Q, D].
+        centred: [L, Q, D] of `centre`.
         block: rows of the Gram matrices that are held at a time.
     """
-    languages, queries, width = embeddings.shape
-    centred = _centre(embeddings)
+    languages, queries, width = centred.shape
     product = _of_grams(centred, block) if 2 * queries <= (languages + 1) * width else _of_columns(centred)
     norm = np.sqrt(np.outer(np.diag(product), np.diag(product)))
     return np.divide(product, norm, out=np.zeros_like(product), where=norm > 0)
@@ -73,12 +82,3 @@ def _of_columns(centred: FloatArray) -> PairArray:
         for j, other in enumerate(centred[: i + 1]):
             product[i, j] = product[j, i] = np.square(one.T @ other).sum(dtype=np.float64)
     return product
-
-
-def _centre(embeddings: FloatArray) -> FloatArray:
-    """[L, Q, D] less each language's mean; what is left of a constant embedding is 0, not rounding."""
-    centred = np.empty_like(embeddings)
-    for language, own in zip(centred, embeddings, strict=True):
-        np.subtract(own, own.mean(axis=0), out=language)
-        language[np.linalg.norm(language, axis=1) < NOISE] = 0.0
-    return centred

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from study.records import CONSISTENCY, CONSISTENCY_CONSTRUCTS
-from study.scoring.alignment import centred_cosine, linear_cka
+from study.scoring.alignment import centre, centred_cosine, linear_cka
 from study.scoring.checks import FloatArray, IntArray, ScoringError, frame, row_index, unit_rows
 from study.scoring.rankings import PairArray, RankArray, pairwise_minimum, rank_gallery, tail_weights
 
@@ -68,8 +68,8 @@ def consistency_rows(
         pairs["rankc"] += share * rankc(ranks)
         pairs["mrc"] += share * mrc(ranks)
         pairs["gold_rank_variance"] += share * gold_rank_variance(ranks, target[part])
-    pairs["centred_cosine"] = centred_cosine(embeddings)
-    pairs["linear_cka"] = linear_cka(embeddings)
+    centred = centre(embeddings)  # a copy of ours, which is not read again
+    pairs["centred_cosine"], pairs["linear_cka"] = centred_cosine(centred), linear_cka(centred)
 
     common = {"queries": queries, "partners": languages - 1}
     rows: list[dict[str, object]] = []

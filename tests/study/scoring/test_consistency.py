@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from study.records import CONSISTENCY, CONSISTENCY_CONSTRUCTS, check
-from study.scoring.alignment import centred_cosine, linear_cka
+from study.scoring.alignment import centre, centred_cosine, linear_cka
 from study.scoring.checks import ScoringError
 from study.scoring.consistency import consistency_rows, rankc, rbo
 from study.scoring.rankings import RankArray, rank_gallery
@@ -121,15 +121,15 @@ def test_alignment_is_its_published_formula() -> None:
     x, y = random_unit(0, 50, 12), unit(random_unit(0, 50, 12) + 0.5 * random_unit(1, 50, 12) + 0.2)
     a, b = (v.astype(np.float64) - v.astype(np.float64).mean(axis=0) for v in (x, y))
     cka = np.linalg.norm(b.T @ a) ** 2 / np.linalg.norm(a.T @ a) / np.linalg.norm(b.T @ b)
-    assert linear_cka(np.stack([x, y]), block=7)[0, 1] == pytest.approx(cka, rel=1e-5)
+    assert linear_cka(centre(np.stack([x, y])), block=7)[0, 1] == pytest.approx(cka, rel=1e-5)
     cosine = np.mean((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1))
-    assert centred_cosine(np.stack([x, y]))[0, 1] == pytest.approx(cosine, rel=1e-5)
+    assert centred_cosine(centre(np.stack([x, y])))[0, 1] == pytest.approx(cosine, rel=1e-5)
 
 
 def test_cka_ignores_rotation_and_centred_cosine_does_not() -> None:
     x = random_unit(0, 80, 10)
     rotation = np.linalg.qr(np.random.default_rng(1).standard_normal((10, 10)))[0]
-    pair = np.stack([x, unit(x @ rotation)])
+    pair = centre(np.stack([x, unit(x @ rotation)]))
     assert linear_cka(pair)[0, 1] == pytest.approx(1.0, abs=1e-5)
     assert centred_cosine(pair)[0, 1] < 0.6
 
