@@ -61,10 +61,18 @@ class Cached:
         self.pictures = corpus.pictures("distil")
         self.image_rows = corpus.captions("distil")["image"].to_numpy(dtype=np.int64, copy=True)
 
+    def english(self, rows: np.ndarray) -> Tensor:
+        """T(e) of the captions `rows`, [N, D]."""
+        return self._e(rows)
+
+    def images(self, rows: np.ndarray) -> Tensor:
+        """T(v) of the images of the captions `rows`, [N, D]."""
+        return self._images(self.image_rows[rows])
+
     def __call__(self, rows: np.ndarray) -> Taught:
         """Of the captions `rows` [N]."""
         layers = self._layers(rows) if self._layers is not None else None
-        return Taught(self._x(rows), self._e(rows), self._images(self.image_rows[rows]), layers)
+        return Taught(self._x(rows), self.english(rows), self.images(rows), layers)
 
 
 def token_ids(model: DualEncoder, texts: Sequence[str]) -> Tensor:

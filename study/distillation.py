@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
@@ -19,7 +20,7 @@ from study.embedding import check_key, pooled_layers
 from study.encoders import FAMILY, EncoderSpec, Size
 from study.objectives.method import Method, language_weights
 from study.objectives.views import Surroundings, Views
-from study.seeds import torch_stream
+from study.seeds import stream, torch_stream
 from study.student import shape, shrink
 from study.towers import borrowing
 from study.towers.protocol import DualEncoder
@@ -95,6 +96,13 @@ def distil(
     if spec.budget == "captions":
         schedule = schedule.model_copy(update={"steps": max(1, schedule.steps // method.captions_per_item)})
     data = Cached(corpus, embeddings, device, "layers" in method.needs)
+
+    def sampled(read: Callable[[np.ndarray], Tensor]) -> Callable[[int], Tensor]:
+        # The same draw for every method of a block. A resumed run overwrites it with its checkpoint's own memory.
+        order = stream("queue", corner.arch, corner.size, corner.seed)
+        return lambda count: read(order.choice(len(texts), min(count, len(texts)), replace=False))
+
+    method.start(sampled(data.english), sampled(data.images))
     ids_x = token_ids(student, texts).to(device)
     ids_e = token_ids(student, english).to(device) if "student_e" in method.needs else None
     languages = captions["language"].astype(str).to_numpy()

@@ -2,8 +2,9 @@
 
     L_i = ||S(e_i) - T(e_i)||^2 + ||S(x_i) - T(e_i)||^2, summed over D
 
-Source: Reimers & Gurevych 2020 (arXiv 2004.09813), equation 1; "Dual-L2" in ConGen (2022).
-Confidence that arXiv 2510.26271 means this form: 75 %.
+Source: Reimers & Gurevych 2020 (arXiv 2004.09813), equation 1; "Dual-L2" in ConGen (Limkonchotiwat et al., EMNLP
+Findings 2022), which calls the untouched view the control and takes English for it.
+Confidence that arXiv 2510.26271 means this form: 80 %.
 """
 
 from __future__ import annotations

@@ -2,16 +2,21 @@
 
     L_i = ||S(x_i) - T(x_i)||^2, summed over D
 
-Source: "L2" among the losses compared by ConGen (Limkonchotiwat et al., EMNLP Findings 2022).
-Confidence that arXiv 2510.26271 means this form: 80 %; its equations could not be read.
-Option `layers`: plus the same distance on token-pooled intermediate layers, each student layer to the
+Source: "L2" among the losses compared by ConGen (Limkonchotiwat et al., EMNLP Findings 2022). ConGen's own form
+compares the control view only, which is English where captions are translations: option `view: english`, with e_i in
+the place of x_i. The default takes each caption in its own language, since the teachers here are multilingual.
+Confidence that arXiv 2510.26271 means the default: 60 %; its equations could not be read.
+Option `layers`: plus the same distance on token-pooled intermediate layers of x, each student layer to the
 evenly matched teacher layer through a learned linear map, averaged over layers (as TinyBERT, Jiao et
 al. 2020, and DistilBERT do; left out: attention maps).
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from study.layers import matched_layers
@@ -20,6 +25,7 @@ from study.objectives.views import Objective, Settings, Surroundings, Views, squ
 
 class FdOptions(Settings):
     layers: bool = False
+    view: Literal["own", "english"] = Field(default="own", description="the caption in its own language, or in English")
 
 
 def feature_distillation(student: Tensor, teacher: Tensor) -> Tensor:
@@ -32,15 +38,22 @@ class Fd(Objective):
 
     def __init__(self, options: FdOptions, around: Surroundings) -> None:
         super().__init__(options, around)
+        self.view = options.view
         self.matches: list[int] = []
+        if options.view == "english":
+            self.needs |= {"student_e"}
         if options.layers:
-            self.needs = frozenset({"layers"})
+            self.needs |= {"layers"}
             # Entry 0 of the hidden states is the embedding layer, which is not matched.
             self.matches = [m + 1 for m in matched_layers(around.teacher_layers, around.student_layers)]
         self.maps = nn.ModuleList(nn.Linear(around.student_width, around.teacher_width) for _ in self.matches)
 
     def forward(self, views: Views) -> Tensor:
-        loss = feature_distillation(views.student_x, views.teacher_x)
+        if self.view == "english":
+            assert views.student_e is not None  # promised by `needs`
+            loss = feature_distillation(views.student_e, views.teacher_e)
+        else:
+            loss = feature_distillation(views.student_x, views.teacher_x)
         if self.matches and views.student_layers is not None and views.teacher_layers is not None:
             terms = [
                 squared_distance(layer_map(views.student_layers[:, own]), views.teacher_layers[:, theirs])

@@ -2,7 +2,8 @@
 
     L_i = -log softmax_j( S(x_i) . k_j / tau )[i],  k_j = T(e_j) by default
 
-Source: "CKD" in ConGen (2022); mCLIP (Chen et al. 2023). Confidence: 55 %.
+Source: "CKD" in ConGen (Limkonchotiwat et al., EMNLP Findings 2022), which takes positives and negatives from the
+teacher; mCLIP (Chen et al. 2023). Confidence that arXiv 2510.26271 means this form: 55 %.
 Options: `key: same_language` takes k = T(x), `key: image` k = T(v); `bank` adds that many of the last
 keys as further negatives (0: in-batch only); `tau` is the temperature.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from study.objectives import objective
-from study.objectives.views import Surroundings, Views
+from study.objectives.views import Objective, Surroundings, Views
 
 
 class Method(nn.Module):
@@ -39,6 +39,13 @@ class Method(nn.Module):
     def captions_per_item(self) -> int:
         """Captions the student encodes an item: e and x, or x alone."""
         return 2 if "student_e" in self.needs else 1
+
+    def start(self, english: Callable[[int], Tensor], images: Callable[[int], Tensor]) -> None:
+        """Let each objective fill what it remembers; see `Objective.start`."""
+        for terms, sample in ((self.text, english), (self.image, images)):
+            for term in terms.values():
+                assert isinstance(term, Objective)
+                term.start(sample)
 
     def forward(self, views: Views, item_weights: Tensor, student_image: Tensor | None = None) -> dict[str, Tensor]:
         """Named terms (scalars) and their weighted sum under "loss"."""

@@ -2,7 +2,8 @@
 
     L_i = ED_i + ||S(x_i) - S(e_i)||^2, summed over D
 
-Source: "SKD" in ConGen (2022); CL-ReLKT (Limkonchotiwat et al. 2022). Confidence: 65 %.
+Source: "SKD" in ConGen (Limkonchotiwat et al., EMNLP Findings 2022), the same three terms. ConGen cites CL-ReLKT for
+it, whose code has three student-to-teacher terms and none between the student's own embeddings. Confidence: 70 %.
 Options: `terms: self` leaves ED out; `stop_gradient` holds S(e) still in the self term.
 """
 

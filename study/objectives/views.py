@@ -67,6 +67,12 @@ class Objective(nn.Module, ABC):
     def __init__(self, options: Settings, around: Surroundings) -> None:
         super().__init__()
 
+    def start(self, sample: Callable[[int], Tensor]) -> None:
+        """Called once, before the first step: `sample(k)` draws the teacher's embeddings of k training items, [<=k, D].
+
+        English captions, or images for the image tower's own terms.
+        """
+
     @abstractmethod
     def forward(self, views: Views) -> Tensor:
         """The loss of each item, [N]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,17 @@ def test_a_run_repeats_bit_for_bit_and_another_seed_does_not(
     )
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_a_queue_that_starts_from_the_corpus_repeats_and_changes_the_student(
+    teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path
+) -> None:
+    started = replace(corner("dr"), objectives={"dr": {"start": "corpus"}})
+    first, again, empty = (
+        distil(c, teacher, corpus, embeddings, CPU)[0].token_table().weight for c in (started, started, corner("dr"))
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, empty)
 
 
 @pytest.mark.parametrize("method", ["dr", "none"])
