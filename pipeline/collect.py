@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline import paths, stage
 from study import records
-from study.scoring.stability import stability_table
+from study.scoring.stability import pair_table, stability_table
 
 
 def model_folder(cell: str) -> Path:
@@ -48,18 +48,20 @@ def score_rows(names: list[str], table: str) -> pd.DataFrame:
         raise stage.StageError(
             f"{len(silent)} of {len(names)} cells have no answers, the others have: {', '.join(silent[:10])}"
         )
-    return records.check(pd.concat(frames, ignore_index=True), records.TABLES[table])
+    schema = {**records.TABLES, **records.OPTIONAL_TABLES}[table]
+    return records.check(pd.concat(frames, ignore_index=True), schema)
 
 
 def result_tables(names: list[str]) -> dict[str, pd.DataFrame]:
     """All tables of these cells. Without questions there is nothing to be stable: two empty tables."""
     tables = {"cells": cell_rows(names)}
-    for table in ("retrieval", "consistency", "vqa"):
+    for table in ("retrieval", "consistency", "vqa", "collapse"):
         tables[table] = score_rows(names, table)
     if tables["vqa"].empty:
         tables["stability"] = records.check(pd.DataFrame(columns=records.STABILITY.names), records.STABILITY)
     else:
         tables["stability"] = stability_table(tables["cells"], tables["vqa"])
+        tables["pairs"] = pair_table(tables["vqa"])
     return tables
 
 

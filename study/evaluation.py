@@ -16,6 +16,7 @@ import torch
 from study import records
 from study.corpora.layout import HELD_BACK, PreparedCorpus, QuestionSplit, scored_text
 from study.embedding import embed_images, embed_texts
+from study.scoring.collapse import collapse_rows
 from study.scoring.consistency import consistency_rows
 from study.scoring.retrieval import retrieval_rows
 from study.scoring.submission import submission_files
@@ -34,11 +35,14 @@ class Scores:
     retrieval: pd.DataFrame
     consistency: pd.DataFrame
     vqa: pd.DataFrame
+    collapse: pd.DataFrame
     submissions: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     """Answers that the publisher of the questions scores, by the name of the file (`submission_files`)."""
 
     def tables(self) -> Mapping[str, pd.DataFrame]:
-        return {"retrieval": self.retrieval, "consistency": self.consistency, "vqa": self.vqa}
+        return {
+            "retrieval": self.retrieval, "consistency": self.consistency, "vqa": self.vqa, "collapse": self.collapse,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,12 @@ def evaluate(
     texts, index = _captions(model, corpus, split, device, protocol)
     retrieval = retrieval_rows(images.gallery, texts, index, protocol=protocol)
     answers, submitted = _answers(model, corpus, images, split, device)
+    parallel, shared = _parallel(texts, index)
     return Scores(
         _named(retrieval, name, records.RETRIEVAL),
-        _named(_consistency(images.gallery, texts, index), name, records.CONSISTENCY),
+        _named(consistency_rows(images.gallery, parallel, shared), name, records.CONSISTENCY),
         _named(answers, name, records.VQA),
+        _named(collapse_rows(images.gallery, parallel, answers), name, records.COLLAPSE),
         submission_files(submitted),
     )
 
@@ -125,8 +131,8 @@ def _captions(
     return Chosen(features, rows), {language: images[own] for language, own in rows.items()}
 
 
-def _consistency(gallery: np.ndarray, texts: Chosen, index: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Parallel queries are each language's first caption of the images that all languages describe."""
+def _parallel(texts: Chosen, index: Mapping[str, np.ndarray]) -> tuple[Chosen, np.ndarray]:
+    """Parallel queries, each language's first caption of the images that all languages describe, and those images."""
     first = {
         language: dict(reversed(list(zip(images, range(len(images)), strict=True))))
         for language, images in index.items()
@@ -135,7 +141,7 @@ def _consistency(gallery: np.ndarray, texts: Chosen, index: Mapping[str, np.ndar
     places = {
         language: np.asarray([rows[image] for image in shared], dtype=np.int64) for language, rows in first.items()
     }
-    return consistency_rows(gallery, texts.narrowed(places), shared)
+    return texts.narrowed(places), shared
 
 
 def _answers(

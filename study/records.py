@@ -149,6 +149,33 @@ STABILITY = Table(
     ("cell", "language", "construct"),
 )
 
+PAIRS = Table(
+    "pairs",
+    (
+        _CELL,
+        _LANGUAGE,
+        Column("partner", "str", "-", "the other language; each pair has one row, language before partner by code"),
+        Column("measure", "str", "-", "see PAIR_MEASURES"),
+        Column("score", "float64", "fraction", "over the questions that both languages ask"),
+        Column("n", "int64", "questions", "questions that both languages ask"),
+    ),
+    ("cell", "language", "partner", "measure"),
+)
+
+COLLAPSE = Table(
+    "collapse",
+    (
+        _CELL,
+        _LANGUAGE,
+        Column("indicator", "str", "-", "see COLLAPSE_INDICATORS"),
+        Column("score", "float64", "see indicator", "the value"),
+    ),
+    ("cell", "language", "indicator"),
+)
+
+OPTIONAL_TABLES: Mapping[str, Table] = {t.name: t for t in (PAIRS, COLLAPSE)}
+"""Tables that a folder of results may lack."""
+
 TABLES: Mapping[str, Table] = {t.name: t for t in (CELLS, RETRIEVAL, CONSISTENCY, VQA, STABILITY)}
 
 RETRIEVAL_METRICS = (
@@ -161,6 +188,9 @@ RETRIEVAL_METRICS = (
 )
 
 CONSISTENCY_CONSTRUCTS = (
+    Measure(
+        "rbo_excess", "rank-biased overlap of parallel captions above that of captions that are not", True, -1.0
+    ),
     Measure("rbo_gold_deleted", "rank-biased overlap of two languages' rankings without the gold item", True),
     Measure("rankc", "RankC (Qi et al. 2023)", True),
     Measure("mrc", "mean Spearman correlation of two languages' rankings", True, -1.0),
@@ -172,6 +202,9 @@ CONSISTENCY_CONSTRUCTS = (
 STABILITY_CONSTRUCTS = (
     Measure("alpha", "Krippendorff's alpha of the chosen options over languages", True, -1.0),
     Measure("agreement", "share of questions on which two languages choose the same option", True),
+    Measure("agreement_excess", "agreement above what accuracies and answer shares alone give", True, -1.0),
+    Measure("both_right", "share of questions that two languages both answer right", True),
+    Measure("same_wrong", "share of questions on which two languages choose the same wrong option", False),
     Measure("accuracy", "share of questions answered right", True),
     Measure("language_sd", "SD of accuracy over languages, binomial noise removed", False),
     Measure("worst_language_gap", "mean minus worst language, shrunken accuracies", False),
@@ -181,6 +214,26 @@ STABILITY_CONSTRUCTS = (
     Measure("positive_flips", "teacher wrong, student right", True),
     Measure("net_flips", "positive minus negative flips", True, -1.0),
 )
+
+PAIR_MEASURES = ("agreement", "agreement_excess", "both_right", "same_wrong")
+"""Measures of STABILITY_CONSTRUCTS that compare two languages' answers; a language's row is its mean over partners."""
+
+COLLAPSE_INDICATORS = (
+    Measure("effective_rank", "effective number of dimensions that the caption embeddings use", True, 1.0, np.inf),
+    Measure("hubness", "skewness of how often an image is among a caption's ten nearest", False, -np.inf, np.inf),
+    Measure("top_answer", "share of the option that is chosen most often", False),
+)
+
+HEADLINES: Mapping[str, tuple[str, ...]] = {
+    "retrieval": ("map@10",),
+    "consistency": ("rbo_excess", "rbo_gold_deleted"),
+    "vqa": ("accuracy",),
+    "stability": ("agreement_excess", "agreement"),
+}
+"""Each headline outcome's measures in order of preference: the first that the tables hold is the outcome.
+
+How they were chosen: docs/constructs.md. The older ones stay for folders that lack the newer.
+"""
 
 
 def check(frame: pd.DataFrame, table: Table) -> pd.DataFrame:

@@ -24,6 +24,8 @@ class Answers:
     """[C, L, N] option chosen, ABSENT where the language does not ask the question."""
     correct: NDArray[np.bool_]
     """[C, L, N] whether it is right; False where absent."""
+    answer: NDArray[np.int8]
+    """[L, N] the right option, ABSENT where the language does not ask the question."""
     asked: NDArray[np.bool_]
     """[L, N] whether the language asks the question; no language asks none."""
 
@@ -61,6 +63,8 @@ def pivot(vqa: pd.DataFrame) -> Answers:
     rights = np.zeros(shape, dtype=bool)
     picks.reshape(-1)[flat] = chosen
     rights.reshape(-1)[flat] = correct
+    answers = np.full(shape[1:], ABSENT, dtype=np.int8)
+    answers[language, question] = vqa["answer"].to_numpy()
     present = picks != ABSENT
     if int(present.sum()) != len(vqa):
         raise ScoringError(f"vqa: {len(vqa) - int(present.sum())} answers repeat a cell, language and question")
@@ -71,4 +75,4 @@ def pivot(vqa: pd.DataFrame) -> Answers:
             f"vqa: cells answered different questions: {len(uneven)} answers are missing, the first is that of "
             f"{cells[c]!r} to {questions[q]!r} in {languages[m]!r}"
         )
-    return Answers([str(c) for c in cells], [str(m) for m in languages], picks, rights, present[0])
+    return Answers([str(c) for c in cells], [str(m) for m in languages], picks, rights, answers, present[0])

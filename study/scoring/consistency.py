@@ -6,13 +6,14 @@ meaning. A row of the table is a language's mean over its partners: pairs of lan
 languages, so they are never rows.
 
 Of the rankings, only `rbo` with the gold item deleted is nearly free of accuracy. Where the gold item
-takes part, two accurate languages agree by being right. None is free of collapse: a text tower that
-returns one vector ranks every gallery alike, and is perfectly consistent by rank.
+takes part, two accurate languages agree by being right. By itself no ranking is free of collapse: a text tower that
+returns one vector ranks every gallery alike, and is perfectly consistent. `rbo_excess` is what is left of `rbo` when
+the overlap of captions that are not parallel is taken off, which such a tower has as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,7 @@ def consistency_rows(
 
     pairs = {name: np.zeros((languages, languages)) for name in ("rbo_gold_deleted", "rankc", "mrc")}
     pairs["gold_rank_variance"] = np.zeros((languages, languages))
+    chance, compared, before = np.zeros((languages, languages)), 0, None
     generator = np.random.default_rng(0)  # only ever read for queries that see no difference
     step = max(1, block // (languages * len(gallery)))
     for start in range(0, queries, step):
@@ -68,6 +70,19 @@ def consistency_rows(
         pairs["rankc"] += share * rankc(ranks)
         pairs["mrc"] += share * mrc(ranks)
         pairs["gold_rank_variance"] += share * gold_rank_variance(ranks, target[part])
+        # Each query beside the one before it, the first beside the last one, so that every one is compared.
+        if before is None:
+            opening = (ranks[:, :1].copy(), target[:1])
+            before = (ranks[:, :0], target[:0])
+        stacked = np.concatenate([before[0], ranks], axis=1)
+        golds = np.concatenate([before[1], target[part]])
+        if start + step >= queries:
+            stacked = np.concatenate([stacked, opening[0]], axis=1)
+            golds = np.concatenate([golds, opening[1]])
+        total, count = unparallel_rbo(stacked, golds)
+        chance, compared = chance + total, compared + count
+        before = (ranks[:, -1:].copy(), target[part][-1:])
+    pairs["rbo_excess"] = pairs["rbo_gold_deleted"] - chance / max(compared, 1)
     centred = centre(embeddings)  # a copy of ours, which is not read again
     pairs["centred_cosine"], pairs["linear_cka"] = centred_cosine(centred), linear_cka(centred)
 
@@ -113,17 +128,47 @@ def rbo(ranks: RankArray, gold: IntArray | None, p: float = PERSISTENCE, depth: 
         p: persistence in (0, 1).
         depth: D.
     """
-    languages, queries, size = ranks.shape
-    left = size if gold is None else size - 1
-    weights = tail_weights(p ** np.arange(min(depth, left), dtype=np.float64), size)
-    if gold is None:
-        values = weights.take(ranks)
-    else:
-        row = np.arange(queries)
-        gold_rank = ranks[:, row, gold][:, :, None]
-        values = weights.take(ranks - (ranks > gold_rank))
-        values[:, row, gold] = 0.0
+    languages, queries, _ = ranks.shape
+    values = _rbo_weights(ranks, [] if gold is None else [gold], p, depth)
     return pairwise_minimum(values.reshape(languages, -1)) / queries
+
+
+def unparallel_rbo(
+    ranks: RankArray, gold: IntArray, p: float = PERSISTENCE, depth: int = RBO_DEPTH
+) -> tuple[PairArray, int]:
+    """What two languages' rankings overlap by when their captions are not parallel: each query beside the next one.
+
+    As `rbo`, with both queries' gold items deleted from both rankings. Neighbours of one gold item are parallel, and
+    left out.
+
+    Args:
+        ranks: [L, Q, G] from `rank_gallery`; gold: [Q] item.
+
+    Returns:
+        [L, L] sums over neighbouring queries of the overlap, mean of the two orders, and the number of neighbours.
+    """
+    languages = len(ranks)
+    kept = np.flatnonzero(gold[:-1] != gold[1:])
+    if not len(kept):
+        return np.zeros((languages, languages)), 0
+    deleted = [gold[kept], gold[kept + 1]]
+    one, other = (_rbo_weights(ranks[:, rows], deleted, p, depth).reshape(languages, -1) for rows in (kept, kept + 1))
+    total = np.array([np.minimum(row, other).sum(axis=1, dtype=np.float64) for row in one])
+    return (total + total.T) / 2, len(kept)
+
+
+def _rbo_weights(ranks: RankArray, deleted: Sequence[IntArray], p: float, depth: int) -> FloatArray:
+    """[L, Q, G] weight of each item by its rank once the items `deleted` ([Q] each) are gone from every ranking."""
+    _, queries, size = ranks.shape
+    weights = tail_weights(p ** np.arange(min(depth, size - len(deleted)), dtype=np.float64), size)
+    row = np.arange(queries)
+    moved = ranks
+    for item in deleted:
+        moved = moved - (ranks > ranks[:, row, item][:, :, None])
+    values = weights.take(moved)
+    for item in deleted:
+        values[:, row, item] = 0.0
+    return values
 
 
 def rankc(ranks: RankArray, depth: int = RANKC_DEPTH) -> PairArray:

@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from study.records import ALL_LANGUAGES, CELLS, STABILITY, check
-from study.scoring.agreement import alpha, pair_agreement, shrink, true_variance
+from study.records import ALL_LANGUAGES, CELLS, PAIRS, STABILITY, check
+from study.scoring.agreement import alpha, pair_agreement, pair_parts, shrink, true_variance
 from study.scoring.answers import Answers, pivot
 from study.scoring.checks import ScoringError
 
@@ -36,7 +36,7 @@ def run_stability_rows(vqa: pd.DataFrame) -> pd.DataFrame:
     """Stability across languages, and accuracy, of the one cell in `vqa` (columns of `records.VQA`).
 
     Returns:
-        `ROW_COLUMNS`: alpha, agreement, accuracy, language_sd, worst_language_gap.
+        `ROW_COLUMNS`: alpha, the measures of `records.PAIR_MEASURES`, accuracy, language_sd, worst_language_gap.
 
     Raises:
         ScoringError: several cells, or answers that `answers.pivot` refuses.
@@ -125,6 +125,32 @@ def stability_table(cells: pd.DataFrame, vqa: pd.DataFrame) -> pd.DataFrame:
     return check(pd.DataFrame(rows, columns=["level", "cell", *GROUP, "seed", *ROW_COLUMNS]), STABILITY)
 
 
+def pair_table(vqa: pd.DataFrame) -> pd.DataFrame:
+    """The whole table `records.PAIRS`: every measure of two languages' answers, for every pair with common questions.
+
+    Args:
+        vqa: columns of `records.VQA`.
+
+    Raises:
+        ScoringError: answers that `answers.pivot` refuses.
+    """
+    answers = pivot(vqa)
+    order = np.argsort(answers.languages)
+    names = np.asarray(answers.languages)[order]
+    first, second = np.triu_indices(len(names), 1)
+    parts = []
+    for at, cell in enumerate(answers.cells):
+        agreement, shared = pair_agreement(answers.chosen[at][order])
+        n = shared[first, second]
+        for measure, values in {
+            "agreement": agreement, **pair_parts(answers.chosen[at][order], answers.answer[order]),
+        }.items():  # fmt: skip
+            rows = {"cell": cell, "language": names[first], "partner": names[second], "measure": measure,
+                    "score": values[first, second], "n": n}  # fmt: skip
+            parts.append(pd.DataFrame(rows)[n > 0])
+    return check(pd.concat(parts, ignore_index=True), PAIRS)
+
+
 def _run(answers: Answers, at: int) -> Iterator[Row]:
     chosen, asked = answers.chosen[at], answers.asked
     n = asked.sum(axis=1)
@@ -136,10 +162,11 @@ def _run(answers: Answers, at: int) -> Iterator[Row]:
         return
     agreement, shared = pair_agreement(chosen)
     partners = shared > 0
-    for language, agrees, has, common in zip(answers.languages, agreement, partners, shared, strict=True):
-        if has.any():
-            yield language, "agreement", float(agrees[has].mean()), int(common.max())
-    yield ALL_LANGUAGES, "agreement", float(agreement[partners].mean()), several
+    for measure, values in {"agreement": agreement, **pair_parts(chosen, answers.answer)}.items():
+        for language, own, has, common in zip(answers.languages, values, partners, shared, strict=True):
+            if has.any():
+                yield language, measure, float(own[has].mean()), int(common.max())
+        yield ALL_LANGUAGES, measure, float(values[partners].mean()), several
     yield ALL_LANGUAGES, "alpha", alpha(chosen), several
     variance = true_variance(accuracy, n)
     shrunken = shrink(accuracy, n)
