@@ -18,18 +18,18 @@ def sensitivity_sentence(result: Result, settings: Settings) -> str:
         return ""
     split = []
     for method, rows in table.groupby("method", sort=False):
-        known = rows.dropna(subset=["p"])
+        known = rows.dropna(subset=["p_adjusted"])
         if known.empty:
             continue
         says = {("differs" if p < settings.alpha else "open", np.sign(e)) for p, e in
-                zip(known["p"], known["estimate"], strict=True)}  # fmt: skip
+                zip(known["p_adjusted"], known["estimate"], strict=True)}  # fmt: skip
         if len({kind for kind, _ in says}) > 1 or (("differs", 1.0) in says and ("differs", -1.0) in says):
-            parts = [f"{p_value(p)} by {a}" for p, a in zip(known["p"], known["analysis"], strict=True)]
+            parts = [f"{p_value(p)} by {a}" for p, a in zip(known["p_adjusted"], known["analysis"], strict=True)]
             split.append(f"{method_name(str(method))} ({'; '.join(parts)})")
     label = result.outcome.label
     if not split:
         count = table["analysis"].nunique()
-        return f"{label}: all {count} analyses tell the same methods from the control (unadjusted p)."
+        return f"{label}: all {count} analyses tell the same methods from the control (adjusted p)."
     return f"{label}: the analyses disagree about {join(split)}. The first is the one declared beforehand."
 
 

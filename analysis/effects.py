@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import mixed
-from analysis.inference import holm
+from analysis.inference import Family, correlation, judge
 from analysis.layout import Layout, contrast_places, covers
 from analysis.robust import intervals
 
@@ -59,9 +59,14 @@ def run_level_means(scores: pd.DataFrame, layout: Layout, alpha: float) -> pd.Da
 
 
 def mixed_pairs(fit: mixed.MixedFit, layout: Layout, alpha: float) -> pd.DataFrame:
-    """Every pair of methods, averaged over the places that both have; Holm over all pairs; columns `PAIR_COLUMNS`."""
-    records, vectors = [], []
-    for first, second in combinations((layout.control, *layout.methods), 2):
+    """Every pair of methods but the control, averaged over the places that both have; columns `PAIR_COLUMNS`.
+
+    Intervals and adjusted p are simultaneous over all pairs (multivariate t, as Tukey's). Differences from the
+    control are in the table of contrasts, and nowhere else.
+    """
+    records: list[dict[str, Any]] = []
+    vectors = []
+    for first, second in combinations(layout.methods, 2):
         both = [c for c in layout.places if {(*c, first), (*c, second)} <= set(layout.columns)]
         if both:
             vector = np.zeros(len(fit.beta))
@@ -69,14 +74,17 @@ def mixed_pairs(fit: mixed.MixedFit, layout: Layout, alpha: float) -> pd.DataFra
             vector[[layout.columns.index((*c, first)) for c in both]] = -1 / len(both)
             records.append({"first": first, "second": second})
             vectors.append(vector)
-    return _judged(pd.DataFrame(records).join(fit.contrast(np.array(vectors))), alpha)
+    if not records:
+        return pd.DataFrame(columns=PAIR_COLUMNS)
+    matrix = np.array(vectors)
+    return _judged(pd.DataFrame(records).join(fit.contrast(matrix)), alpha, correlation(matrix @ fit.cov @ matrix.T))
 
 
 def run_level_pairs(scores: pd.DataFrame, layout: Layout, alpha: float) -> pd.DataFrame:
-    """As `mixed_pairs`, from one score a run: paired t within blocks, each pair with its own variance."""
+    """As `mixed_pairs`, from one score a run: paired t within blocks, each pair with its own variance; Bonferroni."""
     wide = scores.pivot_table(index=["arch", "size", "seed"], columns="method", values="score")
     records = []
-    for first, second in combinations([m for m in (layout.control, *layout.methods) if m in wide.columns], 2):
+    for first, second in combinations([m for m in layout.methods if m in wide.columns], 2):
         values = (wide[second] - wide[first]).dropna()
         if values.empty:
             continue
@@ -99,7 +107,8 @@ def by_cell(scores: pd.DataFrame, methods: list[str], control: str, alpha: float
         scores: columns arch, size, method, score.
 
     Returns:
-        Columns method, places, estimate, se, df, ci_low, ci_high, p; no interval where there is one place.
+        Columns method, places, estimate, se, df, ci_low, ci_high, p, p_adjusted, simultaneous over the methods
+        (Bonferroni); no interval where there is one place.
     """
     wide = scores.pivot_table(index=["arch", "size"], columns="method", values="score")
     records = []
@@ -112,15 +121,12 @@ def by_cell(scores: pd.DataFrame, methods: list[str], control: str, alpha: float
             df = float(len(gap) - 1) if len(gap) > 1 else np.nan
             records.append({"method": method, "places": len(gap), "estimate": float(gap.mean()), "se": se, "df": df})
     columns = ["method", "places", "estimate", "se", "df"]
-    return intervals(pd.DataFrame(records, columns=columns), alpha)
+    judged = judge(pd.DataFrame(records, columns=columns), [Family("", range(len(records)))], alpha, np.nan)
+    return judged[[*columns, "ci_low", "ci_high", "p", "p_adjusted"]]
 
 
-def _judged(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    table = intervals(table, alpha)
-    known = table["p"].notna()
-    table["p_adjusted"] = np.nan
-    table.loc[known, "p_adjusted"] = holm(list(table.loc[known, "p"]))
-    return table[PAIR_COLUMNS]
+def _judged(table: pd.DataFrame, alpha: float, matrix: np.ndarray | None = None) -> pd.DataFrame:
+    return judge(table, [Family("", range(len(table)), matrix)], alpha, np.nan)[PAIR_COLUMNS]
 
 
 def spread_of_differences(differences: pd.DataFrame) -> pd.Series:

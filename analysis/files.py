@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from analysis import constructs, effects, tradeoff
+from analysis import constructs, effects
 from analysis.contrasts import COLUMNS, Result
 from analysis.frames import Study
 from analysis.inference import holm
 from analysis.influence import Influence
 from analysis.results import Analysis
 from analysis.settings import Settings
-from analysis.tradeoff import Tradeoff
+from analysis.tradeoff import ConstructPair, Tradeoff
 
 
 def tables(analysis: Analysis, settings: Settings) -> dict[str, pd.DataFrame]:
@@ -34,7 +34,8 @@ def tables(analysis: Analysis, settings: Settings) -> dict[str, pd.DataFrame]:
         "languages": stacked(analysis.by_language),
         "profiles": stacked(analysis.profiles),
         "tradeoff": tradeoff_table(analysis.tradeoffs, analysis.front),
-        "tradeoff_by_place": by_place(analysis, settings),
+        "tradeoff_by_place": tradeoff_table(analysis.places),
+        "tradeoff_by_construct": by_construct(analysis.by_construct),
         "churn": study.churn,
         "churn_contrasts": churn_contrasts(study, settings),
         "design": design(study),
@@ -44,8 +45,8 @@ def tables(analysis: Analysis, settings: Settings) -> dict[str, pd.DataFrame]:
 
 
 def effect_sizes(result: Result, settings: Settings) -> pd.DataFrame:
-    """Standardised differences, smallest detectable ones and p of equivalence, beside the differences' table."""
-    columns = ["arch", "size", "contrast", "standardised", "mde", "p_equivalent"]
+    """Standardised and smallest detectable differences, beside the differences' table."""
+    columns = ["arch", "size", "contrast", "standardised", "mde"]
     return result.contrasts[columns].assign(smallest_effect=settings.smallest(result.outcome.name))
 
 
@@ -86,28 +87,46 @@ def left_out(found: Influence) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[["factor", "left_out", "method", "estimate"]]
 
 
-def tradeoff_table(found: list[Tradeoff], front: pd.DataFrame) -> pd.DataFrame:
-    """tables/tradeoff.csv: one row a method, points and p values."""
-    chance = dict(zip(front["method"], front["probability"], strict=True)) if len(front) else {}
-    names = ["consistency", "stability"]
+def tradeoff_table(found: Sequence[Tradeoff], front: pd.DataFrame | None = None) -> pd.DataFrame:
+    """tables/tradeoff.csv: one row per method, points and p values; the two rows of contrasts.csv and what they say."""
+    chance = dict(zip(front["method"], front["probability"], strict=True)) if front is not None and len(front) else {}
+    columns = {
+        "estimate": "",
+        "ci_low": "_low",
+        "ci_high": "_high",
+        "se": "_se",
+        "df": "_df",
+        "p_adjusted": "_p_adjusted",
+    }
     return pd.DataFrame([
         {
-            "method": t.method, "blocks": t.blocks, "df": t.df,
-            **{f"{n}{suffix}": value for i, n in enumerate(names) for suffix, value in
-               (("", t.mean[i]), ("_low", t.ci[0, i]), ("_high", t.ci[1, i]), ("_se", np.sqrt(t.cov[i, i])))},
-            "covariance": t.cov[0, 1], "p_joint": t.p_joint, "p_bought": t.p_bought,
-            "p_bought_holm": t.p_bought_holm, "task": t.task[0], "task_low": t.task[1], "task_high": t.task[2],
-            "task_p": t.task[3], "pareto_probability": chance.get(t.method, np.nan),
+            "method": t.method, "arch": t.arch, "size": t.size, "blocks": len(t.points), "verdict": t.verdict,
+            **{f"{name}{suffix}": row[column]
+               for name, row in (("consistency", t.consistency), ("stability", t.stability))
+               for column, suffix in columns.items()},
+            "p_tradeoff": t.p_tradeoff, "p_both": t.p_both, "correlation": t.correlation,
+            "correlation_df": t.correlation_df, "region_radius": t.region.radius if t.region else np.nan,
+            "task": t.task["estimate"], "task_low": t.task["ci_low"], "task_high": t.task["ci_high"],
+            "task_p_adjusted": t.task["p_adjusted"], "pareto_probability": chance.get(t.method, np.nan),
+            "exploratory": bool(t.consistency["exploratory"] or t.stability["exploratory"]),
         }
         for t in found
     ])  # fmt: skip
 
 
-def by_place(analysis: Analysis, settings: Settings) -> pd.DataFrame:
-    """tables/tradeoff_by_place.csv: the same in each architecture and size, Holm over all rows."""
-    found = tradeoff.by_place(analysis.tradeoffs, settings.alpha)
-    places = pd.DataFrame([place for place, _ in found], columns=["arch", "size"])
-    return places.join(tradeoff_table([t for _, t in found], pd.DataFrame()))
+def by_construct(pairs: Sequence[ConstructPair]) -> pd.DataFrame:
+    """tables/tradeoff_by_construct.csv: the trade-off under each pair of measures, the primary pair first."""
+    parts = [
+        tradeoff_table(pair.tradeoffs).assign(
+            consistency_measure=pair.consistency, stability_measure=pair.stability, primary=pair.primary
+        )
+        for pair in pairs if pair.tradeoffs
+    ]  # fmt: skip
+    if not parts:
+        return pd.DataFrame()
+    table = pd.concat(parts, ignore_index=True).drop(columns="pareto_probability")
+    first = ["consistency_measure", "stability_measure", "primary"]
+    return table[[*first, *(c for c in table.columns if c not in first)]]
 
 
 def churn_contrasts(study: Study, settings: Settings) -> pd.DataFrame:

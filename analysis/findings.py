@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis import diagnostics, sentences, tradeoff
+from analysis import diagnostics, sentences, verdict
 from analysis.frames import Study
 from analysis.results import Analysis
 from analysis.settings import Settings
@@ -30,11 +30,11 @@ def findings(analysis: Analysis, settings: Settings) -> list[str]:
     if levels:
         lines += [line[0].upper() + line[1:] for line in best_lines(analysis, settings)]
     if analysis.tradeoffs:
-        bought = [t.method for t in analysis.tradeoffs if t.p_bought_holm < settings.alpha]
+        bought = [t.method for t in analysis.tradeoffs if t.verdict == verdict.COST]
         text = "; ".join(sentences.tradeoff_short(t) for t in analysis.tradeoffs)
         lines.append(f"Trade-off against the control (points): {text}.")
         names = join([method_name(m) for m in bought]) if bought else ""
-        if somewhere := sentences.places_sentence(tradeoff.by_place(analysis.tradeoffs, settings.alpha), settings):
+        if somewhere := sentences.places_sentence(analysis.places, settings):
             lines.append(somewhere)
         lines.append(
             f"Consistency was bought with VQA stability by: {names}." if bought

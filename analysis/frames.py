@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from analysis.checked import check_cells, check_ranges, comparable, hash_tables, read_tables
+from analysis.pairs import from_partner_means, language_scores, run_scores
 from analysis.settings import HEADLINES, AnalysisError, Settings, nearest
 from study import records
 
 ORDER = ("none", "fd", "ed", "sd", "mcl", "dr")
 """Order of the known methods in every table and figure; others follow alphabetically."""
+
+HEADLINE_MEASURES: Mapping[str, tuple[str, ...]] = {"consistency": ("rbo_gold_deleted",), "stability": ("agreement",)}
+
+HEADLINE_LABELS = {"consistency": "retrieval consistency", "stability": "VQA stability"}
 
 FACTORS = ["cell", "arch", "size", "method", "seed"]
 
@@ -29,6 +34,7 @@ class Outcome:
     teachers: pd.DataFrame  # arch, language (if by_language), score
     by_language: bool
     higher_is_better: bool = True
+    measure: str = ""  # its name in the result tables
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ def size_order(sizes: Sequence[str]) -> list[str]:
 
 
 def _outcome(
-    name: str, label: str, meaning: str, scores: pd.DataFrame, cells: pd.DataFrame, higher: bool = True
+    name: str, label: str, measure: records.Measure, scores: pd.DataFrame, cells: pd.DataFrame, meaning: str = ""
 ) -> Outcome:
     """Split `scores` (cell, perhaps language, score as a fraction) into students and teachers, in points."""
     by_language = "language" in scores.columns
@@ -76,17 +82,70 @@ def _outcome(
     merged["score"] = merged["score"] * 100
     students = merged.loc[merged["role"] == "student", [*FACTORS, *keep]].reset_index(drop=True)
     teachers = merged.loc[merged["role"] == "teacher", ["arch", *keep]].reset_index(drop=True)
-    return Outcome(name, label, meaning, students, teachers, by_language, higher)
-
-
-def _run_level(stability: pd.DataFrame, construct: str) -> pd.DataFrame:
-    chosen = (
-        (stability["level"] == "run")
-        & (stability["language"] == records.ALL_LANGUAGES)
-        & (stability["construct"] == construct)
-        & stability["score"].notna()
+    return Outcome(
+        name, label, meaning or measure.meaning, students, teachers, by_language, measure.higher_is_better, measure.name
     )
-    return stability.loc[chosen, ["cell", "score"]]
+
+
+def _independent(scores: pd.DataFrame, pairs: pd.DataFrame | None, name: str, notes: list[str]) -> pd.DataFrame:
+    """Scores of languages that do not depend on one another; of runs where two languages are all there are.
+
+    Args:
+        scores: columns cell, language, score, partners: means over partner languages.
+        pairs: rows of the table of pairs, of this measure; None where there is none.
+        name: of the outcome, for `notes`.
+        notes: lines for the reader, added to.
+    """
+    if pairs is not None and len(pairs):
+        found = language_scores(pairs)
+        return found if len(found) else run_scores(pairs)
+    found = from_partner_means(scores)
+    if found.empty:
+        if scores["partners"].max() > 1:
+            notes.append(f"{name}: every run lacks some pairs of languages, and there is no table of pairs; runs are "
+                         "compared, and nothing is said of other languages.")  # fmt: skip
+        return run_scores(scores)
+    if lost := sorted(set(scores["cell"]) - set(found["cell"])):
+        notes.append(f"{name}: without a table of pairs nothing can be said of runs that lack some: {', '.join(lost)}.")
+    return found
+
+
+def _headline(kind: str, present: set[str]) -> str:
+    """The measure of a headline outcome: the first of its list that the tables have."""
+    return next((name for name in HEADLINE_MEASURES[kind] if name in present), HEADLINE_MEASURES[kind][-1])
+
+
+def _pair_outcomes(tables: dict[str, pd.DataFrame], notes: list[str]) -> dict[str, Outcome]:
+    """The outcomes of the consistency and stability tables, measures over pairs of languages by language."""
+    cells, every = tables["cells"], tables.get("pairs")
+    consistency = tables["consistency"][["cell", "language", "construct", "score", "partners"]]
+    stability = tables["stability"]
+    stability = stability[(stability["level"] == "run") & stability["score"].notna()]
+    whole = stability["language"] == records.ALL_LANGUAGES
+    single = stability[~whole & (stability["construct"] != "accuracy")]
+    # The table of stability gives a language's mean over all others that share its questions.
+    partners = single.groupby(["cell", "construct"])["language"].transform("size") - 1
+    sources = {
+        "consistency": (records.CONSISTENCY_CONSTRUCTS, consistency, consistency[:0]),
+        "stability": (records.STABILITY_CONSTRUCTS, single.assign(partners=partners), stability[whole]),
+    }
+    found = {}
+    for kind, (measures, by_language, by_run) in sources.items():
+        main = _headline(kind, {*by_language["construct"], *by_run["construct"]})
+        for measure in measures:
+            if measure.name in ("accuracy", "churn", "churn_excess"):
+                continue
+            headline = measure.name == main
+            name = kind if headline else f"{kind}:{measure.name}"
+            label = HEADLINE_LABELS[kind] if headline else measure.name.replace("_", " ")
+            rows = by_language[by_language["construct"] == measure.name]
+            if len(rows):
+                own = every[every["measure"] == measure.name] if every is not None else None
+                scores = _independent(rows, own, name, notes)
+            else:
+                scores = by_run.loc[by_run["construct"] == measure.name, ["cell", "score"]]
+            found[name] = _outcome(name, label, measure, scores, cells)
+    return found
 
 
 def _outcomes(
@@ -106,25 +165,13 @@ def _outcomes(
         name = "retrieval" if measure.name == "map@10" else f"retrieval:{measure.name}"
         label = "retrieval mAP@10" if measure.name == "map@10" else f"retrieval {measure.name}"
         meaning = measure.meaning + ", averaged over text to image and image to text"
-        found[name] = _outcome(name, label, meaning, scores, cells)
-    for measure in records.CONSISTENCY_CONSTRUCTS:
-        scores = tables["consistency"].loc[
-            tables["consistency"]["construct"] == measure.name, ["cell", "language", "score"]
-        ]
-        headline = measure.name == "rbo_gold_deleted"
-        name = "consistency" if headline else f"consistency:{measure.name}"
-        label = "retrieval consistency" if headline else measure.name.replace("_", " ")
-        found[name] = _outcome(name, label, measure.meaning, scores, cells, measure.higher_is_better)
+        found[name] = _outcome(name, label, measure, scores, cells, meaning)
+    of_pairs = _pair_outcomes(tables, notes)
+    found.update({name: o for name, o in of_pairs.items() if name.startswith("consistency")})
     accuracy = tables["vqa"].groupby(["cell", "language"])["correct"].mean().rename("score").reset_index()
-    found["vqa"] = _outcome("vqa", "VQA accuracy", "share of questions answered right", accuracy, cells)
-    for measure in records.STABILITY_CONSTRUCTS:
-        if measure.name in ("accuracy", "churn", "churn_excess"):
-            continue
-        headline = measure.name == "agreement"
-        name = "stability" if headline else f"stability:{measure.name}"
-        label = "VQA stability" if headline else measure.name.replace("_", " ")
-        scores = _run_level(tables["stability"], measure.name)
-        found[name] = _outcome(name, label, measure.meaning, scores, cells, measure.higher_is_better)
+    right = records.Measure("accuracy", "share of questions answered right", True)
+    found["vqa"] = _outcome("vqa", "VQA accuracy", right, accuracy, cells)
+    found.update({name: o for name, o in of_pairs.items() if name.startswith("stability")})
     filled = {name: outcome for name, outcome in found.items() if comparable(outcome.frame, control)}
     headlines = {name: filled.pop(name) for name in HEADLINES if name in filled}
     notes.extend(

@@ -5,17 +5,15 @@ The mixed model's predictions (`shrunken`) are better guesses of one language; t
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from analysis.contrasts import COLUMNS
 from analysis.frames import Outcome
-from analysis.inference import NO_SPREAD, holm
+from analysis.inference import NO_SPREAD, Family, judge
 from analysis.layout import AVERAGE
-from analysis.robust import intervals
 from analysis.settings import Settings
 
-PROCEDURE = "paired t within blocks, one language; Holm over languages and methods"
+PROCEDURE = "paired t within blocks, one language; Bonferroni over languages and methods"
 
 
 def contrast_table(outcome: Outcome, methods: list[str], settings: Settings) -> pd.DataFrame:
@@ -46,11 +44,10 @@ def contrast_table(outcome: Outcome, methods: list[str], settings: Settings) -> 
         parts.append(found.reset_index().assign(method=method))
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
-    table = intervals(pd.concat(parts, ignore_index=True), settings.alpha)
-    known = table["p"].notna()
-    table["p_adjusted"] = np.nan
-    table.loc[known, "p_adjusted"] = holm(list(table.loc[known, "p"]))
+    table = pd.concat(parts, ignore_index=True)
+    family = Family(f"{outcome.name}, by language", range(len(table)))
+    table = judge(table, [family], settings.alpha, settings.smallest(outcome.name))
     table["contrast"] = table["method"] + " - " + settings.control
-    return table.assign(outcome=outcome.name, arch=AVERAGE, size=AVERAGE, procedure=PROCEDURE, exploratory=True)[
-        COLUMNS
-    ]
+    return table.assign(
+        outcome=outcome.name, measure=outcome.measure, arch=AVERAGE, size=AVERAGE, procedure=PROCEDURE, exploratory=True
+    )[COLUMNS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from analysis.settings import Settings
 
 AVERAGE = "average"
 """Value of arch and size in a contrast averaged over all of them."""
+
+DECLARED = "average, declared"
 
 Cell = tuple[str, str]
 """An architecture and a size."""
@@ -67,6 +70,43 @@ def contrast_places(layout: Layout) -> list[Cell]:
     return [*out, *(layout.places if len(layout.places) > 1 else ())]
 
 
+def kind(place: Cell) -> str:
+    """What a row of the contrast table averages over, in words; rows of one kind are one family of contrasts."""
+    arch, size = (level != AVERAGE for level in place)
+    if arch and size:
+        return "by architecture and size"
+    return "by architecture" if arch else "by size" if size else "average"
+
+
+def contrast_families(
+    outcome: str, keys: Sequence[tuple[Cell, str]], settings: Settings
+) -> list[tuple[str, list[int], int]]:
+    """Which contrasts are judged together: name, row numbers and Bonferroni factor of each family.
+
+    The declared contrasts of an outcome, averaged over architectures and sizes, are a family; with `family: study`
+    they share the level with the other primary outcomes. Methods that were not declared are a family by themselves,
+    so that nobody pays for them. Rows by architecture, by size and by both are a family each, over all its methods
+    and places.
+
+    Args:
+        outcome: name of the outcome.
+        keys: place and method of each row.
+        settings: the declared contrasts and family.
+    """
+    found: dict[str, list[int]] = {}
+    for row, (place, method) in enumerate(keys):
+        which = kind(place)
+        if which == "average":
+            which = DECLARED if settings.declared(outcome, method) else "average, not declared"
+        found.setdefault(which, []).append(row)
+    widened = len(settings.primary) if settings.family == "study" else 1
+    return [
+        (f"{outcome}, {which}" + (f", with {widened} primary outcomes" if which == DECLARED and widened > 1 else ""),
+         rows, widened if which == DECLARED else 1)
+        for which, rows in found.items()
+    ]  # fmt: skip
+
+
 def is_average(table: pd.DataFrame) -> pd.Series:
     """Rows of a table that average over architectures and sizes."""
     return (table["arch"] == AVERAGE) & (table["size"] == AVERAGE)
@@ -81,8 +121,17 @@ class CrossedDesign:
     formula: str
 
 
-def crossed_design(outcome: Outcome, study: Study, layout: Layout, settings: Settings, own: bool) -> CrossedDesign:
+def crossed_design(
+    outcome: Outcome,
+    study: Study,
+    layout: Layout,
+    settings: Settings,
+    own: bool,
+    covariates: Mapping[str, np.ndarray] | None = None,
+) -> CrossedDesign:
     """The crossed model of run x language scores; `own` gives each method its own run variance.
+
+    `covariates` [n each] are linear terms: differences between methods are then those at equal values of them.
 
     Columns of the design are the cell means of arch x size x method, which span method * arch * size. What a
     small model costs differs between languages, and so does what a method gives there: without language terms
@@ -116,7 +165,17 @@ def crossed_design(outcome: Outcome, study: Study, layout: Layout, settings: Set
     else:
         x = np.hstack([x, _language_columns(frame, layout)])
         fixed += " + language * method" + (f" + language * {' * '.join(places)}" if places else "")
+    for name, values in (covariates or {}).items():
+        # Centred and scaled: neither moves the differences, and dependence is then judged without units.
+        x = np.column_stack([x, (values - values.mean()) / values.std()])
+        fixed += f" + {name}"
     return CrossedDesign(x, terms, " + ".join([f"score ~ {fixed}", *words]))
+
+
+def varies_within(frame: pd.DataFrame, values: np.ndarray) -> bool:
+    """Whether a covariate [n] varies within some architecture, size and method: else its slope cannot be told."""
+    within = pd.Series(values, index=frame.index).groupby([frame["arch"], frame["size"], frame["method"]])
+    return bool((within.max() - within.min()).max() > 1e-9 * max(float(np.abs(values).max()), 1e-300))
 
 
 def _joined(frame: pd.DataFrame, columns: list[str]) -> pd.Series:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.inference import NO_SPREAD, finish
+from analysis.inference import NO_SPREAD, Family, correlation
 from analysis.layout import Layout, contrast_places, covers
 
+Judge = Callable[[str, Sequence[int], int], Family]
+"""Makes a family of rows of a contrast table: name, rows, Bonferroni factor."""
 
-def run_means(frame: pd.DataFrame) -> pd.DataFrame:
-    """One score a run, averaged over its languages: arch, size, method, seed, score.
+
+def run_means(frame: pd.DataFrame, keep: tuple[str, ...] = ()) -> pd.DataFrame:
+    """One score a run, averaged over its languages: arch, size, method, seed, the columns `keep`, score.
 
     Where runs lack languages, only those that every run has are averaged, if there are any: a run without a
     poor language would look better for it.
@@ -22,7 +26,7 @@ def run_means(frame: pd.DataFrame) -> pd.DataFrame:
         counts = frame["language"].value_counts()
         shared = counts.index[counts == frame["cell"].nunique()]
         frame = frame[frame["language"].isin(shared)] if len(shared) else frame
-    return frame.groupby(["arch", "size", "method", "seed"])["score"].mean().reset_index()
+    return frame.groupby(["arch", "size", "method", "seed", *keep])["score"].mean().reset_index()
 
 
 def paired_differences(scores: pd.DataFrame, layout: Layout) -> pd.DataFrame:
@@ -39,48 +43,54 @@ def paired_differences(scores: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     return wide[present].sub(wide[layout.control], axis=0).dropna(how="all")
 
 
-def contrast_table(
-    differences: pd.DataFrame, layout: Layout, alpha: float, points: float, adjust: bool = True
-) -> pd.DataFrame:
+def contrast_table(differences: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Judge]:
     """Paired t of every method in every row of `contrast_places`; a method's variance is pooled over places.
 
     Args:
         differences: from `paired_differences`.
+        layout: the places.
 
     Returns:
-        Columns arch, size, method, estimate, se, df and those of `inference.finish`; no interval without repeats.
+        Columns arch, size, method, estimate, se, df; and what makes a family of some of the rows.
     """
     records: list[dict[str, Any]] = []
-    families = []
     by_place = differences.groupby(["arch", "size"])
     residuals = differences - by_place.transform("mean")
     counts, means = by_place.count(), by_place.mean()
-    df = {m: int((counts[m] - 1).clip(lower=0).sum()) for m in differences.columns}
-    sd = {m: float(np.sqrt((residuals[m] ** 2).sum() / df[m])) if df[m] > 0 else np.nan for m in differences.columns}
+    methods = list(differences.columns)
+    df = {m: int((counts[m] - 1).clip(lower=0).sum()) for m in methods}
+    sd = {m: float(np.sqrt((residuals[m] ** 2).sum() / df[m])) if df[m] > 0 else np.nan for m in methods}
+    weights, owners = [], []  # of each row: what a block of a place weighs in it, and whose differences they are
     for place in contrast_places(layout):
-        rows, methods = [], []
         inside = np.array([covers(place, cell) for cell in counts.index])
-        for method in differences.columns:
-            n = counts.loc[inside & (counts[method] > 0), method]
-            if n.empty:
+        for owner, method in enumerate(methods):
+            here = inside & (counts[method] > 0).to_numpy()
+            if not here.any():
                 continue
+            n = counts.loc[here, method]
             estimate, factor = float(means.loc[n.index, method].mean()), float(np.sqrt((1 / n).sum()) / len(n))
-            rows.append(len(records))
-            methods.append(method)
             se = 0.0 if sd[method] * factor < NO_SPREAD else sd[method] * factor
             records.append({"arch": place[0], "size": place[1], "method": method, "estimate": estimate, "se": se,
                             "df": float(df[method]) if df[method] else np.nan})  # fmt: skip
-        if not methods:
-            continue
-        # The correlation is estimated where the residuals can carry it; else Dunnett's 1/2 for equal variances.
-        if min(df[m] for m in methods) >= 10 and all(sd[m] > NO_SPREAD for m in methods):
-            correlation = residuals[methods].corr(min_periods=3).fillna(0.5).to_numpy()
-        else:
-            correlation = np.full((len(methods), len(methods)), 0.5) + 0.5 * np.eye(len(methods))
-        families.append((rows, correlation))
-    raw = pd.DataFrame(records)
-    finish(raw, families if adjust else [], alpha, points, paired=True)
-    return raw
+            owners.append(owner)
+            weights.append(np.where(here, 1 / counts[method].clip(lower=1) / len(n), 0.0))
+    # The correlation is estimated where the residuals can carry it; else Dunnett's 1/2 for equal variances.
+    if min(df.values()) >= 10 and all(sd[m] > NO_SPREAD for m in methods):
+        spread = residuals.corr(min_periods=3).fillna(0.5).to_numpy()
+    else:
+        spread = np.full((len(methods), len(methods)), 0.5) + 0.5 * np.eye(len(methods))
+    owner_of, weight = np.array(owners), np.array(weights)
+    present = differences.notna().to_numpy().astype(float)
+    where = (by_place.ngroup().to_numpy() == np.arange(by_place.ngroups)[:, None]).astype(float)
+    shared = np.einsum("cb,bi,bj->cij", where, present, present)  # blocks of a place that two methods both have
+
+    def family(name: str, rows: Sequence[int], widened: int) -> Family:
+        chosen = owner_of[list(rows)]
+        pairs = shared[:, chosen][:, :, chosen]
+        cov = np.einsum("ic,jc,cij->ij", weight[list(rows)], weight[list(rows)], pairs) * spread[np.ix_(chosen, chosen)]
+        return Family(name, rows, correlation(cov), chosen, spread, widened)
+
+    return pd.DataFrame(records), family
 
 
 def hotelling(differences: pd.DataFrame) -> dict[str, tuple[float, int, float, float]]:

@@ -44,7 +44,7 @@ def methods_paragraph(study: Study, headlines: Mapping[str, Result], settings: S
         f"Differences from the control are given in percentage points with {level} confidence intervals; p values are "
         f"adjusted over methods within an outcome (multivariate t, after Dunnett){wide}, and equivalence is judged by "
         "two one-sided tests. The price of consistency is the joint difference in consistency and stability "
-        "with Hotelling's region and an intersection-union test, Holm-adjusted over methods."
+        "with a joint confidence region and an intersection-union test of the two adjusted p values."
     )
 
 
@@ -93,9 +93,9 @@ def latex(
         out[f"contrasts-{name}"] = (table, caption)
     if found:
         keys = {"method": "method", "consistency": f"consistency {level} CI", "stability": f"stability {level} CI",
-                "task": "stability minus consistency", "holm": "bought (Holm)"}  # fmt: skip
+                "task": "stability minus consistency", "verdict": "verdict"}  # fmt: skip
         out["tradeoff"] = (
-            pd.DataFrame(tables.tradeoff_rows(found))[list(keys)].rename(columns=keys),
-            "Consistency and VQA stability against the control, percentage points; bought: intersection-union test.",
+            pd.DataFrame(tables.tradeoff_rows(found, headlines))[list(keys)].rename(columns=keys),
+            "Consistency and VQA stability against the control, percentage points; verdict: intersection-union test.",
         )
     return out

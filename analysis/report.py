@@ -82,8 +82,7 @@ def context(analysis: Analysis, settings: Settings, pictures: dict[str, str]) ->
         for r in analysis.secondary.values()
         for row in tables.contrast_rows(r, r.marginal(), settings)
     ]
-    found = tradeoff.correlation(analysis.tradeoffs)
-    by_place = tradeoff.by_place(analysis.tradeoffs, settings.alpha)
+    found = tradeoff.correlation(analysis.tradeoffs, settings.alpha)
     return {
         "settings": settings,
         "study": study,
@@ -91,13 +90,14 @@ def context(analysis: Analysis, settings: Settings, pictures: dict[str, str]) ->
         "secondary": secondary,
         "best": findings.best_lines(analysis, settings),
         "tradeoff_sentences": [sentences.tradeoff_sentence(t, settings) for t in analysis.tradeoffs],
-        "tradeoff_rows": tables.tradeoff_rows(analysis.tradeoffs),
-        "place_sentence": sentences.places_sentence(by_place, settings),
-        "place_rows": tables.place_rows(by_place),
+        "tradeoff_rows": tables.tradeoff_rows(analysis.tradeoffs, analysis.headlines),
+        "place_sentence": sentences.places_sentence(analysis.places, settings),
+        "place_rows": tables.place_rows(analysis.places),
         "front": sentences.front_sentence(analysis.front),
         "methods_paragraph": paper.methods_paragraph(study, analysis.headlines, settings),
         "citation": paper.citation(study, settings),
-        "correlation": f"{wording.number(found[0], 2)} {wording.interval(found[1], found[2], 2)}" if found else "",
+        "correlation": f"{wording.number(found.estimate, 2)} {wording.interval(found.low, found.high, 2)}"
+                       if found else "",
         "cautions": findings.cautions(analysis, settings),
         "omnibus": tables.omnibus(analysis.headlines, analysis.secondary, settings),
         "design": tables.design(study),

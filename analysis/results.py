@@ -13,7 +13,6 @@ from analysis import (
     frames,
     influence,
     languages,
-    layout,
     mixed,
     paired,
     profile,
@@ -26,12 +25,19 @@ from analysis.settings import Settings
 
 @dataclass(frozen=True)
 class Analysis:
-    """All results of one study."""
+    """All results of one study.
+
+    `tradeoffs` are the averages, `places` the trade-offs of single architectures and sizes; `by_construct` the same
+    under other pairs of measures, the primary one first, and `disagreements` where those say something else.
+    """
 
     study: Study
     headlines: dict[str, contrasts.Result]
     secondary: dict[str, contrasts.Result]
     tradeoffs: list[tradeoff.Tradeoff]
+    places: list[tradeoff.Tradeoff]
+    by_construct: list[tradeoff.ConstructPair]
+    disagreements: list[tradeoff.Disagreement]
     confirmations: dict[str, confirm.Confirmation]
     influence: dict[str, influence.Influence]
     by_language: dict[str, pd.DataFrame]  # shrunken.COLUMNS
@@ -48,31 +54,39 @@ def analyse(folder: Path, settings: Settings) -> Analysis:
     """
     study = frames.load(folder, settings)
     headlines = {name: contrasts.analyse(o, study, settings) for name, o in study.headlines.items()}
-    # A secondary outcome that was declared primary gets the full model.
+    # A secondary outcome that was declared primary, or that a trade-off needs, gets the full model.
+    full = {*settings.primary, *tradeoff.secondary_measures(list(study.secondary))}
     secondary = {
-        name: contrasts.analyse(o, study, settings, crossed=name in settings.primary)
-        for name, o in study.secondary.items()
+        name: contrasts.analyse(o, study, settings, crossed=name in full) for name, o in study.secondary.items()
     }
+    every = {**headlines, **secondary}
     confirmations = {}
     for name, result in headlines.items():
         if result.pooled is not None and result.design is not None:
-            design = layout.crossed_design(result.outcome, study, result.design, settings, own=False)
+            design = contrasts.pooled_design(result, study, settings)
             scores = result.outcome.frame["score"].to_numpy()
             terms, without = confirm.affordable(len(scores), design.terms)
             fit = mixed.fit(scores, design.x, terms) if without else result.pooled
             confirmations[name] = confirm.confirm(scores, design.x, terms, fit, without)
-    tradeoffs = tradeoff.analyse(study, settings)
+    found: list[tradeoff.Tradeoff] = []
+    front = pd.DataFrame(columns=["method", "member", "probability"])
+    if {"consistency", "stability"} <= set(headlines):
+        pair = (headlines["consistency"], headlines["stability"])
+        found = tradeoff.analyse(*pair, settings)
+        front = tradeoff.pareto(tradeoff.averages(found), *pair, settings.control)
+    by_construct = tradeoff.construct_pairs(found, every, settings)
     crossed = {
         n: (r.outcome, r.fit, r.design) for n, r in headlines.items() if r.fit is not None and r.design is not None
     }
     return Analysis(
-        study, headlines, secondary, tradeoffs, confirmations,
+        study, headlines, secondary, tradeoff.averages(found), tradeoff.by_place(found), by_construct,
+        tradeoff.disagreements(by_construct), confirmations,
         {n: influence.leave_out(o, study, settings, fit) for n, (o, fit, _) in crossed.items()},
         {n: shrunken.language_differences(fit, o, d, settings.alpha) for n, (o, fit, d) in crossed.items()},
-        pd.concat([languages.contrast_table(r.outcome, study.methods, settings)
-                   for r in (*headlines.values(), *secondary.values())], ignore_index=True)
-        if headlines or secondary else pd.DataFrame(columns=contrasts.COLUMNS),
+        pd.concat([languages.contrast_table(r.outcome, study.methods, settings) for r in every.values()],
+                  ignore_index=True)
+        if every else pd.DataFrame(columns=contrasts.COLUMNS),
         {n: profile.summary(paired.run_means(r.outcome.frame), study.methods, settings.control,
                             r.outcome.higher_is_better) for n, r in headlines.items()},
-        tradeoff.pareto(tradeoffs, settings.control),
+        front,
     )  # fmt: skip

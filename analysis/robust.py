@@ -18,6 +18,9 @@ DRAWS = 9_999
 EXACT_BELOW = 14
 """Up to this many blocks every one of the 2^blocks swaps is made, above it `DRAWS` random ones."""
 
+FAR = 6.0
+"""Robust standard deviations from the median of its kind at which a run counts as outlying."""
+
 FEWEST_BLOCKS = 6
 """Under 6 blocks no pattern of swaps has a two-sided p below 5 %: the test is not printed."""
 
@@ -98,3 +101,36 @@ def swap_test(differences: pd.Series, seed: int = 0) -> float:
         return float(reached.mean())
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(DRAWS, len(values)))
     return float((1 + (np.abs(signs @ weighted) >= observed - 1e-12).sum()) / (DRAWS + 1))
+
+
+def outlying(scores: pd.DataFrame) -> tuple[str, ...]:
+    """Runs that lie more than `FAR` robust standard deviations from the median of their architecture, size and method.
+
+    The standard deviation comes from the differences between runs of one architecture, size and method: their lower
+    quartile times 2.2219 (Rousseeuw and Croux 1993, J. Am. Stat. Assoc. 88:1273), which up to half of the runs may
+    spoil. It is that of the method's runs or that of all runs, whichever is larger: a method that is noisier than
+    the others has no outlier for that.
+
+    Args:
+        scores: one row per run: cell, arch, size, method, score.
+
+    Returns:
+        Names of cells, sorted. None is named where fewer than three runs repeat: of two, neither is the odd one.
+    """
+    gaps: dict[str, list[float]] = {}
+    for (_, _, method), values in scores.groupby(["arch", "size", "method"])["score"]:
+        i, j = np.triu_indices(len(values), 1)
+        gaps.setdefault(str(method), []).extend(np.abs(values.to_numpy()[i] - values.to_numpy()[j]))
+    every = [gap for own in gaps.values() for gap in own]
+    if not every:
+        return ()
+    whole = _quartile_scale(every)
+    scale = {method: max(_quartile_scale(own) if own else 0.0, whole, NO_SPREAD) for method, own in gaps.items()}
+    kind = scores.groupby(["arch", "size", "method"])["score"]
+    away = (scores["score"] - kind.transform("median")).abs() / scores["method"].map(scale)
+    far = (away > FAR) & (kind.transform("size") >= 3)
+    return tuple(sorted(str(cell) for cell in scores.loc[far, "cell"]))
+
+
+def _quartile_scale(gaps: list[float]) -> float:
+    return 2.2219 * float(np.quantile(gaps, 0.25))

@@ -7,21 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from analysis import verdict as verdicts
 from analysis.contrasts import Result
 from analysis.inference import NO_SPREAD
-from analysis.layout import Cell
 from analysis.settings import Settings
 from analysis.tradeoff import Tradeoff
+from analysis.verdict import verdict
 from analysis.wording import interval, join, method_name, number, p_value, percent, sign
-
-
-def verdict(row: Mapping[str, float], alpha: float, points: float, higher_is_better: bool = True) -> str:
-    """One of: raised, lowered, equivalent, open, unknown: what one contrast shows."""
-    if not np.isfinite(row["p_adjusted"]):
-        return "unknown"
-    if row["p_adjusted"] < alpha:
-        return "raised" if row["estimate"] > 0 else "lowered"
-    return "equivalent" if row["p_equivalent"] < alpha else "open"
 
 
 def contrast_sentence(row: Mapping[str, float], method: str, result: Result, settings: Settings) -> str:
@@ -29,7 +21,7 @@ def contrast_sentence(row: Mapping[str, float], method: str, result: Result, set
     name, label = method_name(method), result.outcome.label
     points = settings.smallest(result.outcome.name)
     level = percent(settings.alpha)
-    found = verdict(row, settings.alpha, points)
+    found = verdict(row, settings.alpha)
     size = f"{abs(row['estimate']):.1f} points"
     if found == "unknown":
         still = row["se"] <= NO_SPREAD
@@ -48,8 +40,6 @@ def contrast_sentence(row: Mapping[str, float], method: str, result: Result, set
         reach = "these runs are too few for any but an enormous difference"
     else:
         reach = f"with these runs a difference of {row['mde']:.1f} points would be found four times in five"
-    if row["ci_low"] > 0 or row["ci_high"] < 0:
-        reach = "the interval alone excludes zero, but not once the number of methods is allowed for; " + reach
     return (
         f"Whether {name} changes {label} cannot be told: {sign(row['estimate'])} points against the control "
         f"({numbers}); {reach}."
@@ -99,84 +89,76 @@ def pairs_sentence(result: Result, settings: Settings) -> str:
     table = result.pairs
     if table.empty:
         return ""
-    known = table[(table["first"] != settings.control) & (table["second"] != settings.control)]
-    known = known.dropna(subset=["p_adjusted"])
+    known = table.dropna(subset=["p_adjusted"])
     if known.empty:
         return ""
     open_pairs = known[known["p_adjusted"] >= settings.alpha]
     if open_pairs.empty:
-        return f"All {len(known)} pairs of methods can be told apart (Holm over all pairs)."
+        return f"All {len(known)} pairs of methods can be told apart (adjusted over all pairs)."
     names = ", ".join(
         f"{method_name(a)} from {method_name(b)}"
         for a, b in zip(open_pairs["first"], open_pairs["second"], strict=True)
     )
     if len(open_pairs) == len(known):
-        return "No two methods can be told apart (Holm over all pairs)."
-    return f"Cannot be told apart (Holm over all pairs): {names}."
+        return "No two methods can be told apart (adjusted over all pairs)."
+    return f"Cannot be told apart (adjusted over all pairs): {names}."
 
 
 def tradeoff_sentence(found: Tradeoff, settings: Settings) -> str:
     """What consistency cost one method in stability, with its interval, or that it cannot be told."""
     name, level = method_name(found.method), percent(settings.alpha)
-    up, down = float(found.mean[0]), float(found.mean[1])
+    up, down = found.consistency, found.stability
     points = settings.smallest("stability")
-    if not np.isfinite(found.p_bought):
-        blocks = f"{found.blocks} block{'s' if found.blocks != 1 else ''}"
+    if found.verdict == verdicts.UNKNOWN:
+        blocks = f"{len(found.points)} block{'s' if len(found.points) != 1 else ''}"
         return (
-            f"{name}: consistency {sign(up)} points, stability {sign(down)} points; with {blocks} no interval can be "
-            "given, so this study cannot tell what consistency cost."
+            f"{name}: consistency {sign(up['estimate'])} points, stability {sign(down['estimate'])} points; with "
+            f"{blocks} no interval can be given, so this study cannot tell what consistency cost."
         )
-    consistency = f"consistency by {sign(up)} points {interval(found.ci[0, 0], found.ci[1, 0])}"
-    stability = f"{sign(down)} points {interval(found.ci[0, 1], found.ci[1, 1])}"
-    if found.p_bought_holm < settings.alpha:
-        return (
-            f"{name} paid for consistency with stability: it changed {consistency} and VQA stability by {stability} "
-            f"({level} CIs; intersection-union test, Holm-adjusted {p_value(found.p_bought_holm)})."
-        )
-    if found.ci[0, 0] <= 0:
-        moved = "lowered consistency" if found.ci[1, 0] < 0 else "did not demonstrably raise consistency"
-        return (
-            f"{name} {moved} ({sign(up)} points {interval(found.ci[0, 0], found.ci[1, 0])}), so there is no gain "
-            f"to set a price on; VQA stability changed by {stability} ({level} CIs)."
-        )
-    if found.ci[0, 1] > 0:
-        return (
-            f"{name} raised both: {consistency}, and VQA stability by {stability} ({level} CIs); "
-            "consistency cost nothing on this average."
-        )
-    if found.ci[0, 1] > -points:
-        return (
-            f"{name} raised {consistency} at no loss of VQA stability as large as {points:g} points: "
-            f"{stability} ({level} CIs)."
-        )
+    consistency = f"consistency by {sign(up['estimate'])} points {interval(up['ci_low'], up['ci_high'])}"
+    stability = f"{sign(down['estimate'])} points {interval(down['ci_low'], down['ci_high'])}"
+    both = f"{level} CIs; intersection-union test, adjusted {p_value(found.p_both)}"
+    texts = {
+        verdicts.COST: f"{name} paid for consistency with stability: it changed {consistency} and VQA stability by "
+                       f"{stability} ({both}).",
+        verdicts.BOTH_RAISED: f"{name} raised both: {consistency}, and VQA stability by {stability} ({both}); "
+                              "consistency cost nothing on this average.",
+        verdicts.FREE: f"{name} raised {consistency} at no loss of VQA stability as large as {points:g} points: "
+                       f"{stability} ({level} CIs).",
+        verdicts.GAIN: f"{name} raised {consistency}; this study cannot tell what that cost in VQA stability: "
+                       f"{stability} ({level} CIs).",
+    }  # fmt: skip
+    if found.verdict in texts:
+        return texts[found.verdict]
+    moved = "did not demonstrably raise consistency"
+    if verdict(up, settings.alpha) == verdicts.LOWERED:
+        moved = "lowered consistency"
     return (
-        f"{name} raised {consistency}; this study cannot tell what that cost in VQA stability: "
-        f"{stability} ({level} CIs)."
+        f"{name} {moved} ({sign(up['estimate'])} points {interval(up['ci_low'], up['ci_high'])}), so there is no gain "
+        f"to set a price on; VQA stability changed by {stability} ({level} CIs)."
     )
 
 
 def tradeoff_short(found: Tradeoff) -> str:
     """The trade-off of one method on one line."""
-    text = f"{method_name(found.method)}: consistency {sign(found.mean[0])}, VQA stability {sign(found.mean[1])}"
-    if not np.isfinite(found.p_bought):
+    up, down = found.consistency, found.stability
+    text = f"{method_name(found.method)}: consistency {sign(up['estimate'])}, VQA stability {sign(down['estimate'])}"
+    if found.verdict == verdicts.UNKNOWN:
         return text + " (no interval)"
-    return f"{text} {interval(found.ci[0, 1], found.ci[1, 1])}"
+    return f"{text} {interval(down['ci_low'], down['ci_high'])}"
 
 
-def places_sentence(found: list[tuple[Cell, Tradeoff]], settings: Settings) -> str:
+def places_sentence(found: list[Tradeoff], settings: Settings) -> str:
     """Where consistency was bought with stability, where both rose, architecture and size by themselves."""
-    bought: dict[str, list[str]] = {}
-    rose: dict[str, list[str]] = {}
-    for (arch, size), t in found:
-        if not np.isfinite(t.p_bought):
-            continue
-        place, name = f"{arch} {size}", method_name(t.method)
-        if t.p_bought_holm < settings.alpha:
-            bought.setdefault(place, []).append(f"{name} ({sign(t.mean[0])}, {sign(t.mean[1])})")
-        elif (t.ci[0] > 0).all():
-            rose.setdefault(place, []).append(f"{name} ({sign(t.mean[0])}, {sign(t.mean[1])})")
     parts = []
-    for text, where in (("consistency bought with stability", bought), ("both up", rose)):
+    for said, text in (
+        (verdicts.COST, "consistency bought with stability"), (verdicts.BOTH_RAISED, "both up")
+    ):  # fmt: skip
+        where: dict[str, list[str]] = {}
+        for t in found:
+            if t.verdict == said:
+                numbers = f"({sign(float(t.mean[0]))}, {sign(float(t.mean[1]))})"
+                where.setdefault(f"{t.arch} {t.size}", []).append(f"{method_name(t.method)} {numbers}")
         parts += [f"{text} in {place} by {join(names)}" for place, names in where.items()]
     if not parts:
         return ""

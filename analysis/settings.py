@@ -39,6 +39,7 @@ class Settings:
     study: str = "Small Polyglots"
     description: str = ""
     language_resources: Mapping[str, float] = field(default_factory=dict)
+    covariates: tuple[str, ...] = ()
 
     def declared(self, outcome: str, method: str) -> bool:
         """Whether this averaged contrast was declared beforehand; any other is exploratory."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis import files, mixed, sentences
+from analysis import files, mixed
 from analysis.contrasts import Result, rows
 from analysis.frames import Study
-from analysis.layout import AVERAGE, Cell, is_average
+from analysis.layout import AVERAGE, is_average
 from analysis.settings import Settings
 from analysis.tradeoff import Tradeoff
+from analysis.verdict import verdict
 from analysis.wording import interval, number, p_value, sign
 
 
@@ -49,7 +51,7 @@ def contrast_rows(result: Result, table: pd.DataFrame, settings: Settings) -> li
             "p_equivalent": _p(row["p_equivalent"]),
             "mde": number(row["mde"], 2),
             "standardised": sign(row["standardised"], 1),
-            "verdict": sentences.verdict(row, settings.alpha, settings.smallest(result.outcome.name)),
+            "verdict": verdict(row, settings.alpha),
         })  # fmt: skip
     return out
 
@@ -118,30 +120,30 @@ def churn_rows(study: Study, settings: Settings) -> list[dict[str, str]]:
     """Churn and its excess over the least that the accuracies allow, against the control, over the cells."""
     return [
         {"construct": str(r["construct"]).replace("_", " "), "method": str(r["method"]),
-         "estimate": sign(r["estimate"]), "df": number(r["df"], 0), "p": _p(r["p"]),
+         "estimate": sign(r["estimate"]), "df": number(r["df"], 0), "p": _p(r["p_adjusted"]),
          "ci": _ci(r, 1)}
         for r in rows(files.churn_contrasts(study, settings))
     ]  # fmt: skip
 
 
-def place_rows(found: list[tuple[Cell, Tradeoff]]) -> list[dict[str, str]]:
+def place_rows(found: list[Tradeoff]) -> list[dict[str, str]]:
     """The trade-off in each architecture and size."""
-    shown = tradeoff_rows([t for _, t in found])
-    return [{"place": f"{arch}, {size}", **row} for ((arch, size), _), row in zip(found, shown, strict=True)]
+    return [{"place": f"{t.arch}, {t.size}", **row} for t, row in zip(found, tradeoff_rows(found, {}), strict=True)]
 
 
-def tradeoff_rows(found: list[Tradeoff]) -> list[dict[str, str]]:
+def tradeoff_rows(found: list[Tradeoff], headlines: Mapping[str, Result]) -> list[dict[str, str]]:
+    """The two differences of each method and what they say together, with its difference on other outcomes beside."""
+    others = {name: headlines[name].marginal().set_index("method")["estimate"] for name in ("retrieval", "vqa")
+              if name in headlines}  # fmt: skip
     out = []
     for t in found:
-        row = {"method": t.method, "blocks": str(t.blocks), "p": _p(t.p_bought), "holm": _p(t.p_bought_holm),
-               "joint": _p(t.p_joint)}  # fmt: skip
-        for i, name in enumerate(("consistency", "stability")):
-            row[name] = sign(float(t.mean[i]))
-            if np.isfinite(t.p_bought):
-                row[name] += " " + interval(t.ci[0, i], t.ci[1, i])
-        row["task"] = sign(float(t.task[0])) + (" " + interval(t.task[1], t.task[2]) if np.isfinite(t.task[3]) else "")
+        row = {"method": t.method, "blocks": str(len(t.points)), "p": _p(t.p_both), "verdict": t.verdict}
+        for name, judged in (("consistency", t.consistency), ("stability", t.stability), ("task", t.task)):
+            row[name] = sign(judged["estimate"])
+            if np.isfinite(judged["ci_low"]):
+                row[name] += " " + interval(judged["ci_low"], judged["ci_high"])
         for name in ("retrieval", "vqa"):
-            row[name] = sign(float(t.points[name].mean())) if name in t.points.columns else "n/a"
+            row[name] = sign(float(others[name].get(t.method, np.nan))) if name in others else "n/a"
         out.append(row)
     return out
 
@@ -152,6 +154,6 @@ def alternatives(result: Result) -> list[dict[str, str]]:
     ordered = table.iloc[np.argsort(table["method"].map(place).to_numpy(), kind="stable")]
     return [
         {"method": r["method"], "analysis": r["analysis"], "estimate": sign(r["estimate"], 2),
-         "ci": _ci(r), "p": _p(r["p"])}
+         "ci": _ci(r), "p": _p(r["p_adjusted"])}
         for r in rows(ordered)
     ]  # fmt: skip

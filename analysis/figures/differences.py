@@ -85,7 +85,7 @@ def forest(table: pd.DataFrame, outcome: Outcome, study: Study) -> Figure:
 
 
 def pairs(results: dict[str, pd.DataFrame], labels: dict[str, str], study: Study, alpha: float) -> Figure:
-    """Every pair of methods: the row's score minus the column's, its Holm-adjusted p as the colour's depth."""
+    """Every pair of methods: the row's score minus the column's, its adjusted p as the colour's depth."""
     figure, axes = new(1, len(results), 0.75 + 0.36 * len(study.methods))
     steps = [0.0, 0.001, 0.01, alpha, 1.0] if alpha > 0.01 else [0.0, 0.001, alpha, 1.0]
     shades = mpl.colors.ListedColormap(["#0b5394", "#5b8fc7", "#b9d3ee", "#f1f1f1"][-(len(steps) - 1) :])
@@ -117,5 +117,5 @@ def pairs(results: dict[str, pd.DataFrame], labels: dict[str, str], study: Study
             axis.tick_params(length=0, labelsize=8)
         bar = figure.colorbar(mesh, ax=axes, shrink=0.8, aspect=14, pad=0.01)
         bar.set_ticks(steps, labels=[f"{step:g}" for step in steps])
-        bar.set_label("Holm-adjusted p")
+        bar.set_label("adjusted p")
     return figure

@@ -41,6 +41,7 @@ def test_everything_is_written(report: Path) -> None:
     assert {"retrieval", "consistency", "vqa", "stability"} <= set(table["outcome"])
     files = {"contrasts", "effects", "means", "pairs", "f_tests", "sensitivity", "variances", "influence"}
     files |= {"languages", "profiles", "tradeoff", "tradeoff_by_place", "churn", "churn_contrasts", "design", "cost"}
+    files |= {"tradeoff_by_construct"}
     assert {p.stem for p in (report / "tables").glob("*.csv")} == files | {"measures"}
     for path in (report / "tables").glob("*.csv"):
         assert len(pd.read_csv(path)), path
