@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,6 @@ from study import records
 
 ORDER = ("none", "fd", "ed", "sd", "mcl", "dr")
 """Order of the known methods in every table and figure; others follow alphabetically."""
-
-HEADLINE_MEASURES: Mapping[str, tuple[str, ...]] = {"consistency": ("rbo_gold_deleted",), "stability": ("agreement",)}
 
 HEADLINE_LABELS = {"consistency": "retrieval consistency", "stability": "VQA stability"}
 
@@ -112,7 +110,7 @@ def _independent(scores: pd.DataFrame, pairs: pd.DataFrame | None, name: str, no
 
 def _headline(kind: str, present: set[str]) -> str:
     """The measure of a headline outcome: the first of its list that the tables have."""
-    return next((name for name in HEADLINE_MEASURES[kind] if name in present), HEADLINE_MEASURES[kind][-1])
+    return next((name for name in records.HEADLINES[kind] if name in present), records.HEADLINES[kind][-1])
 
 
 def _pair_outcomes(tables: dict[str, pd.DataFrame], notes: list[str]) -> dict[str, Outcome]:
@@ -139,7 +137,10 @@ def _pair_outcomes(tables: dict[str, pd.DataFrame], notes: list[str]) -> dict[st
             name = kind if headline else f"{kind}:{measure.name}"
             label = HEADLINE_LABELS[kind] if headline else measure.name.replace("_", " ")
             rows = by_language[by_language["construct"] == measure.name]
-            if len(rows):
+            if len(rows) and kind == "stability" and measure.name not in records.PAIR_MEASURES:
+                # One language's own value, a flip against the teacher: no other language takes part.
+                scores = rows[["cell", "language", "score"]]
+            elif len(rows):
                 own = every[every["measure"] == measure.name] if every is not None else None
                 scores = _independent(rows, own, name, notes)
             else:

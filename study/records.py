@@ -188,9 +188,7 @@ RETRIEVAL_METRICS = (
 )
 
 CONSISTENCY_CONSTRUCTS = (
-    Measure(
-        "rbo_excess", "rank-biased overlap of parallel captions above that of captions that are not", True, -1.0
-    ),
+    Measure("rbo_excess", "rank-biased overlap of parallel captions above that of captions that are not", True, -1.0),
     Measure("rbo_gold_deleted", "rank-biased overlap of two languages' rankings without the gold item", True),
     Measure("rankc", "RankC (Qi et al. 2023)", True),
     Measure("mrc", "mean Spearman correlation of two languages' rankings", True, -1.0),
@@ -240,8 +238,9 @@ def check(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     """Return `frame` with the columns of `table`, in order and of its dtypes.
 
     Raises:
-        RecordError: a column is missing or unknown, a value does not fit its dtype, a value
-            that must be there is empty or infinite, or two rows have the same key.
+        RecordError: a column is missing or unknown, a value does not fit its dtype (a cast that would change it is
+            refused: "False" is not a bool, 300 no int8, 0.5 no integer), a value that must be there is empty or
+            infinite, or two rows have the same key.
     """
     missing = [name for name in table.names if name not in frame.columns]
     unknown = [str(name) for name in frame.columns if name not in table.names]
@@ -258,13 +257,44 @@ def check(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
         if column.dtype.startswith("float") and pd.api.types.is_float_dtype(values) and np.isinf(values).any():
             row = int(np.isinf(values.to_numpy()).argmax())
             raise RecordError(f"table {table.name!r}, column {column.name!r}: infinite value in row {row}")
-        try:
-            out[column.name] = values.astype(pd.api.types.pandas_dtype(column.dtype))
-        except (TypeError, ValueError) as error:
-            raise RecordError(f"table {table.name!r}, column {column.name!r}: not {column.dtype}: {error}") from None
+        out[column.name] = _cast(values, column, table)
     checked = pd.DataFrame(out)
     twice = checked.duplicated(subset=list(table.key))
     if twice.any():
         first = checked.loc[twice, list(table.key)].iloc[0].to_dict()
         raise RecordError(f"table {table.name!r}: {int(twice.sum())} rows repeat a key, the first is {first}")
     return checked
+
+
+def _cast(values: pd.Series, column: Column, table: Table) -> pd.Series:
+    """`values` in the column's dtype; what a cast would change is refused."""
+    where = f"table {table.name!r}, column {column.name!r}"
+    text = pd.api.types.is_string_dtype(values.dtype) or values.dtype == object
+    if column.dtype == "bool" and not values.empty:
+        # bool("False") is True, and so is bool(0.3).
+        wrong = ~values.isin([True, False]).to_numpy() if not text else ~values.map(lambda v: v is True or v is False)
+        if np.any(wrong):
+            row = int(np.argmax(wrong))
+            raise RecordError(f"{where}: {values.iloc[row]!r} in row {row} is not True or False")
+    if column.dtype.lower().startswith("int") and text and not values.empty:
+        values = pd.Series(_numbers(values, where), index=values.index)
+    try:
+        cast = values.astype(pd.api.types.pandas_dtype(column.dtype))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RecordError(f"{where}: not {column.dtype}: {error}") from None
+    if column.dtype.lower().startswith("int"):
+        known = values.notna()
+        changed = (values[known].astype(float) != cast[known].astype(float)).to_numpy()
+        if changed.any():
+            first = values[known].iloc[int(changed.argmax())]
+            raise RecordError(f"{where}: {first!r} is not a whole number that fits {column.dtype}")
+    return cast
+
+
+def _numbers(values: pd.Series, where: str) -> np.ndarray:
+    """Objects that hold numbers (None among them) as floats; text is refused, even if it spells a number."""
+    wrong = values.map(lambda v: isinstance(v, (str, bool)))
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        raise RecordError(f"{where}: {values.iloc[row]!r} in row {row} is not a number")
+    return pd.to_numeric(values).to_numpy(dtype=float)
