@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from analysis.settings import AnalysisError, Settings, nearest
 from study import records
 
 
-def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """The five checked tables of a results folder.
+def read_tables(folder: Path, covariates: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+    """The checked tables of a results folder: the five that must be there, and the optional ones that are.
+
+    Args:
+        folder: of the parquet files.
+        covariates: numeric columns that the table of cells has besides its own.
 
     Raises:
         AnalysisError: the folder or a file is missing or unreadable, or breaks its schema.
@@ -20,18 +26,97 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
     if not folder.is_dir():
         raise AnalysisError(f"{folder}: no such folder of results")
     tables = {}
-    for name, table in records.TABLES.items():
+    for name, table in {**records.TABLES, **records.OPTIONAL_TABLES}.items():
         path = folder / f"{name}.parquet"
+        if not path.is_file() and name in records.OPTIONAL_TABLES:
+            continue
         if not path.is_file():
             others = sorted(p.name for p in folder.iterdir() if p.is_file())
             raise AnalysisError(f"{path}: missing; the folder holds {others}")
         try:
-            tables[name] = records.check(pd.read_parquet(path), table)
+            found = pd.read_parquet(path)
+            extra = _covariates(found, covariates) if name == "cells" else {}
+            tables[name] = records.check(found.drop(columns=list(extra)), table).assign(**extra)
         except records.RecordError as error:
             raise AnalysisError(f"{path}: {error}") from None
         except (OSError, ValueError) as error:
             raise AnalysisError(f"{path}: not a readable parquet file: {error}") from None
     return tables
+
+
+def _covariates(cells: pd.DataFrame, names: Sequence[str]) -> dict[str, pd.Series]:
+    """The declared extra columns of the table of cells, as numbers.
+
+    Raises:
+        RecordError: a column is absent, is one of the schema's own, or is not a finite number for every student.
+    """
+    found = {}
+    own = set(records.CELLS.names)
+    extra = [name for name in cells.columns if name not in own]
+    for name in names:
+        if name in own or name not in cells.columns:
+            why = "is a column of the schema" if name in own else f"is not there; extra columns are {sorted(extra)}"
+            raise records.RecordError(f"covariate {name!r} {why}")
+        if not pd.api.types.is_numeric_dtype(cells[name]) or pd.api.types.is_bool_dtype(cells[name]):
+            raise records.RecordError(f"covariate {name!r} is {cells[name].dtype}, not a number")
+        values = cells[name].astype(float)
+        wrong = ~np.isfinite(values) & (cells["role"] == "student")
+        if wrong.any():
+            raise records.RecordError(f"covariate {name!r} of cell {cells.loc[wrong, 'cell'].iloc[0]!r} is not finite")
+        found[name] = values
+    return found
+
+
+def check_answers(vqa: pd.DataFrame, folder: Path) -> None:
+    """`correct` says what `chosen` and `answer` say; a contradiction is somebody's mistake, and not ours to settle."""
+    wrong = (vqa["correct"] != (vqa["chosen"] == vqa["answer"])).to_numpy()
+    if wrong.any():
+        first = vqa.iloc[int(wrong.argmax())]
+        raise AnalysisError(
+            f"{folder / 'vqa.parquet'}: 'correct' contradicts 'chosen' and 'answer' in {int(wrong.sum()):,} of "
+            f"{len(vqa):,} rows, first in cell {first['cell']!r}, question {first['question']!r}"
+        )
+
+
+def one_protocol(retrieval: pd.DataFrame, wanted: str, folder: Path) -> pd.DataFrame:
+    """The rows of the declared protocol, or of the only one.
+
+    Raises:
+        AnalysisError: the declared one is not there, or there are several and none was declared.
+    """
+    present = sorted(set(retrieval["protocol"]))
+    path = folder / "retrieval.parquet"
+    if wanted and present and wanted not in present:
+        raise AnalysisError(f"{path}: no rows of protocol {wanted!r}{nearest(wanted, present)}")
+    if not wanted and len(present) > 1:
+        raise AnalysisError(f"{path}: {len(present)} protocols, {present}; say which one by the setting 'protocol'")
+    return retrieval[retrieval["protocol"] == wanted] if wanted else retrieval
+
+
+def common_directions(retrieval: pd.DataFrame, folder: Path, notes: list[str]) -> pd.DataFrame:
+    """Of each metric the directions that every scored run has: a mean over other ones would not compare.
+
+    Raises:
+        AnalysisError: some metric has no direction in common.
+    """
+    kept = []
+    for metric, rows in retrieval.groupby("metric", sort=False):
+        by_direction = {str(d): set(part["cell"]) for d, part in rows.groupby("direction")}
+        every = set().union(*by_direction.values())
+        common = [d for d, cells in by_direction.items() if cells == every]
+        lacking = sorted(set().union(*(every - cells for cells in by_direction.values())))
+        if not common:
+            raise AnalysisError(
+                f"{folder / 'retrieval.parquet'}: no direction of {metric} was scored for every run; cell "
+                f"{lacking[0]!r} lacks {next(d for d, cells in by_direction.items() if lacking[0] not in cells)}"
+            )
+        if lacking:
+            notes.append(
+                f"Retrieval {metric} is {' and '.join(common).replace('_', ' ')} alone: {len(lacking)} run(s) lack the "
+                f"other direction, the first is {lacking[0]}."
+            )
+        kept.append(rows[rows["direction"].isin(common)])
+    return pd.concat(kept, ignore_index=True) if kept else retrieval
 
 
 def check_ranges(tables: dict[str, pd.DataFrame], folder: Path) -> None:
@@ -83,11 +168,22 @@ def check_cells(tables: dict[str, pd.DataFrame], folder: Path, settings: Setting
         raise AnalysisError(f"{folder / 'cells.parquet'}: the control is the only method, nothing can be compared")
     if not comparable(students, settings.control):
         raise AnalysisError(f"{folder / 'cells.parquet'}: no method shares an arch and size with {settings.control!r}")
+    blocks = ["arch", "size", "seed"]
+    controls = students[students["method"] == settings.control]
+    shared = set(students.merge(controls[blocks], on=blocks)["method"])
+    for method in methods:
+        places = students[students["method"] == method].merge(controls[["arch", "size"]].drop_duplicates())
+        if method not in shared and len(places):
+            raise AnalysisError(
+                f"{folder / 'cells.parquet'}: {method!r} shares no seed with the control {settings.control!r} in any "
+                f"arch and size, so nothing is paired: it has seeds {sorted(set(places['seed']))[:10]}, the control "
+                f"{sorted(set(controls['seed']))[:10]}"
+            )
     twice = students.duplicated(["arch", "size", "method", "seed"])
     if twice.any():
         name = students.loc[twice, "cell"].iloc[0]
         raise AnalysisError(f"{folder / 'cells.parquet'}: {name!r} repeats an arch, size, method and seed")
-    for name in ("retrieval", "consistency", "vqa"):
+    for name in ("retrieval", "consistency", "vqa", *(n for n in records.OPTIONAL_TABLES if n in tables)):
         for cell in sorted(set(tables[name]["cell"]) - known):
             raise AnalysisError(f"{folder / f'{name}.parquet'}: cell {cell!r} is not in cells{nearest(cell, known)}")
     runs = tables["stability"].query("level == 'run'")

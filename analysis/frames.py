@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.checked import check_cells, check_ranges, comparable, hash_tables, read_tables
+from analysis.checked import (
+    check_answers,
+    check_cells,
+    check_ranges,
+    common_directions,
+    comparable,
+    hash_tables,
+    one_protocol,
+    read_tables,
+)
 from analysis.pairs import from_partner_means, language_scores, run_scores
 from analysis.settings import HEADLINES, AnalysisError, Settings, nearest
 from study import records
@@ -153,10 +162,6 @@ def _outcomes(
     tables: dict[str, pd.DataFrame], control: str, notes: list[str]
 ) -> tuple[dict[str, Outcome], dict[str, Outcome]]:
     cells, retrieval = tables["cells"], tables["retrieval"]
-    protocols = retrieval["protocol"].value_counts()
-    if len(protocols) > 1:
-        notes.append(f"Retrieval was scored under {len(protocols)} protocols; the report uses {protocols.index[0]!r}.")
-    retrieval = retrieval[retrieval["protocol"] == (protocols.index[0] if len(protocols) else "")]
     found: dict[str, Outcome] = {}
     for measure in records.RETRIEVAL_METRICS:
         rows = retrieval[retrieval["metric"] == measure.name]
@@ -223,12 +228,15 @@ def load(folder: Path, settings: Settings) -> Study:
     Raises:
         AnalysisError: see `read_tables`; also an unknown cell, a missing control, or an unknown primary outcome.
     """
-    tables = read_tables(folder)
+    tables = read_tables(folder, settings.covariates)
     check_cells(tables, folder, settings)
     check_ranges(tables, folder)
+    check_answers(tables["vqa"], folder)
     cells = tables["cells"]
     students = cells[cells["role"] == "student"]
     notes: list[str] = []
+    chosen = one_protocol(tables["retrieval"], settings.protocol, folder)
+    tables = {**tables, "retrieval": common_directions(chosen, folder, notes)}
     headlines, secondary = _outcomes(tables, settings.control, notes)
     for name in settings.primary:
         if name not in headlines and name not in secondary and name not in HEADLINES:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from study import records
+
 HEADLINES = ("retrieval", "consistency", "vqa", "stability")
 """The four headline outcomes, in the order of the report."""
+
+
+OUTCOMES = (
+    *HEADLINES,
+    *(f"retrieval:{m.name}" for m in records.RETRIEVAL_METRICS),
+    *(f"consistency:{m.name}" for m in records.CONSISTENCY_CONSTRUCTS),
+    *(f"stability:{m.name}" for m in records.STABILITY_CONSTRUCTS),
+)
+"""Every name that an outcome may have."""
 
 
 class AnalysisError(ValueError):
@@ -25,7 +37,11 @@ def nearest(name: str, valid: Collection[str]) -> str:
 
 @dataclass(frozen=True)
 class Settings:
-    """Declared choices. `smallest_effect` maps an outcome to percentage points."""
+    """Declared choices. `smallest_effect` maps an outcome to percentage points.
+
+    `protocol` chooses among retrieval protocols where the tables hold several. `is_declared` and `declaration` are not
+    settings: they say whether these choices count as declared, and what is known of when.
+    """
 
     hypotheses: tuple[str, ...] = ()
     control: str = "none"
@@ -40,10 +56,13 @@ class Settings:
     description: str = ""
     language_resources: Mapping[str, float] = field(default_factory=dict)
     covariates: tuple[str, ...] = ()
+    protocol: str = ""
+    is_declared: bool = True
+    declaration: str = ""
 
     def declared(self, outcome: str, method: str) -> bool:
         """Whether this averaged contrast was declared beforehand; any other is exploratory."""
-        return outcome in self.primary and (self.contrasts == "all" or method in self.contrasts)
+        return self.is_declared and outcome in self.primary and (self.contrasts == "all" or method in self.contrasts)
 
     def smallest(self, outcome: str) -> float:
         """Smallest effect of interest of an outcome, in percentage points."""
@@ -56,7 +75,7 @@ def parse(values: Mapping[str, Any], source: str = "settings") -> Settings:
     Raises:
         AnalysisError: an unknown key, or a value that does not fit its key.
     """
-    known = [f.name for f in fields(Settings)]
+    known = [f.name for f in fields(Settings) if f.name not in ("is_declared", "declaration")]
     for key in values:
         if key not in known:
             raise AnalysisError(f"{source}: unknown key {key!r}{nearest(key, known)}")
@@ -66,11 +85,21 @@ def parse(values: Mapping[str, Any], source: str = "settings") -> Settings:
         given["smallest_effect"] = {"default": float(effect)}
     elif not isinstance(effect, Mapping):
         raise AnalysisError(f"{source}: 'smallest_effect' must be a number or outcome -> points, not {effect!r}")
-    for key in ("primary", "planned", "hypotheses", "contrasts"):
+    else:
+        for outcome in effect:
+            if outcome not in (valid := ["default", *OUTCOMES]):
+                raise AnalysisError(f"{source}: smallest_effect of {outcome!r}{nearest(str(outcome), valid)}")
+    for key in ("control", "study", "description", "family", "languages", "protocol"):
+        if not isinstance(given.get(key, ""), str):
+            raise AnalysisError(f"{source}: {key!r} must be text, not {given[key]!r}")
+    resources = given.get("language_resources", {})
+    if not isinstance(resources, Mapping) or not all(_is_number(value) for value in resources.values()):
+        raise AnalysisError(f"{source}: 'language_resources' must be language -> share, not {resources!r}")
+    for key in ("primary", "planned", "hypotheses", "contrasts", "covariates"):
         value = given.get(key, ())
         if key == "contrasts" and value == "all":
             continue
-        if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+        if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
             raise AnalysisError(f"{source}: {key!r} must be a list of names, not {value!r}")
         if key in given:
             given[key] = tuple(value)
@@ -82,25 +111,38 @@ def parse(values: Mapping[str, Any], source: str = "settings") -> Settings:
     if not isinstance(settings.alpha, float) or not 0 < settings.alpha < 0.5:
         raise AnalysisError(f"{source}: 'alpha' must be a number between 0 and 0.5, not {settings.alpha!r}")
     for outcome, points in settings.smallest_effect.items():
-        if not isinstance(points, (int, float)) or points <= 0:
+        if not _is_number(points) or points <= 0:
             raise AnalysisError(f"{source}: smallest effect of {outcome!r} must be above 0, not {points!r}")
     return settings
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def read(path: Path | None) -> Settings:
-    """Settings of a JSON file; all defaults when there is none.
+    """Settings of a JSON file; all defaults, of which none counts as declared, when there is none.
 
     Raises:
-        AnalysisError: the file is absent, is not a JSON object, or breaks the rules of `parse`.
+        AnalysisError: see `read_json` and `parse`.
+    """
+    return parse(read_json(path), str(path)) if path is not None else Settings(is_declared=False)
+
+
+def read_json(path: Path | None) -> dict[str, Any]:
+    """The values of a settings file; none without a file.
+
+    Raises:
+        AnalysisError: the file is absent or is not a JSON object.
     """
     if path is None:
-        return Settings()
+        return {}
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise AnalysisError(f"{path}: no such file") from None
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AnalysisError(f"{path}: not JSON: {error}") from None
     if not isinstance(values, dict):
         raise AnalysisError(f"{path}: a JSON object is expected, not {type(values).__name__}")
-    return parse(values, str(path))
+    return values
