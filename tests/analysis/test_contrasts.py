@@ -50,17 +50,22 @@ def test_no_effect_of_dr_on_consistency_is_no_finding(results: dict[str, contras
     assert row["p_adjusted"] > 0.05
 
 
-def test_stability_falls_for_sd(results: dict[str, contrasts.Result]) -> None:
-    row = by_method(results["stability"])["sd"]
-    assert results["stability"].procedure == contrasts.PAIRED
+def test_stability_falls_for_sd(study: frames.Study, results: dict[str, contrasts.Result]) -> None:
+    by_language = results["stability"]
+    assert by_language.procedure == contrasts.REML
+    assert by_language.population == contrasts.LIKE_THESE
+    assert by_method(by_language)["sd"]["estimate"] < 0
+    runs = contrasts.analyse(study.secondary["stability:alpha"], study, Settings())
+    row = by_method(runs)["sd"]
+    assert (runs.procedure, runs.population) == (contrasts.PAIRED, contrasts.TESTED)
     assert row["estimate"] < 0
     assert row["df"] == 6  # two architectures of four blocks
 
 
 def test_paired_t_is_scipys_on_one_place(study: frames.Study) -> None:
-    frame = study.headlines["stability"].frame
+    frame = study.secondary["stability:alpha"].frame
     one = frame[frame["arch"] == "clip"]
-    outcome = replace(study.headlines["stability"], frame=one)
+    outcome = replace(study.secondary["stability:alpha"], frame=one)
     found = by_method(contrasts.analyse(outcome, replace(study, archs=["clip"]), Settings()))
     wide = one.pivot(index="seed", columns="method", values="score")
     for method in ("fd", "sd", "dr"):
@@ -99,13 +104,15 @@ def test_the_wide_family_pays_for_every_primary_outcome(study: frames.Study) -> 
     np.testing.assert_allclose(wide["p"], narrow["p"])
 
 
-def test_five_analyses_stand_side_by_side(results: dict[str, contrasts.Result]) -> None:
+def test_five_analyses_stand_side_by_side(study: frames.Study, results: dict[str, contrasts.Result]) -> None:
     table = results["retrieval"].sensitivity
     assert table["analysis"].nunique() == 5
     assert list(table.columns) == contrasts.SENSITIVITY
     spread = table.groupby("method")["estimate"].agg(lambda e: e.max() - e.min())
     assert (spread < 1e-6).all()  # balanced data: they differ in their errors alone
-    assert results["stability"].sensitivity["analysis"].nunique() == 3
+    assert contrasts.ACCURACY in set(results["stability"].sensitivity["analysis"])
+    runs = contrasts.analyse(study.secondary["stability:alpha"], study, Settings())
+    assert runs.sensitivity["analysis"].nunique() == 3
 
 
 def test_means_and_pairs_of_the_model_hang_together(results: dict[str, contrasts.Result]) -> None:
@@ -153,7 +160,7 @@ def test_one_language_is_a_paired_t_of_its_own_scores(study: frames.Study) -> No
     np.testing.assert_allclose([row["p"], row["df"]], [expected.pvalue, 3], rtol=1e-9)
     # 1 method in 1 language: a family of one
     np.testing.assert_allclose([row["ci_low"], row["ci_high"]], expected.confidence_interval(), rtol=1e-9)
-    assert languages.contrast_table(study.headlines["stability"], study.methods, Settings()).empty
+    assert languages.contrast_table(study.secondary["stability:alpha"], study.methods, Settings()).empty
 
 
 def test_adjusted_p_agrees_with_scipys_dunnett() -> None:
