@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -212,16 +213,38 @@ def test_fixed_languages_leave_balanced_estimates_alone(
     assert (fixed.marginal()["se"] < random["se"]).all()
 
 
-def test_statsmodels_confirms_the_optimum_and_would_notice_another(study: frames.Study) -> None:
-    outcome = study.headlines["retrieval"]
-    places = layout.Layout.of(outcome.frame, study, "none")
-    design = layout.crossed_design(outcome, study, places, Settings(), own=False)
-    result = contrasts.analyse(outcome, study, Settings())
+@pytest.mark.parametrize("name", ["retrieval", "stability"])
+def test_statsmodels_confirms_the_reported_model_and_would_notice_another(
+    study: frames.Study, results: dict[str, contrasts.Result], name: str
+) -> None:
+    result = results[name]
+    fit = result.fit
+    assert fit is not None
+    y, x = result.outcome.frame["score"].to_numpy(), contrasts.fixed_effects(result, study, Settings())
+    found = confirm.confirm(y, x, fit, result.formula)
+    assert found.agrees
+    assert found.model == result.formula
+    assert "its own variance for each method" in found.model
+    assert not confirm.confirm(y, x, replace(fit, cov=fit.cov * 1.1), "").agrees
+    assert not confirm.confirm(y, x, replace(fit, beta=fit.beta + 0.01 * np.sqrt(np.diag(fit.cov))), "").agrees
+    assert not confirm.confirm(y, x, replace(fit, variances=fit.variances * [*[2.0] * len(fit.terms), 1.0]), "").agrees
+    # The model with one run variance is another one, and its numbers are not taken for those of this one.
     assert result.pooled is not None
-    y = outcome.frame["score"].to_numpy()
-    assert confirm.confirm(y, design.x, design.terms, result.pooled).agrees
-    wrong = replace(result.pooled, cov=result.pooled.cov * 1.1)
-    assert not confirm.confirm(y, design.x, design.terms, wrong).agrees
+    assert abs(result.pooled.criterion - fit.criterion) > 1e-3
+
+
+def test_statsmodels_finds_the_same_optimum_by_itself(study: frames.Study) -> None:
+    outcome = study.headlines["retrieval"]
+    small = outcome.frame[(outcome.frame["arch"] == "clip") & outcome.frame["method"].isin(["none", "sd"])]
+    found = contrasts.analyse(replace(outcome, frame=small.reset_index(drop=True)), study, Settings())
+    assert found.fit is not None
+    x = contrasts.fixed_effects(found, study, Settings())
+    program = confirm._model(found.outcome.frame["score"].to_numpy(), x, list(found.fit.terms))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # variances at zero are reported in many ways
+        theirs = program.fit(reml=True, method="powell")
+    assert theirs.llf <= -found.fit.criterion / 2 + 1e-4
+    assert theirs.llf == pytest.approx(-found.fit.criterion / 2, abs=0.05)
 
 
 def test_a_method_absent_from_one_place_is_averaged_over_the_rest(study: frames.Study) -> None:
