@@ -24,7 +24,6 @@ from analysis.frames import Outcome, Study
 from analysis.inference import Family, correlation, detectable, judge
 from analysis.layout import (
     AVERAGE,
-    CrossedDesign,
     Layout,
     contrast_families,
     contrast_places,
@@ -302,11 +301,11 @@ def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = 
     return replace(result, contrasts=table, notes=(*notes, *result.notes))
 
 
-def pooled_design(result: Result, study: Study, settings: Settings) -> CrossedDesign:
-    """The design behind `result.pooled`, for another program to fit."""
+def fixed_effects(result: Result, study: Study, settings: Settings) -> np.ndarray:
+    """Columns of the fixed effects behind `result.fit` [n, p], for another program to judge."""
     layout = result.design or Layout.of(result.outcome.frame, study, settings.control)
-    task = _Task(result.outcome, study, settings, layout)
-    return crossed_design(result.outcome, study, layout, settings, False, task.covariates()[0])
+    covariates, _ = _Task(result.outcome, study, settings, layout).covariates()
+    return crossed_design(result.outcome, study, layout, settings, True, covariates).x
 
 
 def rows(table: pd.DataFrame) -> list[dict[str, Any]]:

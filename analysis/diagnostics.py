@@ -69,13 +69,13 @@ def bound_sentence(result: Result) -> str:
 
 def confirmation_sentence(found: Confirmation, label: str) -> str:
     if not found.ran:
-        return f"{label}: not confirmed by statsmodels ({found.reason})."
+        return f"{label}: statsmodels was not asked about the reported model: {found.reason}."
     word = "confirms" if found.agrees else "does NOT confirm"
-    left_out = f" and without {join([f'(1 | {name})' for name in found.without])}" if found.without else ""
     return (
-        f"{label}: statsmodels MixedLM {word} the model with one run variance{left_out}: estimates differ by at most "
-        f"{found.estimate:.1e} standard errors, standard errors by {found.se:.1e} (relative), variances by "
-        f"{found.variance:.1e} residual variances."
+        f"{label}: statsmodels MixedLM {word} the reported model, {found.model}. At our optimum its fixed effects "
+        f"differ by at most {found.estimate:.1e} standard errors, standard errors by {found.se:.1e} (relative), the "
+        f"log-likelihood by {found.criterion:.1e}, and it finds "
+        f"{'no better variances beside it' if found.optimum else 'better variances beside it'}."
     )
 
 

@@ -13,7 +13,6 @@ from analysis import (
     frames,
     influence,
     languages,
-    mixed,
     paired,
     profile,
     shrunken,
@@ -62,12 +61,9 @@ def analyse(folder: Path, settings: Settings) -> Analysis:
     every = {**headlines, **secondary}
     confirmations = {}
     for name, result in headlines.items():
-        if result.pooled is not None and result.design is not None:
-            design = contrasts.pooled_design(result, study, settings)
-            scores = result.outcome.frame["score"].to_numpy()
-            terms, without = confirm.affordable(len(scores), design.terms)
-            fit = mixed.fit(scores, design.x, terms) if without else result.pooled
-            confirmations[name] = confirm.confirm(scores, design.x, terms, fit, without)
+        if result.fit is not None:
+            x, scores = contrasts.fixed_effects(result, study, settings), result.outcome.frame["score"].to_numpy()
+            confirmations[name] = confirm.confirm(scores, x, result.fit, result.formula)
     found: list[tradeoff.Tradeoff] = []
     front = pd.DataFrame(columns=["method", "member", "probability"])
     if {"consistency", "stability"} <= set(headlines):

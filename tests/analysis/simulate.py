@@ -118,6 +118,12 @@ def tables(plan: Plan) -> dict[str, pd.DataFrame]:
         agreement = float(((counts * (counts - 1)).sum(axis=0) / max(count * (count - 1), 1)).mean())
         total = counts.sum(axis=1)
         expected = 1 - float((total * (total - 1)).sum()) / (total.sum() * (total.sum() - 1))
+        same = (chosen[:, None] == chosen[None]).mean(axis=2)
+        for i, language in enumerate(vqa_languages if count > 1 else ()):
+            with_others = float((same[i].sum() - 1) / (count - 1))
+            stability.append(
+                ("run", name, arch, size, method, seed, language, "agreement", with_others, plan.questions)
+            )
         values = {"agreement": agreement, "alpha": 1 - (1 - agreement) / expected, "accuracy": float(p.mean())}
         for construct, score in values.items():
             stability.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,17 +51,22 @@ def test_no_effect_of_dr_on_consistency_is_no_finding(results: dict[str, contras
     assert row["p_adjusted"] > 0.05
 
 
-def test_stability_falls_for_sd(results: dict[str, contrasts.Result]) -> None:
-    row = by_method(results["stability"])["sd"]
-    assert results["stability"].procedure == contrasts.PAIRED
+def test_stability_falls_for_sd(study: frames.Study, results: dict[str, contrasts.Result]) -> None:
+    by_language = results["stability"]
+    assert by_language.procedure == contrasts.REML
+    assert by_language.population == contrasts.LIKE_THESE
+    assert by_method(by_language)["sd"]["estimate"] < 0
+    runs = contrasts.analyse(study.secondary["stability:alpha"], study, Settings())
+    row = by_method(runs)["sd"]
+    assert (runs.procedure, runs.population) == (contrasts.PAIRED, contrasts.TESTED)
     assert row["estimate"] < 0
     assert row["df"] == 6  # two architectures of four blocks
 
 
 def test_paired_t_is_scipys_on_one_place(study: frames.Study) -> None:
-    frame = study.headlines["stability"].frame
+    frame = study.secondary["stability:alpha"].frame
     one = frame[frame["arch"] == "clip"]
-    outcome = replace(study.headlines["stability"], frame=one)
+    outcome = replace(study.secondary["stability:alpha"], frame=one)
     found = by_method(contrasts.analyse(outcome, replace(study, archs=["clip"]), Settings()))
     wide = one.pivot(index="seed", columns="method", values="score")
     for method in ("fd", "sd", "dr"):
@@ -99,13 +105,15 @@ def test_the_wide_family_pays_for_every_primary_outcome(study: frames.Study) -> 
     np.testing.assert_allclose(wide["p"], narrow["p"])
 
 
-def test_five_analyses_stand_side_by_side(results: dict[str, contrasts.Result]) -> None:
+def test_five_analyses_stand_side_by_side(study: frames.Study, results: dict[str, contrasts.Result]) -> None:
     table = results["retrieval"].sensitivity
     assert table["analysis"].nunique() == 5
     assert list(table.columns) == contrasts.SENSITIVITY
     spread = table.groupby("method")["estimate"].agg(lambda e: e.max() - e.min())
     assert (spread < 1e-6).all()  # balanced data: they differ in their errors alone
-    assert results["stability"].sensitivity["analysis"].nunique() == 3
+    assert contrasts.ACCURACY in set(results["stability"].sensitivity["analysis"])
+    runs = contrasts.analyse(study.secondary["stability:alpha"], study, Settings())
+    assert runs.sensitivity["analysis"].nunique() == 3
 
 
 def test_means_and_pairs_of_the_model_hang_together(results: dict[str, contrasts.Result]) -> None:
@@ -153,7 +161,7 @@ def test_one_language_is_a_paired_t_of_its_own_scores(study: frames.Study) -> No
     np.testing.assert_allclose([row["p"], row["df"]], [expected.pvalue, 3], rtol=1e-9)
     # 1 method in 1 language: a family of one
     np.testing.assert_allclose([row["ci_low"], row["ci_high"]], expected.confidence_interval(), rtol=1e-9)
-    assert languages.contrast_table(study.headlines["stability"], study.methods, Settings()).empty
+    assert languages.contrast_table(study.secondary["stability:alpha"], study.methods, Settings()).empty
 
 
 def test_adjusted_p_agrees_with_scipys_dunnett() -> None:
@@ -205,16 +213,38 @@ def test_fixed_languages_leave_balanced_estimates_alone(
     assert (fixed.marginal()["se"] < random["se"]).all()
 
 
-def test_statsmodels_confirms_the_optimum_and_would_notice_another(study: frames.Study) -> None:
-    outcome = study.headlines["retrieval"]
-    places = layout.Layout.of(outcome.frame, study, "none")
-    design = layout.crossed_design(outcome, study, places, Settings(), own=False)
-    result = contrasts.analyse(outcome, study, Settings())
+@pytest.mark.parametrize("name", ["retrieval", "stability"])
+def test_statsmodels_confirms_the_reported_model_and_would_notice_another(
+    study: frames.Study, results: dict[str, contrasts.Result], name: str
+) -> None:
+    result = results[name]
+    fit = result.fit
+    assert fit is not None
+    y, x = result.outcome.frame["score"].to_numpy(), contrasts.fixed_effects(result, study, Settings())
+    found = confirm.confirm(y, x, fit, result.formula)
+    assert found.agrees
+    assert found.model == result.formula
+    assert "its own variance for each method" in found.model
+    assert not confirm.confirm(y, x, replace(fit, cov=fit.cov * 1.1), "").agrees
+    assert not confirm.confirm(y, x, replace(fit, beta=fit.beta + 0.01 * np.sqrt(np.diag(fit.cov))), "").agrees
+    assert not confirm.confirm(y, x, replace(fit, variances=fit.variances * [*[2.0] * len(fit.terms), 1.0]), "").agrees
+    # The model with one run variance is another one, and its numbers are not taken for those of this one.
     assert result.pooled is not None
-    y = outcome.frame["score"].to_numpy()
-    assert confirm.confirm(y, design.x, design.terms, result.pooled).agrees
-    wrong = replace(result.pooled, cov=result.pooled.cov * 1.1)
-    assert not confirm.confirm(y, design.x, design.terms, wrong).agrees
+    assert abs(result.pooled.criterion - fit.criterion) > 1e-3
+
+
+def test_statsmodels_finds_the_same_optimum_by_itself(study: frames.Study) -> None:
+    outcome = study.headlines["retrieval"]
+    small = outcome.frame[(outcome.frame["arch"] == "clip") & outcome.frame["method"].isin(["none", "sd"])]
+    found = contrasts.analyse(replace(outcome, frame=small.reset_index(drop=True)), study, Settings())
+    assert found.fit is not None
+    x = contrasts.fixed_effects(found, study, Settings())
+    program = confirm._model(found.outcome.frame["score"].to_numpy(), x, list(found.fit.terms))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # variances at zero are reported in many ways
+        theirs = program.fit(reml=True, method="powell")
+    assert theirs.llf <= -found.fit.criterion / 2 + 1e-4
+    assert theirs.llf == pytest.approx(-found.fit.criterion / 2, abs=0.05)
 
 
 def test_a_method_absent_from_one_place_is_averaged_over_the_rest(study: frames.Study) -> None:

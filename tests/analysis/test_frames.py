@@ -34,7 +34,8 @@ def test_scores_are_points_averaged_over_directions(smoke: Path) -> None:
     got = frame[(frame["cell"] == "clip-half-fd-s0") & (frame["language"] == "de")]["score"]
     assert got.tolist() == [pytest.approx(expected)]
     assert "teacher" not in set(frame["method"])
-    assert len(study.headlines["stability"].frame) == 6
+    assert len(study.headlines["stability"].frame) == 6 * 5  # five languages have questions
+    assert len(study.secondary["stability:alpha"].frame) == 6
 
 
 def test_missing_and_unplanned_cells_are_named(smoke: Path) -> None:
@@ -117,3 +118,30 @@ def test_order_of_methods_and_hash(smoke: Path, tmp_path: Path) -> None:
     assert frames.load(tmp_path / "r", Settings()).data_hash == before
     pd.read_parquet(path).iloc[1:].to_parquet(path, index=False)
     assert frames.load(tmp_path / "r", Settings()).data_hash != before
+
+
+def test_measures_over_pairs_are_read_as_independent_languages(smoke: Path) -> None:
+    study = frames.load(smoke, Settings())
+    for kind, table, columns in (
+        ("consistency", "consistency", "construct == 'rbo_gold_deleted'"),
+        ("stability", "stability", "construct == 'agreement' and language != 'all'"),
+    ):
+        raw = pd.read_parquet(smoke / f"{table}.parquet").query(f"{columns} and cell == 'clip-half-fd-s0'")
+        score = 100 * raw.set_index("language")["score"]
+        frame = study.headlines[kind].frame
+        got = frame[frame["cell"] == "clip-half-fd-s0"].set_index("language")["score"]
+        count = len(score)
+        expected = score.mean() + 2 * (count - 1) / (count - 2) * (score - score.mean())
+        pd.testing.assert_series_equal(got.sort_index(), expected.sort_index(), check_names=False)
+        assert study.headlines[kind].measure == raw["construct"].iloc[0]
+
+
+def test_a_study_of_two_languages_compares_runs(
+    spoil: Callable[[str, Callable[[pd.DataFrame], pd.DataFrame]], Path],
+) -> None:
+    spoil("stability", lambda f: f[f["language"].isin(["all", "en", "de"])])
+    folder = spoil("consistency", lambda f: f[f["language"].isin(["en", "de"])].assign(partners=1))
+    study = frames.load(folder, Settings())
+    assert not study.headlines["consistency"].by_language
+    assert not study.headlines["stability"].by_language
+    assert len(study.headlines["consistency"].frame) == 6
