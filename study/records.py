@@ -286,8 +286,8 @@ def _cast(values: pd.Series, column: Column, table: Table) -> pd.Series:
         known = values.notna()
         changed = (values[known].astype(float) != cast[known].astype(float)).to_numpy()
         if changed.any():
-            first = values[known].iloc[int(changed.argmax())]
-            raise RecordError(f"{where}: {first!r} is not a whole number that fits {column.dtype}")
+            first = np.asarray(values[known])[int(changed.argmax())]
+            raise RecordError(f"{where}: {first} is not a whole number that fits {column.dtype}")
     return cast
 
 
