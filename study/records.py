@@ -200,6 +200,7 @@ CONSISTENCY_CONSTRUCTS = (
 STABILITY_CONSTRUCTS = (
     Measure("alpha", "Krippendorff's alpha of the chosen options over languages", True, -1.0),
     Measure("agreement", "share of questions on which two languages choose the same option", True),
+    Measure("shared_right", "questions that two languages both know, above what their accuracies give", True, -1.0),
     Measure("agreement_excess", "agreement above what accuracies and answer shares alone give", True, -1.0),
     Measure("both_right", "share of questions that two languages both answer right", True),
     Measure("same_wrong", "share of questions on which two languages choose the same wrong option", False),
@@ -213,7 +214,7 @@ STABILITY_CONSTRUCTS = (
     Measure("net_flips", "positive minus negative flips", True, -1.0),
 )
 
-PAIR_MEASURES = ("agreement", "agreement_excess", "both_right", "same_wrong")
+PAIR_MEASURES = ("agreement", "shared_right", "agreement_excess", "both_right", "same_wrong")
 """Measures of STABILITY_CONSTRUCTS that compare two languages' answers; a language's row is its mean over partners."""
 
 COLLAPSE_INDICATORS = (
@@ -226,7 +227,7 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
     "retrieval": ("map@10",),
     "consistency": ("rbo_excess", "rbo_gold_deleted"),
     "vqa": ("accuracy",),
-    "stability": ("agreement_excess", "agreement"),
+    "stability": ("shared_right", "agreement"),
 }
 """Each headline outcome's measures in order of preference: the first that the tables hold is the outcome.
 

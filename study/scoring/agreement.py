@@ -53,21 +53,31 @@ def pair_agreement(chosen: NDArray[np.int8]) -> tuple[Floats, NDArray[np.int64]]
     return np.divide(same, shared, out=np.zeros_like(same), where=shared > 0), shared.astype(np.int64)
 
 
-def pair_parts(chosen: NDArray[np.int8], answer: NDArray[np.int8]) -> dict[str, Floats]:
+def pair_parts(chosen: NDArray[np.int8], answer: NDArray[np.int8], options: int) -> dict[str, Floats]:
     """What two languages' agreement is made of, over their common questions.
 
-    `both_right` and `same_wrong` sum to the agreement. `agreement_excess` is the agreement less the one expected of
+    `both_right` and `same_wrong` sum to the agreement. With K options an answer that has nothing to do with the
+    question is wrong K - 1 times as often as right, whether two languages give it together or each for itself. So
+
+        known(l) = right - wrong / (K - 1),    known(l, m) = both_right - same_wrong / (K - 1)
+
+    count what is answered for a reason: the correction for guessing (Frary 1988, Educ. Meas. Issues Pract. 7:33), and
+    the same for two. `shared_right` = known(l, m) - known(l) known(m) is what two languages know together above what
+    their accuracies alone give; answering some questions blindly, alike in all languages, scales it down.
+
+    `agreement_excess` is the agreement less the one expected of
     two languages that choose independently of one another, each with its own accuracy and its own shares of wrong
     options for every right option:
 
         expected = sum_k pi_k sum_o P_l(o | k) P_m(o | k)
 
     with k the right option, pi_k its share of the common questions and P_l(o | k) how often language l chooses o
-    there: Cohen's chance agreement (1960, Educ. Psychol. Meas. 20:37) within each right option. It is a difference
-    and not Cohen's ratio, which one fixed answer raises.
+    there: Cohen's chance agreement (1960, Educ. Psychol. Meas. 20:37) within each right option. Blind answers that
+    are alike on the same questions raise it.
 
     Args:
         chosen, answer: [L, N] options, ABSENT where not asked.
+        options: K, at least 2.
 
     Returns:
         Names of `records.PAIR_MEASURES` but agreement -> [L, L]; 0 on the diagonal and where nothing is common.
@@ -76,20 +86,31 @@ def pair_parts(chosen: NDArray[np.int8], answer: NDArray[np.int8]) -> dict[str, 
     shared = asked @ asked.T
     right = ((chosen == answer) & (chosen != ABSENT)).astype(np.float64)
     both_right, same, expected = right @ right.T, np.zeros_like(shared), np.zeros_like(shared)
-    options = range(int(max(chosen.max(), answer.max())) + 1)
-    for right_option in options:
+    for right_option in range(options):
         # Of a language's questions those with this right option; languages may have another order of options.
         of_option = ((answer == right_option) & (chosen != ABSENT)).astype(np.float64)
         common = of_option @ of_option.T
-        for option in options:
+        for option in range(options):
             picks = ((chosen == option) & (answer == right_option)).astype(np.float64)
             same += picks @ picks.T
             among = picks @ of_option.T  # how often l chooses it on the questions that it shares with m
             expected += np.divide(among * among.T, common, out=np.zeros_like(common), where=common > 0)
-    parts = {"agreement_excess": same - expected, "both_right": both_right, "same_wrong": same - both_right}
-    for values in parts.values():
-        np.fill_diagonal(values, 0.0)
-    return {k: np.divide(v, shared, out=np.zeros_like(v), where=shared > 0) for k, v in parts.items()}
+    share = {
+        name: np.divide(count, shared, out=np.zeros_like(shared), where=shared > 0)
+        for name, count in (("right", right @ asked.T), ("both", both_right), ("same", same), ("expected", expected))
+    }
+    known = share["right"] - (1 - share["right"]) / (
+        options - 1
+    )  # [l, m]: of l, on the questions that it shares with m
+    same_wrong = share["same"] - share["both"]
+    parts = {
+        "shared_right": share["both"] - same_wrong / (options - 1) - known * known.T,
+        "agreement_excess": share["same"] - share["expected"],
+        "both_right": share["both"],
+        "same_wrong": same_wrong,
+    }
+    apart = (shared > 0) & ~np.eye(len(shared), dtype=bool)
+    return {name: np.where(apart, values, 0.0) for name, values in parts.items()}
 
 
 def true_variance(accuracy: Floats, n: NDArray[np.int64]) -> float:

@@ -26,6 +26,8 @@ class Answers:
     """[C, L, N] whether it is right; False where absent."""
     answer: NDArray[np.int8]
     """[L, N] the right option, ABSENT where the language does not ask the question."""
+    options: int
+    """How many options a question has, as far as the answers tell; at least 2."""
     asked: NDArray[np.bool_]
     """[L, N] whether the language asks the question; no language asks none."""
 
@@ -75,4 +77,12 @@ def pivot(vqa: pd.DataFrame) -> Answers:
             f"vqa: cells answered different questions: {len(uneven)} answers are missing, the first is that of "
             f"{cells[c]!r} to {questions[q]!r} in {languages[m]!r}"
         )
-    return Answers([str(c) for c in cells], [str(m) for m in languages], picks, rights, answers, present[0])
+    return Answers(
+        [str(c) for c in cells],
+        [str(m) for m in languages],
+        picks,
+        rights,
+        answers,
+        max(2, int(max(chosen.max(), answers.max())) + 1),
+        present[0],
+    )

@@ -143,7 +143,7 @@ def pair_table(vqa: pd.DataFrame) -> pd.DataFrame:
         agreement, shared = pair_agreement(answers.chosen[at][order])
         n = shared[first, second]
         for measure, values in {
-            "agreement": agreement, **pair_parts(answers.chosen[at][order], answers.answer[order]),
+            "agreement": agreement, **pair_parts(answers.chosen[at][order], answers.answer[order], answers.options),
         }.items():  # fmt: skip
             rows = {"cell": cell, "language": names[first], "partner": names[second], "measure": measure,
                     "score": values[first, second], "n": n}  # fmt: skip
@@ -162,7 +162,7 @@ def _run(answers: Answers, at: int) -> Iterator[Row]:
         return
     agreement, shared = pair_agreement(chosen)
     partners = shared > 0
-    for measure, values in {"agreement": agreement, **pair_parts(chosen, answers.answer)}.items():
+    for measure, values in {"agreement": agreement, **pair_parts(chosen, answers.answer, answers.options)}.items():
         for language, own, has, common in zip(answers.languages, values, partners, shared, strict=True):
             if has.any():
                 yield language, measure, float(own[has].mean()), int(common.max())
