@@ -56,18 +56,18 @@ def pair_agreement(chosen: NDArray[np.int8]) -> tuple[Floats, NDArray[np.int64]]
 def pair_parts(chosen: NDArray[np.int8], answer: NDArray[np.int8], options: int) -> dict[str, Floats]:
     """What two languages' agreement is made of, over their common questions.
 
-    `both_right` and `same_wrong` sum to the agreement. With K options an answer that has nothing to do with the
-    question is wrong K - 1 times as often as right, whether two languages give it together or each for itself. So
+    `both_right` and `same_wrong` sum to the agreement. With K options, answers that have nothing to do with the
+    question are wrong K - 1 times as often as right, and if two languages share them they raise both parts alike:
+    the correction for guessing (Frary 1988, Educ. Meas. Issues Pract. 7:33) takes same_wrong / (K - 1) off both_right.
+    `shared_right` is what then stands above two languages that answer independently of one another, with their
+    accuracies a and their wrong answers w = (1 - a) / (K - 1) for each wrong option:
 
-        known(l) = right - wrong / (K - 1),    known(l, m) = both_right - same_wrong / (K - 1)
+        shared_right = both_right - same_wrong / (K - 1) - (a_l a_m - w_l w_m)
 
-    count what is answered for a reason: the correction for guessing (Frary 1988, Educ. Meas. Issues Pract. 7:33), and
-    the same for two. `shared_right` = known(l, m) - known(l) known(m) is what two languages know together above what
-    their accuracies alone give; answering some questions blindly, alike in all languages, scales it down.
+    Questions answered blindly, alike in all languages, add nothing to it.
 
-    `agreement_excess` is the agreement less the one expected of
-    two languages that choose independently of one another, each with its own accuracy and its own shares of wrong
-    options for every right option:
+    `agreement_excess` is the agreement less the one expected of two languages that choose independently of one
+    another, each with its own accuracy and its own shares of wrong options for every right option:
 
         expected = sum_k pi_k sum_o P_l(o | k) P_m(o | k)
 
@@ -99,12 +99,11 @@ def pair_parts(chosen: NDArray[np.int8], answer: NDArray[np.int8], options: int)
         name: np.divide(count, shared, out=np.zeros_like(shared), where=shared > 0)
         for name, count in (("right", right @ asked.T), ("both", both_right), ("same", same), ("expected", expected))
     }
-    known = share["right"] - (1 - share["right"]) / (
-        options - 1
-    )  # [l, m]: of l, on the questions that it shares with m
+    accuracy = share["right"]  # [l, m]: of l, on the questions that it shares with m
+    wrong = (1 - accuracy) / (options - 1)
     same_wrong = share["same"] - share["both"]
     parts = {
-        "shared_right": share["both"] - same_wrong / (options - 1) - known * known.T,
+        "shared_right": share["both"] - same_wrong / (options - 1) - (accuracy * accuracy.T - wrong * wrong.T),
         "agreement_excess": share["same"] - share["expected"],
         "both_right": share["both"],
         "same_wrong": same_wrong,

@@ -77,12 +77,6 @@ def pivot(vqa: pd.DataFrame) -> Answers:
             f"vqa: cells answered different questions: {len(uneven)} answers are missing, the first is that of "
             f"{cells[c]!r} to {questions[q]!r} in {languages[m]!r}"
         )
-    return Answers(
-        [str(c) for c in cells],
-        [str(m) for m in languages],
-        picks,
-        rights,
-        answers,
-        max(2, int(max(chosen.max(), answers.max())) + 1),
-        present[0],
-    )
+    options = max(2, int(max(chosen.max(), answers.max())) + 1)
+    names = [str(c) for c in cells], [str(m) for m in languages]
+    return Answers(*names, picks, rights, answers, options, present[0])
