@@ -112,7 +112,7 @@ def test_one_place_without_languages_is_the_textbook_hotelling_region() -> None:
 @pytest.mark.parametrize("df", [3.0, 6.0, 12.0, 40.0])
 def test_with_one_number_of_degrees_of_freedom_the_radius_is_hotellings(df: float) -> None:
     expected = np.sqrt(2 * df / (df - 1) * stats.f.isf(0.05, 2, df - 1))
-    assert tradeoff.region_radius(df, df, df, 0.05) == pytest.approx(expected, rel=0.02)
+    assert tradeoff.region_radius(df, df, df, 0.05) == pytest.approx(expected, rel=0.04)
 
 
 def test_with_all_variances_known_the_radius_is_that_of_chi_squared() -> None:
