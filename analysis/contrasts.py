@@ -111,9 +111,12 @@ class _Task:
         whole = raw.assign(arch=AVERAGE, size=AVERAGE)
         return self.judged(whole, lambda name, rows, widened: Family(name, rows, widened=widened))
 
-    def fitted(self, own: bool, covariates: Mapping[str, np.ndarray]) -> tuple[mixed.MixedFit, str]:
+    def fitted(
+        self, own: bool, covariates: Mapping[str, np.ndarray], start: np.ndarray | None = None
+    ) -> tuple[mixed.MixedFit, str]:
+        """The crossed model and its formula; `start` are SD ratios of a model with the same terms."""
         design = crossed_design(self.outcome, self.study, self.layout, self.settings, own, covariates)
-        return mixed.fit(self.outcome.frame["score"], design.x, design.terms), design.formula
+        return mixed.fit(self.outcome.frame["score"], design.x, design.terms, start), design.formula
 
     def crossed(self, fit: mixed.MixedFit) -> pd.DataFrame:
         """Contrasts of a crossed model in every row of `contrast_places`."""
@@ -213,24 +216,28 @@ def _accuracy(task: _Task) -> np.ndarray | None:
     return values if np.isfinite(values).all() and varies_within(frame, values) else None
 
 
-def _crossed_result(task: _Task, run_scores: pd.DataFrame, differences: pd.DataFrame) -> Result:
-    """The crossed model with what stands beside it.
+def _crossed_result(task: _Task, run_scores: pd.DataFrame, differences: pd.DataFrame, checks: bool) -> Result:
+    """The crossed model, with what stands beside it where `checks`.
 
     Raises:
         mixed.ModelError: the data cannot carry it.
     """
     covariates, notes = task.covariates()
     own, formula = task.fitted(True, covariates)
-    pooled, _ = task.fitted(False, covariates)
     table, alpha = task.crossed(own), task.settings.alpha
+    population = LIKE_THESE if task.settings.languages == "random" else TESTED
     if not own.converged:
         notes.append("the optimiser stopped before the gradient vanished: read the intervals with care")
+    if not checks:
+        return Result(task.outcome, table, REML, formula, own, notes=tuple(notes), design=task.layout,
+                      population=population)  # fmt: skip
+    pooled, _ = task.fitted(False, covariates)
     if not pooled.converged:
         notes.append("the model with one run variance did not converge: disregard its row among the checks")
     others = {REML: table, POOLED: task.crossed(pooled), PAIRED: task.paired(differences)}
     if task.outcome.name.split(":")[0] == "stability" and (accuracy := _accuracy(task)) is not None:
         try:
-            others[ACCURACY] = task.crossed(task.fitted(True, {**covariates, "accuracy": accuracy})[0])
+            others[ACCURACY] = task.crossed(task.fitted(True, {**covariates, "accuracy": accuracy}, own.theta)[0])
         except mixed.ModelError as error:
             notes.append(f"no model with accuracy as covariate: {error}")
     outliers, without = _without_outliers(task, True, covariates)
@@ -240,20 +247,23 @@ def _crossed_result(task: _Task, run_scores: pd.DataFrame, differences: pd.DataF
         task.outcome, table, REML, formula, own, pooled, _f_tests(own, task.layout),
         _sensitivity(task, others, run_scores), effects.mixed_means(own, task.layout, alpha),
         effects.mixed_pairs(own, task.layout, alpha), tuple(notes), task.layout,
-        LIKE_THESE if task.settings.languages == "random" else TESTED,
-        outliers, () if without is None else _parted(table, without, alpha),
+        population, outliers, () if without is None else _parted(table, without, alpha),
     )  # fmt: skip
 
 
-def _paired_result(task: _Task, run_scores: pd.DataFrame, differences: pd.DataFrame) -> Result:
+def _paired_result(task: _Task, run_scores: pd.DataFrame, differences: pd.DataFrame, checks: bool) -> Result:
+    """Paired differences, with what stands beside them where `checks`."""
     table, alpha = task.paired(differences), task.settings.alpha
+    formula = "difference from the control ~ method, within blocks"
+    if not checks:
+        return Result(task.outcome, table, PAIRED, formula, design=task.layout)
     others = {PAIRED: table}
     outliers, without = _without_outliers(task, False, {})
     if without is not None:
         others[OUTLIERS] = without
     notes = [f"{name} is no term of paired differences" for name in task.settings.covariates]
     return Result(
-        task.outcome, table, PAIRED, "difference from the control ~ method, within blocks",
+        task.outcome, table, PAIRED, formula,
         f_tests=paired.hotelling(differences), sensitivity=_sensitivity(task, others, run_scores),
         means=effects.run_level_means(run_scores, task.layout, alpha),
         pairs=effects.run_level_pairs(run_scores, task.layout, alpha), notes=tuple(notes), design=task.layout,
@@ -261,11 +271,12 @@ def _paired_result(task: _Task, run_scores: pd.DataFrame, differences: pd.DataFr
     )  # fmt: skip
 
 
-def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = True) -> Result:
+def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = True, checks: bool = True) -> Result:
     """Contrasts of every method against the control, per arch x size and averaged over them.
 
     Run x language scores get the crossed model where seeds and languages repeat, everything else (and everything
-    when not `crossed`) the paired t on run means.
+    when not `crossed`) the paired t on run means. Without `checks` the contrasts are all that is worked out: no
+    sensitivity, means or pairs.
     """
     frame = outcome.frame
     layout = Layout.of(frame, study, settings.control)
@@ -282,13 +293,13 @@ def analyse(outcome: Outcome, study: Study, settings: Settings, crossed: bool = 
     result: Result | None = None
     if crossed and outcome.by_language and frame["language"].nunique() > 1 and repeats:
         try:
-            result = _crossed_result(task, run_scores, differences)
+            result = _crossed_result(task, run_scores, differences, checks)
         except mixed.ModelError as error:
             notes.append(f"no crossed model: {error}; paired differences are reported instead")
     if result is None:
         if not repeats:
             notes.append("one seed: no run repeats another, so there are differences but no intervals")
-        result = _paired_result(task, run_scores, differences)
+        result = _paired_result(task, run_scores, differences, checks)
     table = result.contrasts.assign(outcome=outcome.name, measure=outcome.measure, procedure=result.procedure)
     table["contrast"] = table["method"] + " - " + settings.control
     # Only the averaged contrasts of the declared outcomes were chosen before the data were seen.

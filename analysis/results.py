@@ -53,10 +53,12 @@ def analyse(folder: Path, settings: Settings) -> Analysis:
     """
     study = frames.load(folder, settings)
     headlines = {name: contrasts.analyse(o, study, settings) for name, o in study.headlines.items()}
-    # A secondary outcome that was declared primary, or that a trade-off needs, gets the full model.
-    full = {*settings.primary, *tradeoff.secondary_measures(list(study.secondary))}
+    # A secondary outcome that was declared primary gets the full model with all that stands beside it; one that a
+    # trade-off needs, the model alone.
+    needed = set(tradeoff.secondary_measures(list(study.secondary))) - set(settings.primary)
     secondary = {
-        name: contrasts.analyse(o, study, settings, crossed=name in full) for name, o in study.secondary.items()
+        name: contrasts.analyse(o, study, settings, name in needed or name in settings.primary, name not in needed)
+        for name, o in study.secondary.items()
     }
     every = {**headlines, **secondary}
     confirmations = {}

@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import optimize, stats
 
 from analysis.contrasts import LIKE_THESE, Result, rows
-from analysis.frames import Outcome
 from analysis.inference import NO_SPREAD, Family, judge
 from analysis.layout import AVERAGE, Cell, covers
 from analysis.settings import Settings
@@ -95,22 +94,19 @@ class Tradeoff:
 
 def analyse(consistency: Result, stability: Result, settings: Settings) -> list[Tradeoff]:
     """The trade-off of every method, averaged and in each architecture and size; in the order of the contrasts."""
-    tables = {n: r.contrasts.set_index(["arch", "size", "method"]) for n, r in
-              zip(NAMES, (consistency, stability), strict=True)}  # fmt: skip
-    details = [differences(r.outcome, settings.control) for r in (consistency, stability)]
-    random = [r.population == LIKE_THESE for r in (consistency, stability)]
-    populations = (consistency.population, stability.population)
+    pair = (consistency, stability)
+    first, second = ({(r["arch"], r["size"], r["method"]): r for r in rows(result.contrasts)} for result in pair)
+    details = Differences.of(pair, settings.control)
+    random = [r.population == LIKE_THESE for r in pair]
     found = []
-    for arch, size, method in tables["consistency"].index:
-        if (arch == AVERAGE) != (size == AVERAGE) or (arch, size, method) not in tables["stability"].index:
+    for (arch, size, method), row in first.items():
+        if (arch == AVERAGE) != (size == AVERAGE) or (arch, size, method) not in second:
             continue
-        row = {n: {**rows(t.loc[[(arch, size, method)]].reset_index())[0]} for n, t in tables.items()}
-        r, df = correlation_of_estimates(details[0][method], details[1][method], (arch, size), random)
-        points = pd.concat([_blocks(d[method]) for d in details], axis=1, keys=NAMES).dropna()
-        inside = [
-            covers((arch, size), place) for place in zip(*map(points.index.get_level_values, (0, 1)), strict=True)
-        ]
-        found.append(_together(method, (arch, size), row, r, df, points[inside], populations, settings))
+        r, df = correlation_of_estimates(details, method, (arch, size), random)
+        both = {"consistency": row, "stability": second[arch, size, method]}
+        points = details.points(method, (arch, size))
+        populations = (consistency.population, stability.population)
+        found.append(_together(method, (arch, size), both, r, df, points, populations, settings))
     return _with_task(found, settings.alpha)
 
 
@@ -152,25 +148,67 @@ def _with_task(found: list[Tradeoff], alpha: float) -> list[Tradeoff]:
     return [Tradeoff(**{**t.__dict__, "task": task}) for t, task in zip(found, judged, strict=True)]
 
 
-def differences(outcome: Outcome, control: str) -> pd.DataFrame:
-    """Each method minus the control within blocks and languages.
+@dataclass(frozen=True)
+class Differences:
+    """Each method minus the control within blocks and languages, of consistency and of stability, on common axes.
 
-    Returns:
-        Index (arch, size, seed, language), a column for each method, points; one language "" where scores have none.
+    `values` [2, places, seeds, languages, methods] in points, nan where there is none. Scores that exist once per run
+    stand under the language "".
     """
-    frame = outcome.frame if outcome.by_language else outcome.frame.assign(language="")
-    keys = ["arch", "size", "seed", "language"]
-    wide = frame.pivot_table(index=keys, columns="method", values="score")
-    return wide.drop(columns=control).sub(wide[control], axis=0)
+
+    places: list[Cell]
+    seeds: list[Any]
+    languages: list[str]
+    methods: list[str]
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, results: Sequence[Result], control: str) -> Differences:
+        parts = [r.outcome.frame if r.outcome.by_language else r.outcome.frame.assign(language="") for r in results]
+        every = pd.concat([part[["arch", "size", "seed", "language", "method"]] for part in parts])
+        places = list(dict.fromkeys(zip(every["arch"], every["size"], strict=True)))
+        axes = [sorted(set(every[name])) for name in ("seed", "language", "method")]
+        number = [{value: i for i, value in enumerate(axis)} for axis in (places, *axes)]
+        values = np.full((len(parts), *map(len, number)), np.nan)
+        for out, part in zip(values, parts, strict=True):
+            keys = [zip(part["arch"], part["size"], strict=True), part["seed"], part["language"], part["method"]]
+            index = [np.array([of[key] for key in column]) for of, column in zip(number, keys, strict=True)]
+            out[tuple(index)] = part["score"].to_numpy()
+        at = axes[2].index(control)
+        values = np.delete(values - values[..., at : at + 1], at, axis=-1)
+        return cls(places, axes[0], axes[1], [m for m in axes[2] if m != control], values)
+
+    def blocks(self, method: str) -> np.ndarray:
+        """Means of the blocks over their languages [2, places, seeds]; nan where one of the two has none."""
+        found = _mean(self.values[..., self.methods.index(method)], axis=3)
+        return np.where(np.isfinite(found).all(axis=0), found, np.nan)
+
+    def by_language(self, method: str, where: Cell) -> np.ndarray:
+        """Means over the blocks of each place, then over the places that `where` covers [2, languages]."""
+        here = [covers(where, place) for place in self.places]
+        return _mean(_mean(self.values[..., self.methods.index(method)], axis=2)[:, here], axis=1)
+
+    def points(self, method: str, where: Cell) -> pd.DataFrame:
+        """The blocks of a place as rows: columns consistency and stability, index (arch, size, seed)."""
+        found = self.blocks(method)
+        kept = [(i, j) for i, place in enumerate(self.places) if covers(where, place)
+                for j in range(len(self.seeds)) if np.isfinite(found[0, i, j])]  # fmt: skip
+        index = pd.MultiIndex.from_tuples(
+            [(*self.places[i], self.seeds[j]) for i, j in kept], names=["arch", "size", "seed"]
+        )
+        table = np.array([found[:, i, j] for i, j in kept]).reshape(-1, len(NAMES))
+        return pd.DataFrame(table, index, columns=list(NAMES))
 
 
-def _blocks(values: pd.Series) -> pd.Series:
-    """Means of the blocks, over their languages."""
-    return values.dropna().groupby(level=["arch", "size", "seed"]).mean()
+def _mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """Means over an axis of what is not nan; nan where nothing is."""
+    known = np.isfinite(values)
+    count = known.sum(axis=axis)
+    return np.where(count > 0, np.where(known, values, 0.0).sum(axis=axis) / np.maximum(count, 1), np.nan)
 
 
 def correlation_of_estimates(
-    consistency: pd.Series, stability: pd.Series, place: Cell, random: Sequence[bool]
+    details: Differences, method: str, where: Cell, random: Sequence[bool]
 ) -> tuple[float, float]:
     """Correlation of a method's two estimates, and its degrees of freedom.
 
@@ -180,33 +218,37 @@ def correlation_of_estimates(
     say how large the errors are, and this says how they go together.
 
     Args:
-        consistency, stability: differences from `differences`, of one method.
-        place: architecture and size, AVERAGE for all.
+        details: differences within blocks and languages.
+        method: whose.
+        where: architecture and size, AVERAGE for all.
         random: for each of the two, whether its languages stand for others.
 
     Returns:
         nan and 0 where nothing repeats or nothing varies.
     """
-    both = [values.dropna() for values in (consistency, stability)]
-    blocks = pd.concat([_blocks(values) for values in both], axis=1, keys=NAMES).dropna()
-    by_place = blocks.groupby(level=["arch", "size"])
-    df_blocks = len(blocks) - by_place.ngroups
-    counts = by_place.size()
-    here = [cell for cell in counts.index if covers(place, cell)]
-    if df_blocks < 1 or not here:
+    blocks = details.blocks(method)
+    counts = np.isfinite(blocks[0]).sum(axis=1)
+    here = np.array([covers(where, place) for place in details.places]) & (counts > 0)
+    df_blocks = int(np.maximum(counts - 1, 0).sum())
+    if df_blocks < 1 or not here.any():
         return np.nan, 0.0
-    rest = (blocks - by_place.transform("mean")).to_numpy()
+    rest = blocks - _mean(blocks, axis=2)[..., None]
+    flat = rest[:, np.isfinite(rest[0])]
     # The spread of blocks is pooled over places, as the models pool it.
-    parts = [(rest.T @ rest / df_blocks * float((1 / counts[here]).sum()) / len(here) ** 2, float(df_blocks))]
+    factor = float((1 / counts[here]).sum()) / here.sum() ** 2
+    parts = [(flat @ flat.T / df_blocks * factor, float(df_blocks))]
     if any(random):
-        means = [_by_language(values, here) for values in both]
-        shared = pd.concat(means, axis=1, keys=NAMES).dropna()
-        cov = np.diag([float(m.var(ddof=1)) / len(m) if chosen and len(m) > 1 else 0.0
-                       for m, chosen in zip(means, random, strict=True)])  # fmt: skip
-        if all(random) and len(shared) > 2:
-            together = float(np.cov(shared.to_numpy().T)[0, 1]) * len(shared) / len(means[0]) / len(means[1])
-            cov[0, 1] = cov[1, 0] = together
-        parts.append((cov, float(max(len(shared) - 1, 1))))
+        means = details.by_language(method, where)
+        known = np.isfinite(means)
+        shared, count = known.all(axis=0), known.sum(axis=1)
+        cov = np.zeros((2, 2))
+        for i, chosen in enumerate(random):
+            if chosen and count[i] > 1:
+                cov[i, i] = means[i, known[i]].var(ddof=1) / count[i]
+        if all(random) and shared.sum() > 2:
+            together = float(np.cov(means[:, shared])[0, 1])
+            cov[0, 1] = cov[1, 0] = together * shared.sum() / count[0] / count[1]
+        parts.append((cov, float(max(shared.sum() - 1, 1))))
     total = np.sum([cov for cov, _ in parts], axis=0)
     scale = total[0, 0] * total[1, 1]
     if min(total[0, 0], total[1, 1]) < NO_SPREAD**2:
@@ -214,13 +256,6 @@ def correlation_of_estimates(
     # Variance of the covariance where the two do not go together, of independent parts.
     spread = sum(cov[0, 0] * cov[1, 1] / df for cov, df in parts)
     return float(np.clip(total[0, 1] / np.sqrt(scale), -0.99, 0.99)), float(scale / spread)
-
-
-def _by_language(values: pd.Series, places: Sequence[Cell]) -> pd.Series:
-    """Means of the languages over the blocks of each place, then over the places."""
-    by_place = values.groupby(level=["arch", "size", "language"]).mean()
-    inside = [place in set(places) for place in zip(*map(by_place.index.get_level_values, (0, 1)), strict=True)]
-    return by_place[inside].groupby(level="language").mean()
 
 
 def joint_region(
@@ -244,21 +279,24 @@ def joint_region(
 
 
 @lru_cache(maxsize=512)
-def region_radius(df_first: float, df_second: float, df_correlation: float, alpha: float, draws: int = 2**17) -> float:
+def region_radius(df_first: float, df_second: float, df_correlation: float, alpha: float, draws: int = 2**14) -> float:
     """Mahalanobis distance within which both estimates lie in 1 - alpha of studies.
 
     The two variances and the correlation are drawn as their degrees of freedom say: with one number for all three
     this is Hotelling's T, whose distribution is that of normal estimates over a Wishart matrix. Drawn where the
-    estimates do not go together; Hotelling's T is the same wherever they do.
+    estimates do not go together; Hotelling's T is the same wherever they do. The estimates themselves are taken apart
+    into direction and length, and the chance that the length reaches is exact: P(T > t) = E[exp(-t^2 / (2 q))], with
+    q the squared distance of the direction.
     """
     rng = np.random.default_rng(0)
-    z = rng.standard_normal((2, draws))
+    angle = rng.uniform(0, 2 * np.pi, draws)
     scale = [np.sqrt(rng.chisquare(min(nu, 1e6), draws) / min(nu, 1e6)) for nu in (df_first, df_second)]
-    u, v = z[0] / scale[0], z[1] / scale[1]
+    u, v = np.cos(angle) / scale[0], np.sin(angle) / scale[1]
     nu = df_correlation - 1
     t = rng.standard_normal(draws) / np.sqrt(rng.chisquare(nu, draws) / nu)
     r = t / np.sqrt(nu + t**2)
-    return float(np.sqrt(np.quantile((u**2 - 2 * r * u * v + v**2) / (1 - r**2), 1 - alpha)))
+    q = (u**2 - 2 * r * u * v + v**2) / (1 - r**2)
+    return float(optimize.brentq(lambda x: np.exp(-(x**2) / (2 * q)).mean() - alpha, 1e-3, 1e4, xtol=1e-6))
 
 
 def averages(found: Sequence[Tradeoff]) -> list[Tradeoff]:
@@ -366,21 +404,23 @@ def pareto(
         blocks that have every method take part. Empty where there are fewer than two seeds somewhere.
     """
     columns = ["method", "member", "probability"]
+    if not found:
+        return pd.DataFrame(columns=columns)
+    details = Differences.of((consistency, stability), control)
     methods = [t.method for t in found]
-    details = [differences(r.outcome, control)[methods].dropna() for r in (consistency, stability)] if found else []
-    blocks = _shared_blocks(details)
-    if not blocks or min(len(seeds) for seeds in blocks.values()) < 2:
+    values = details.values[..., [details.methods.index(m) for m in methods]]
+    whole = np.isfinite(_mean(values, axis=3)).all(axis=(0, 3))  # [places, seeds]
+    kept = [(i, np.flatnonzero(seeds)) for i, seeds in enumerate(whole) if seeds.any()]
+    if not kept or min(len(seeds) for _, seeds in kept) < 2:
         return pd.DataFrame(columns=columns)
     rng = np.random.default_rng(seed)
-    names = sorted({language for d in details for language in d.index.get_level_values("language")})
-    drawn_languages = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws).astype(float)
-    drawn_blocks = {p: rng.multinomial(len(s), np.full(len(s), 1 / len(s)), size=draws) for p, s in blocks.items()}
+    languages = _multinomial(rng, len(details.languages), draws)
+    blocks = [_multinomial(rng, len(seeds), draws) for _, seeds in kept]
     means = []
-    for detail, result in zip(details, (consistency, stability), strict=True):
-        weight = drawn_languages if result.population == LIKE_THESE else np.ones_like(drawn_languages)
-        means.append(np.mean([
-            _drawn_mean(detail, place, seeds, names, drawn_blocks[place], weight) for place, seeds in blocks.items()
-        ], axis=0))  # fmt: skip
+    for part, result in zip(values, (consistency, stability), strict=True):
+        weight = languages if result.population == LIKE_THESE else np.ones_like(languages)
+        means.append(np.mean([_drawn(part[i, seeds], b, weight) for (i, seeds), b in zip(kept, blocks, strict=True)],
+                             axis=0))  # fmt: skip
     drawn = np.stack(means, axis=2)  # [draws, methods, 2]
     drawn = drawn[np.isfinite(drawn).all(axis=(1, 2))]
     observed = np.array([t.mean for t in found])[None]
@@ -390,26 +430,17 @@ def pareto(
     })  # fmt: skip
 
 
-def _shared_blocks(details: Sequence[pd.DataFrame]) -> dict[Cell, list[Any]]:
-    """Seeds of each place that every table has."""
-    sets = [set(zip(*map(d.index.get_level_values, (0, 1, 2)), strict=True)) for d in details]
-    found: dict[Cell, list[Any]] = {}
-    for arch, size, seed in sorted(set.intersection(*sets)) if sets else []:
-        found.setdefault((arch, size), []).append(seed)
-    return found
+def _multinomial(rng: np.random.Generator, count: int, draws: int) -> np.ndarray:
+    """How often each of `count` things is drawn when as many are drawn again, [draws, count]."""
+    return rng.multinomial(count, np.full(count, 1 / count), size=draws).astype(float)
 
 
-def _drawn_mean(
-    detail: pd.DataFrame, place: Cell, seeds: list[Any], names: list[str], blocks: np.ndarray, languages: np.ndarray
-) -> np.ndarray:
-    """Means of drawn blocks [draws, b] and languages [draws, l] in one place, [draws, methods]; nan where none is."""
-    index = pd.MultiIndex.from_product([[place[0]], [place[1]], seeds, names])
-    values = detail.reindex(index).to_numpy().reshape(len(seeds), len(names), -1)
-    present = np.isfinite(values)
-    sums, counts = (
-        np.einsum("db,blm->dlm", blocks, v) for v in (np.where(present, values, 0.0), present.astype(float))
-    )
-    with np.errstate(invalid="ignore", divide="ignore"):
+def _drawn(values: np.ndarray, blocks: np.ndarray, languages: np.ndarray) -> np.ndarray:
+    """Means of [seeds, languages, methods] over drawn blocks [draws, seeds] and languages, [draws, methods]."""
+    known = np.isfinite(values)
+    sums, counts = (np.einsum("ds,slm->dlm", blocks, part, optimize=True)
+                    for part in (np.where(known, values, 0.0), known.astype(float)))  # fmt: skip
+    with np.errstate(invalid="ignore", divide="ignore"):  # a draw may hold no language of the score
         return np.asarray(np.einsum("dl,dlm->dm", languages, sums) / np.einsum("dl,dlm->dm", languages, counts))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ LANGUAGES = (
     "id", "sv", "ro", "uk", "fi", "el", "da", "he", "th", "hi", "no", "hr", "bn", "te", "sw", "fil", "mi", "quz",
 )  # fmt: skip
 """36 codes, the best resourced first."""
+
+CONSISTENCY = {"rbo_excess": 1.0, "rbo_gold_deleted": 1.2, "centred_cosine": 2.0, "rankc": 1.6}
+"""Measure of consistency -> its scores as a multiple of the primary one's."""
 
 METHODS = ("none", "fd", "ed", "sd", "mcl", "dr")
 
@@ -61,14 +65,14 @@ def resources(languages: Sequence[str]) -> dict[str, float]:
 
 
 def tables(plan: Plan) -> dict[str, pd.DataFrame]:
-    """The five tables of a complete study."""
+    """The tables of a complete study."""
     rng = np.random.default_rng(plan.seed)
     languages = list(plan.languages)
     vqa_languages = languages[: plan.vqa_languages]
     rank = np.arange(len(languages)) / max(len(languages) - 1, 1)
     cross = {m: rng.normal(0, plan.cross_sd, (3, len(languages))) for m in plan.methods}
     right = rng.integers(0, 4, plan.questions).astype(np.int8)
-    cells, retrieval, consistency, vqa = [], [], [], []
+    cells, retrieval, consistency, vqa, pairs = [], [], [], [], []
     stability: list[tuple[Any, ...]] = []
 
     def run(name: str, role: str, arch: str, size: str, method: str, seed: int, block: float) -> None:
@@ -94,8 +98,9 @@ def tables(plan: Plan) -> dict[str, pd.DataFrame]:
                 for metric, factor in (("map@10", 1.0), ("recall@1", 0.8), ("recall@10", 1.25)):
                     score = min((noisy[0, i] + sign) * factor, 1.0)
                     retrieval.append((name, language, direction, metric, "all-captions", score, 500, 500))
-            consistency.append((name, language, "rbo_gold_deleted", noisy[1, i], 500, len(languages) - 1))
-            consistency.append((name, language, "rankc", min(noisy[1, i] * 1.6, 1), 500, len(languages) - 1))
+            for construct, factor in CONSISTENCY.items():
+                score = min(noisy[1, i] * factor, 1)
+                consistency.append((name, language, construct, score, 500, len(languages) - 1))
         shared = np.clip(0.55 + gain[3] + 0.002 * (wobble[2] + block), 0, 1)
         p = np.clip(level[2, : len(vqa_languages)] / 100, 0.02, 0.98)
         # One uniform draw a question decides in all languages where answers are language-independent.
@@ -118,13 +123,17 @@ def tables(plan: Plan) -> dict[str, pd.DataFrame]:
         agreement = float(((counts * (counts - 1)).sum(axis=0) / max(count * (count - 1), 1)).mean())
         total = counts.sum(axis=1)
         expected = 1 - float((total * (total - 1)).sum()) / (total.sum() * (total.sum() - 1))
-        same = (chosen[:, None] == chosen[None]).mean(axis=2)
-        for i, language in enumerate(vqa_languages if count > 1 else ()):
-            with_others = float((same[i].sum() - 1) / (count - 1))
-            stability.append(
-                ("run", name, arch, size, method, seed, language, "agreement", with_others, plan.questions)
+        for construct, matrix in pair_scores(chosen, right).items() if count > 1 else ():
+            for first, second in combinations(range(count), 2):
+                names = sorted((vqa_languages[first], vqa_languages[second]))
+                pairs.append((name, *names, construct, float(matrix[first, second]), plan.questions))
+            means = dict(zip(vqa_languages, matrix.sum(axis=1) / (count - 1), strict=True))
+            means[records.ALL_LANGUAGES] = matrix.sum() / (count * (count - 1))
+            stability.extend(
+                ("run", name, arch, size, method, seed, language, construct, float(score), plan.questions)
+                for language, score in means.items()
             )
-        values = {"agreement": agreement, "alpha": 1 - (1 - agreement) / expected, "accuracy": float(p.mean())}
+        values = {"alpha": 1 - (1 - agreement) / expected, "accuracy": float(p.mean())}
         for construct, score in values.items():
             stability.append(
                 ("run", name, arch, size, method, seed, records.ALL_LANGUAGES, construct, score, plan.questions)
@@ -147,7 +156,20 @@ def tables(plan: Plan) -> dict[str, pd.DataFrame]:
         "vqa": pd.concat(vqa, ignore_index=True)[records.VQA.names],
         "stability": pd.DataFrame(stability, columns=records.STABILITY.names),
     }
-    return {name: records.check(frame, records.TABLES[name]) for name, frame in raw.items()}
+    raw |= {"pairs": pd.DataFrame(pairs, columns=records.PAIRS.names)} if pairs else {}
+    known = {**records.TABLES, **records.OPTIONAL_TABLES}
+    return {name: records.check(frame, known[name]) for name, frame in raw.items()}
+
+
+def pair_scores(chosen: np.ndarray, right: np.ndarray) -> dict[str, np.ndarray]:
+    """Measures of language pairs, [languages, languages] with an empty diagonal, of answers [languages, questions]."""
+    correct = chosen == right
+    same = (chosen[:, None] == chosen[None]).mean(axis=2)
+    both = (correct[:, None] & correct[None]).mean(axis=2)
+    accuracy = correct.mean(axis=1)
+    by_chance = np.outer(accuracy, accuracy) + np.outer(1 - accuracy, 1 - accuracy) / 3
+    found = {"agreement": same, "agreement_excess": same - by_chance, "both_right": both, "same_wrong": same - both}
+    return {name: matrix * (1 - np.eye(len(chosen))) for name, matrix in found.items()}
 
 
 def smoke() -> Plan:

@@ -290,3 +290,61 @@ def test_a_run_without_a_poor_language_does_not_look_better_for_it(study: frames
     frame = outcome.frame[~odd].reset_index(drop=True)
     shared = paired.run_means(outcome.frame[outcome.frame["language"] != poorest])
     pd.testing.assert_frame_equal(paired.run_means(frame), shared)
+
+
+def with_cells(study: frames.Study, **columns: np.ndarray) -> frames.Study:
+    return replace(study, cells=study.cells.assign(**columns))
+
+
+def test_a_covariate_is_a_linear_term_of_the_model(study: frames.Study) -> None:
+    rng = np.random.default_rng(4)
+    temperature = rng.uniform(1, 3, len(study.cells))
+    known = with_cells(study, temperature=temperature)
+    settings, outcome = Settings(covariates=("temperature",)), study.headlines["retrieval"]
+    by_row = outcome.frame["cell"].map(dict(zip(study.cells["cell"], temperature, strict=True))).to_numpy()
+    heated = replace(outcome, frame=outcome.frame.assign(score=outcome.frame["score"] + 4.0 * by_row))
+    plain, adjusted = (contrasts.analyse(o, known, settings, checks=False) for o in (outcome, heated))
+    assert "+ temperature" in plain.formula
+    # What the covariate explains moves no difference and no standard error.
+    columns = ["estimate", "se", "df", "ci_low", "ci_high"]
+    np.testing.assert_allclose(adjusted.contrasts[columns], plain.contrasts[columns], rtol=1e-4, atol=1e-5)
+    without = contrasts.analyse(heated, known, Settings(), checks=False)
+    assert (without.marginal()["se"] > 1.5 * adjusted.marginal()["se"]).all()
+    assert plain.fit is not None
+    assert confirm.confirm(
+        outcome.frame["score"].to_numpy(), contrasts.fixed_effects(plain, known, settings), plain.fit, ""
+    ).agrees
+
+
+def test_a_covariate_that_does_not_vary_within_a_method_is_left_out_and_named(study: frames.Study) -> None:
+    known = with_cells(study, images=np.where(study.cells["method"] == "fd", 10.0, 20.0))
+    found = contrasts.analyse(study.headlines["retrieval"], known, Settings(covariates=("images",)), checks=False)
+    assert any("images does not vary within" in note for note in found.notes)
+    assert "images" not in found.formula
+
+
+def test_stability_at_equal_accuracy_stands_beside_the_main_analysis(study: frames.Study) -> None:
+    outcome, vqa = study.headlines["stability"], study.headlines["vqa"].frame
+    accuracy = outcome.frame[["cell", "language"]].merge(vqa[["cell", "language", "score"]])["score"].to_numpy()
+    gained = replace(outcome, frame=outcome.frame.assign(score=outcome.frame["score"] + 0.5 * accuracy))
+    before, after = (contrasts.analyse(one, study, Settings()).sensitivity for one in (outcome, gained))
+    moved = after.assign(moved=after["estimate"] - before["estimate"])
+    main, equal = (moved[moved["analysis"] == name] for name in (contrasts.REML, contrasts.ACCURACY))
+    gap = vqa.groupby(["method", "arch"])["score"].mean().groupby("method").mean()
+    np.testing.assert_allclose(main["moved"], 0.5 * (gap[main["method"]] - gap["none"]), atol=1e-6)
+    np.testing.assert_allclose(equal["moved"], 0.0, atol=0.02)
+
+
+def test_one_diverged_run_is_named_and_the_analysis_without_it_parts_from_the_main_one(study: frames.Study) -> None:
+    outcome = study.headlines["retrieval"]
+    whole = contrasts.analyse(outcome, study, Settings())
+    assert whole.outliers == whole.parted == ()
+    bad = outcome.frame["cell"] == "clip-half-fd-s2"
+    diverged = replace(outcome, frame=outcome.frame.assign(score=outcome.frame["score"].where(~bad, 1.0)))
+    found = contrasts.analyse(diverged, study, Settings())
+    assert found.outliers == ("clip-half-fd-s2",)
+    assert found.parted == ("fd",)
+    [row] = contrasts.rows(found.sensitivity.query("analysis == @contrasts.OUTLIERS and method == 'fd'"))
+    before = by_method(whole)["fd"]
+    assert row["estimate"] == pytest.approx(before["estimate"], abs=2 * before["se"])
+    assert row["p_adjusted"] < 0.001 < 0.05 < by_method(found)["fd"]["p_adjusted"]

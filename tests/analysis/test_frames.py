@@ -47,7 +47,7 @@ def test_missing_and_unplanned_cells_are_named(smoke: Path) -> None:
 def test_without_a_plan_holes_in_the_crossing_are_named(
     spoil: Callable[[str, Callable[[pd.DataFrame], pd.DataFrame]], Path],
 ) -> None:
-    for table in ("cells", "retrieval", "consistency", "vqa", "stability"):
+    for table in ("cells", "retrieval", "consistency", "vqa", "stability", "pairs"):
         folder = spoil(table, lambda f: f[f["cell"] != "clip-half-sd-s1"])
     assert frames.load(folder, Settings()).missing == ["clip-half-sd-s1"]
 
@@ -123,8 +123,8 @@ def test_order_of_methods_and_hash(smoke: Path, tmp_path: Path) -> None:
 def test_measures_over_pairs_are_read_as_independent_languages(smoke: Path) -> None:
     study = frames.load(smoke, Settings())
     for kind, table, columns in (
-        ("consistency", "consistency", "construct == 'rbo_gold_deleted'"),
-        ("stability", "stability", "construct == 'agreement' and language != 'all'"),
+        ("consistency", "consistency", "construct == 'rbo_excess'"),
+        ("stability", "stability", "construct == 'agreement_excess' and language != 'all'"),
     ):
         raw = pd.read_parquet(smoke / f"{table}.parquet").query(f"{columns} and cell == 'clip-half-fd-s0'")
         score = 100 * raw.set_index("language")["score"]
@@ -140,6 +140,7 @@ def test_a_study_of_two_languages_compares_runs(
     spoil: Callable[[str, Callable[[pd.DataFrame], pd.DataFrame]], Path],
 ) -> None:
     spoil("stability", lambda f: f[f["language"].isin(["all", "en", "de"])])
+    spoil("pairs", lambda f: f[f["language"].isin(["en", "de"]) & f["partner"].isin(["en", "de"])])
     folder = spoil("consistency", lambda f: f[f["language"].isin(["en", "de"])].assign(partners=1))
     study = frames.load(folder, Settings())
     assert not study.headlines["consistency"].by_language

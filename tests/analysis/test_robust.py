@@ -127,3 +127,28 @@ def test_holm_is_statsmodels() -> None:
     p = [0.04, 0.001, 0.02, 0.9, 0.02]
     np.testing.assert_allclose(inference.holm(p), multipletests(p, method="holm")[1])
     assert inference.holm([]) == []
+
+
+def kinds(counts: dict[str, list[float]]) -> pd.DataFrame:
+    rows = [(f"{m}-s{k}", "a", "half", m, v) for m, values in counts.items() for k, v in enumerate(values)]
+    return pd.DataFrame(rows, columns=["cell", "arch", "size", "method", "score"])
+
+
+def test_a_run_far_from_those_of_its_kind_is_outlying() -> None:
+    table = kinds({"none": [40, 40.4, 39.7, 40.2], "fd": [43, 43.5, 42.8, 2.0]})
+    assert robust.outlying(table) == ("fd-s3",)
+    assert robust.outlying(table[table["cell"] != "fd-s3"]) == ()
+
+
+def test_a_noisy_method_has_no_outlier_for_its_noise() -> None:
+    rng = np.random.default_rng(0)
+    named = [
+        robust.outlying(kinds({"none": list(rng.normal(0, 1, 5)), "fd": list(rng.normal(0, 1, 5)),
+                               "mcl": list(rng.normal(0, 5, 5))}))
+        for _ in range(300)
+    ]  # fmt: skip
+    assert np.mean([bool(found) for found in named]) < 0.05
+
+
+def test_of_two_runs_neither_is_the_odd_one() -> None:
+    assert robust.outlying(kinds({"none": [40, 41], "fd": [43, 2]})) == ()
