@@ -23,7 +23,9 @@ def language_levels(outcome: Outcome, alpha: float) -> pd.DataFrame:
     by_size = outcome.frame.groupby([*keys, "size"])["score"].agg(["mean", "var", "size"])
     by_size = by_size.set_axis(["mean", "variance", "runs"], axis="columns")
     parts = by_size.assign(
-        df=by_size["runs"] - 1, square=by_size["variance"].fillna(0) * (by_size["runs"] - 1), inverse=1 / by_size["runs"]
+        df=by_size["runs"] - 1,
+        square=by_size["variance"].fillna(0) * (by_size["runs"] - 1),
+        inverse=1 / by_size["runs"],
     ).groupby(level=keys)
     df, cells = parts["df"].sum(), parts.size()
     variance = (parts["square"].sum() / df.where(df > 0)) * parts["inverse"].sum() / cells**2

@@ -8,7 +8,7 @@ from analysis.confirm import Confirmation
 from analysis.contrasts import Result
 from analysis.influence import Influence
 from analysis.settings import Settings
-from analysis.wording import join, method_name, p_value
+from analysis.wording import capital, join, method_name, p_value
 
 
 def sensitivity_sentence(result: Result, settings: Settings) -> str:
@@ -26,11 +26,17 @@ def sensitivity_sentence(result: Result, settings: Settings) -> str:
         if len({kind for kind, _ in says}) > 1 or (("differs", 1.0) in says and ("differs", -1.0) in says):
             parts = [f"{p_value(p)} by {a}" for p, a in zip(known["p_adjusted"], known["analysis"], strict=True)]
             split.append(f"{method_name(str(method))} ({'; '.join(parts)})")
-    label = result.outcome.label
-    if not split:
-        count = table["analysis"].nunique()
-        return f"{label}: all {count} analyses tell the same methods from the control (adjusted p)."
-    return f"{label}: the analyses disagree about {join(split)}. The first is the one declared beforehand."
+    label = capital(result.outcome.label)
+    if split:
+        return f"{label}: the analyses disagree about {join(split)}. The first is the main one."
+    count, differing = (
+        table["analysis"].nunique(),
+        sorted(set(table.loc[table["p_adjusted"] < settings.alpha, "method"])),
+    )
+    if not differing:
+        return f"{label}: no method differs significantly from the control in any of {count} analyses."
+    names = join([method_name(m) for m in dict.fromkeys(table["method"]) if m in differing])
+    return f"{label}: {names} differ{'s' if len(differing) == 1 else ''} from the control in all {count} analyses."
 
 
 def variance_sentence(result: Result) -> str:
@@ -42,16 +48,13 @@ def variance_sentence(result: Result) -> str:
     if not zero:
         return "All variances are away from zero."
     which = "it" if len(zero) == 1 else "them"
-    return (
-        f"Estimated at zero: {join(zero)}. That says the data cannot tell {which} from zero, not that nothing "
-        f"varies; intervals that rest on {which} may be too narrow."
-    )
+    return f"Estimated at zero: {join(zero)}. Intervals that rest on {which} may be too narrow."
 
 
 def scope_notes(result: Result) -> list[str]:
     """What a result cannot speak of for want of languages."""
     if result.outcome.by_language and result.outcome.frame["language"].nunique() == 1:
-        return ["one language: runs are compared, and nothing is said of other languages"]
+        return ["one language: runs are compared, and nothing is said about other languages"]
     return []
 
 
@@ -61,8 +64,8 @@ def bound_sentence(result: Result) -> str:
         return ""
     table = zip((*result.fit.names, "residual"), result.fit.bound, strict=True)
     high = [name for name, at_bound in table if at_bound]
-    text = "The search ended where no slope is left." if result.fit.converged else (
-        "The search stopped before the slopes vanished: read the intervals with care."
+    text = "The optimiser converged." if result.fit.converged else (
+        "The optimiser did not converge: read the intervals with care."
     )  # fmt: skip
     return text + (f" At the upper bound of the search: {join(high)}." if high else "")
 
@@ -98,7 +101,7 @@ def influence_sentence(found: Influence | None, result: Result) -> str:
             f"({method_name(str(row['method']))} without {where})"
         )
         if turned:
-            text += f", and the sign of {join([method_name(m) for m in turned])} hangs on it"
+            text += f", and the sign of {join([method_name(m) for m in turned])} depends on it"
         parts.append(text)
     if not parts:
         return ""

@@ -1,4 +1,4 @@
-"""What methods and languages are called, and how a method is drawn: declared once, used by every sentence and figure."""
+"""What methods and languages are called, and how a method is drawn: declared once, for text and figures."""
 
 from __future__ import annotations
 

@@ -47,7 +47,9 @@ def per_language(table: pd.DataFrame, study: Study, settings: Settings) -> Figur
             axis.set_xticks(np.arange(len(methods)) + 0.5, [looks[m].label for m in methods])
             axis.set_title(capital(study.headlines[name].label), loc="left", fontweight="bold", pad=6)
             axis.xaxis.tick_top()
-        axes[0, 0].set_yticks(np.arange(len(study.languages)) + 0.5, [_language(code, study) for code in study.languages])
+        axes[0, 0].set_yticks(
+            np.arange(len(study.languages)) + 0.5, [_language(code, study) for code in study.languages]
+        )
         axes[0, 0].set_ylim(len(study.languages), 0)
         for axis in axes[0]:
             axis.tick_params(length=0)

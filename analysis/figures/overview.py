@@ -17,6 +17,9 @@ from analysis.settings import Settings
 from analysis.verdict import LOWERED, RAISED, verdict
 from analysis.wording import capital
 
+OVERVIEW_WIDTH = 11.4
+"""Inches."""
+
 LIMIT = 100.0
 """Points: no score can differ by more, whatever an interval of two runs says."""
 
@@ -38,7 +41,7 @@ def overview(results: Mapping[str, Result], settings: Settings, narrow: bool = F
     looks = names.methods([settings.control, *methods], settings.control)
     columns = min(len(results), 2 if narrow else 4)
     lines = -(-len(results) // columns)
-    width = 3.75 if narrow else 11.4
+    width = 3.75 if narrow else OVERVIEW_WIDTH
     pitch = 0.19 if narrow else 0.27
     above, below = (0.3, 0.3) if narrow else (0.32, 0.34)
     left, right = gutter(methods, settings.control, narrow), 0.08
@@ -46,7 +49,9 @@ def overview(results: Mapping[str, Result], settings: Settings, narrow: bool = F
     high = pitch * len(methods) + 0.06
     height = lines * (above + high + below)
     small = 7.5 if narrow else 9.5
-    with mpl.rc_context({**STYLE, "xtick.labelsize": small - 0.5, "ytick.labelsize": small, "axes.titlesize": small + 0.5}):
+    with mpl.rc_context(
+        {**STYLE, "xtick.labelsize": small - 0.5, "ytick.labelsize": small, "axes.titlesize": small + 0.5}
+    ):
         figure = plt.figure(figsize=(width, height))
         wide = (width - left - right - gap * (columns - 1)) / columns
         for index, result in enumerate(results.values()):
@@ -90,7 +95,9 @@ def _panel(
     axis.set_yticks(range(len(methods)), [looks[m].label for m in methods])
     axis.tick_params(axis="y", length=0, pad=4)
     axis.tick_params(axis="x", length=2, pad=2)
-    axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4 if narrow else 5, steps=[1, 2, 5, 10], integer=high - low > 4))
+    axis.xaxis.set_major_locator(
+        mpl.ticker.MaxNLocator(4 if narrow else 5, steps=[1, 2, 5, 10], integer=high - low > 4)
+    )
     axis.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(_tick))
     axis.spines["left"].set_visible(False)
     axis.grid(False)

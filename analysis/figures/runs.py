@@ -19,7 +19,7 @@ from analysis.wording import capital
 
 
 def scores(study: Study, settings: Settings) -> Figure:
-    """Every run: rows are outcomes, columns arch x size; scores on the left axis, minus the control's mean on the right.
+    """Every run: rows are outcomes, columns arch x size; scores on the left axis, minus the control on the right.
 
     Means over seeds are bars, the teacher is a dashed line, the control's mean a solid one.
     """
@@ -66,7 +66,7 @@ def scores(study: Study, settings: Settings) -> Figure:
 def _beside_control(axis: Axes, level: float, last: bool) -> None:
     """A line at the control's mean, and a right axis that counts from it."""
     axis.axhline(level, color=AXIS, lw=1, zorder=0.5)
-    right = axis.secondary_yaxis("right", functions=(lambda y: y - level, lambda d: d + level))
+    right = axis.secondary_yaxis("right", functions=(lambda y: np.asarray(y) - level, lambda d: np.asarray(d) + level))
     right.tick_params(length=2, labelsize=7.5, labelcolor=SOFT, pad=2)
     right.yaxis.set_major_locator(mpl.ticker.MaxNLocator(5))
     right.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda v, _: f"{v:+g}".replace("-", "\N{MINUS SIGN}")
@@ -113,7 +113,7 @@ def retrieval_languages(study: Study, settings: Settings) -> Figure | None:
 
 
 def profiles(study: Study, settings: Settings) -> Figure | None:
-    """Share of runs above each fraction of their teacher's score (Agarwal et al. 2021), with intervals point by point."""
+    """Share of runs above each fraction of their teacher's score (Agarwal et al. 2021), with pointwise intervals."""
     # A share of nothing is no number: an outcome on which a teacher scores 0 has no profile.
     outcomes = [o for o in study.headlines.values() if not o.teachers.empty and o.higher_is_better
                 and o.teachers.groupby("arch")["score"].mean().min() > 0]  # fmt: skip

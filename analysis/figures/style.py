@@ -61,7 +61,9 @@ def _glyphs() -> frozenset[int]:
 
 def drawable(text: str) -> str:
     """`text` with every character that no installed font has as its escape, such as \\u84b8: never an empty box."""
-    return "".join(c if c == "\n" or ord(c) in _glyphs() else c.encode("ascii", "backslashreplace").decode() for c in text)
+    return "".join(
+        c if c == "\n" or ord(c) in _glyphs() else c.encode("ascii", "backslashreplace").decode() for c in text
+    )
 
 
 def _unescaped(text: str) -> str:
@@ -112,9 +114,10 @@ def save(figure: Figure, folder: Path, name: str) -> str:
     are left, with the figure's name before them: no two figures of a page share one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for text in figure.findobj(Text):
-        text.set_text(drawable(text.get_text()))
-        text.set_parse_math(False)  # a name with two dollar signs is no formula
+    for written in figure.findobj(Text):
+        if isinstance(written, Text):
+            written.set_text(drawable(written.get_text()))
+            written.set_parse_math(False)  # a name with two dollar signs is no formula
     # The salt keeps ids the same from run to run.
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None}, facecolor=PAPER)
@@ -171,4 +174,6 @@ def keys(methods: list[str], control: str, **options: Any) -> list[Line2D]:
     """Legend entries of methods: marker and colour."""
     looks = names.methods(methods, control)
     style = {"ls": "", "ms": 6, **options}
-    return [Line2D([], [], color=looks[m].colour, marker=looks[m].marker, label=looks[m].label, **style) for m in methods]
+    return [
+        Line2D([], [], color=looks[m].colour, marker=looks[m].marker, label=looks[m].label, **style) for m in methods
+    ]

@@ -42,8 +42,8 @@ def tradeoff(found: Sequence[Tradeoff], study: Study, settings: Settings) -> Fig
             for t in here:
                 look = looks[t.method]
                 axis.plot(
-                    t.points["consistency"], t.points["stability"], ls="", marker=look.marker, ms=3.4, color=look.colour,
-                    alpha=0.45, mew=0,
+                    t.points["consistency"], t.points["stability"], ls="", marker=look.marker, ms=3.4,
+                    color=look.colour, alpha=0.45, mew=0,
                 )  # fmt: skip
                 outline = t.ellipse()
                 if len(outline):
