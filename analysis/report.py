@@ -120,7 +120,7 @@ def context(
         "bibtex": citation.bibtex(),
         "pictures": {name: Markup(svg) for name, svg in pictures.items()},  # drawn here, safe by construction
         "alternatives": alternatives.texts(analysis, settings),
-        "gutter": f"{100 * figures.gutter(study.methods, settings.control, False) / figures.OVERVIEW_WIDTH:.1f}",
+        "columns": figures.column_style(study.methods, settings.control),
         "methods": [looks[m].label for m in study.methods],
         "others": [looks[m].label for m in study.methods if m != settings.control],
         "csv": csv,
@@ -172,16 +172,8 @@ def _smallest(results: Mapping[str, contrasts.Result], settings: Settings) -> st
 
 def checks(analysis: Analysis, settings: Settings) -> list[str]:
     """Whether other analyses, other data and another program say the same."""
-    lines = []
-    for name, r in analysis.headlines.items():
-        label = wording.capital(r.outcome.label)
-        lines.append(diagnostics.sensitivity_sentence(r, settings))
-        if influence := diagnostics.influence_sentence(analysis.influence.get(name), r):
-            lines.append(f"{label}: {influence}")
-        if fitted := " ".join(x for x in (diagnostics.variance_sentence(r), diagnostics.bound_sentence(r)) if x):
-            lines.append(f"{label}: {fitted}")
-    lines += [wording.capital(diagnostics.confirmation_sentence(c, analysis.headlines[n].outcome.label))
-              for n, c in analysis.confirmations.items()]  # fmt: skip
+    lines = [diagnostics.outcome_check(r, analysis.influence.get(n), settings) for n, r in analysis.headlines.items()]
+    lines += diagnostics.confirmation_sentences(analysis.confirmations, analysis.headlines)
     return [line for line in lines if line]
 
 

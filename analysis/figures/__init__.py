@@ -1,16 +1,15 @@
 """The report's figures. Every function returns a matplotlib figure; nothing is written here but by `save`."""
 
 from analysis.figures.differences import forest, pairs, per_language
-from analysis.figures.overview import OVERVIEW_WIDTH, gutter, overview
+from analysis.figures.overview import column_style, overview
 from analysis.figures.residuals import residuals
 from analysis.figures.runs import profiles, retrieval_languages, scores
 from analysis.figures.style import save, theme
 from analysis.figures.tradeoff import tradeoff
 
 __all__ = [
-    "OVERVIEW_WIDTH",
+    "column_style",
     "forest",
-    "gutter",
     "overview",
     "pairs",
     "per_language",

@@ -17,17 +17,24 @@ from analysis.settings import Settings
 from analysis.verdict import LOWERED, RAISED, verdict
 from analysis.wording import capital
 
-OVERVIEW_WIDTH = 11.4
-"""Inches."""
+OVERVIEW_WIDTH, RIGHT, GAP = 11.4, 0.08, 0.3
+"""Inches: of the figure, on its right and between its panels."""
 
 LIMIT = 100.0
 """Points: no score can differ by more, whatever an interval of two runs says."""
 
 
+def column_style(methods: list[str], control: str) -> str:
+    """CSS variables that put four columns of text under the figure's four panels."""
+    left = gutter(methods, control, narrow=False)
+    shares = {"left": left, "right": RIGHT, "gap": GAP}
+    return " ".join(f"--{name}: {100 * inches / OVERVIEW_WIDTH:.2f}%;" for name, inches in shares.items())
+
+
 def gutter(methods: list[str], control: str, narrow: bool) -> float:
-    """Inches on the left for the methods' names."""
+    """Inches on the left for the names of the methods that are compared with the control."""
     looks = names.methods(methods, control)
-    longest = max(len(drawable(looks[m].label)) for m in methods)
+    longest = max((len(drawable(looks[m].label)) for m in methods if m != control), default=0)
     return min((0.2 if narrow else 0.25) + (0.085 if narrow else 0.09) * longest, 1.2 if narrow else 2.2)
 
 
@@ -44,8 +51,8 @@ def overview(results: Mapping[str, Result], settings: Settings, narrow: bool = F
     width = 3.75 if narrow else OVERVIEW_WIDTH
     pitch = 0.19 if narrow else 0.27
     above, below = (0.3, 0.3) if narrow else (0.32, 0.34)
-    left, right = gutter(methods, settings.control, narrow), 0.08
-    gap = 0.12 if narrow else 0.3
+    left, right = gutter(methods, settings.control, narrow), RIGHT
+    gap = 0.12 if narrow else GAP
     high = pitch * len(methods) + 0.06
     height = lines * (above + high + below)
     small = 7.5 if narrow else 9.5
