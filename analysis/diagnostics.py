@@ -2,84 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from analysis import names
 from analysis.confirm import Confirmation
-from analysis.contrasts import Result
+from analysis.contrasts import Result, rows
 from analysis.influence import Influence
 from analysis.settings import Settings
-from analysis.wording import join, method_name, p_value
+from analysis.verdict import LOWERED, OPEN, RAISED, verdict
+from analysis.wording import capital, join, method_name
 
 
-def sensitivity_sentence(result: Result, settings: Settings) -> str:
-    """Whether the analyses of one outcome agree about every method."""
-    table = result.sensitivity
-    if table.empty:
+def sensitivity_phrase(result: Result, settings: Settings) -> str:
+    """Whether the other analyses of an outcome find the same methods as the main one; empty where there is none."""
+    said: dict[str, dict[str, str]] = {}
+    for row in rows(result.sensitivity.dropna(subset=["p_adjusted"])) if len(result.sensitivity) else []:
+        found = verdict({"p_equivalent": np.nan, **row}, settings.alpha)
+        said.setdefault(str(row["analysis"]), {})[str(row["method"])] = found if found in (RAISED, LOWERED) else OPEN
+    main = said.pop(result.procedure, {})
+    if not main or not said:
         return ""
-    split = []
-    for method, rows in table.groupby("method", sort=False):
-        known = rows.dropna(subset=["p_adjusted"])
-        if known.empty:
-            continue
-        says = {("differs" if p < settings.alpha else "open", np.sign(e)) for p, e in
-                zip(known["p_adjusted"], known["estimate"], strict=True)}  # fmt: skip
-        if len({kind for kind, _ in says}) > 1 or (("differs", 1.0) in says and ("differs", -1.0) in says):
-            parts = [f"{p_value(p)} by {a}" for p, a in zip(known["p_adjusted"], known["analysis"], strict=True)]
-            split.append(f"{method_name(str(method))} ({'; '.join(parts)})")
-    label = result.outcome.label
-    if not split:
-        count = table["analysis"].nunique()
-        return f"{label}: all {count} analyses tell the same methods from the control (adjusted p)."
-    return f"{label}: the analyses disagree about {join(split)}. The first is the one declared beforehand."
+    apart = {
+        analysis: [m for m, found in other.items() if found != main.get(m, found)] for analysis, other in said.items()
+    }
+    parted = {analysis: methods for analysis, methods in apart.items() if methods}
+    differing = [method_name(m) for m, found in main.items() if found != OPEN]
+    if not parted:
+        if not differing:
+            return f"no method differs significantly from the control in any of {len(said) + 1} analyses"
+        verb = "differs" if len(differing) == 1 else "differ"
+        return f"{join(differing)} {verb} significantly from the control in all {len(said) + 1} analyses"
+    same = len(said) - len(parted)
+    agree = f"{same} of {len(said)} other analyses agree{'s' if same == 1 else ''}"
+    told = [f"otherwise for {join([method_name(m) for m in methods])} in “{a}”" for a, methods in parted.items()]
+    return "; ".join([agree, *told])
 
 
-def variance_sentence(result: Result) -> str:
-    """Names the variances that were estimated at zero, or says that none was."""
+def zero_phrase(result: Result) -> str:
+    """Names the variances that were estimated at zero."""
     if result.fit is None:
         return ""
     table = result.fit.variance_table()
     zero = list(table.loc[table["zero"], "component"])
-    if not zero:
-        return "All variances are away from zero."
     which = "it" if len(zero) == 1 else "them"
-    return (
-        f"Estimated at zero: {join(zero)}. That says the data cannot tell {which} from zero, not that nothing "
-        f"varies; intervals that rest on {which} may be too narrow."
-    )
+    return f"estimated at zero: {join(zero)}, so intervals that rest on {which} may be too narrow" if zero else ""
+
+
+def bound_phrase(result: Result) -> str:
+    """Says where the search for the variances ended badly."""
+    if result.fit is None:
+        return ""
+    table = zip((*result.fit.names, "residual"), result.fit.bound, strict=True)
+    high = [name for name, at_bound in table if at_bound]
+    parts = [] if result.fit.converged else ["the optimiser did not converge"]
+    return "; ".join(parts + ([f"at the upper bound of the search: {join(high)}"] if high else []))
 
 
 def scope_notes(result: Result) -> list[str]:
     """What a result cannot speak of for want of languages."""
     if result.outcome.by_language and result.outcome.frame["language"].nunique() == 1:
-        return ["one language: runs are compared, and nothing is said of other languages"]
+        return ["one language: runs are compared, and nothing is said about other languages"]
     return []
 
 
-def bound_sentence(result: Result) -> str:
-    """How the search for the variances ended."""
-    if result.fit is None:
-        return ""
-    table = zip((*result.fit.names, "residual"), result.fit.bound, strict=True)
-    high = [name for name, at_bound in table if at_bound]
-    text = "The search ended where no slope is left." if result.fit.converged else (
-        "The search stopped before the slopes vanished: read the intervals with care."
-    )  # fmt: skip
-    return text + (f" At the upper bound of the search: {join(high)}." if high else "")
-
-
-def confirmation_sentence(found: Confirmation, label: str) -> str:
-    if not found.ran:
-        return f"{label}: statsmodels was not asked about the reported model: {found.reason}."
-    word = "confirms" if found.agrees else "does NOT confirm"
-    return (
-        f"{label}: statsmodels MixedLM {word} the reported model, {found.model}. At our optimum its fixed effects "
-        f"differ by at most {found.estimate:.1e} standard errors, standard errors by {found.se:.1e} (relative), the "
-        f"log-likelihood by {found.criterion:.1e}, and it finds "
-        f"{'no better variances beside it' if found.optimum else 'better variances beside it'}."
-    )
-
-
-def influence_sentence(found: Influence | None, result: Result) -> str:
+def influence_phrase(found: Influence | None, result: Result) -> str:
     """How far the averaged differences move when one language or one seed is left out."""
     if found is None:
         return ""
@@ -90,17 +78,46 @@ def influence_sentence(found: Influence | None, result: Result) -> str:
             continue
         moved = (table["estimate"] - table["method"].map(estimates)).abs()
         row = table.iloc[int(moved.to_numpy().argmax())]
-        where = f"seed {row['left_out']}" if what == "seed" else row["left_out"]
+        where = f"seed {row['left_out']}" if what == "seed" else names.language(str(row["left_out"]))
         turned = sorted({str(m) for m, e in zip(table["method"], table["estimate"], strict=True)
                          if np.sign(e) != np.sign(estimates[m])})  # fmt: skip
-        text = (
-            f"without any one {what} no difference moves by more than {moved.max():.2f} points "
-            f"({method_name(str(row['method']))} without {where})"
-        )
+        text = f"{moved.max():.2f} points without any one {what} ({method_name(str(row['method']))} without {where})"
         if turned:
-            text += f", and the sign of {join([method_name(m) for m in turned])} hangs on it"
+            text += f", and the sign of {join([method_name(m) for m in turned])} depends on it"
         parts.append(text)
-    if not parts:
-        return ""
-    text = "; ".join(parts) + "."
-    return f"Leave one out: {text}"
+    return f"differences move by at most {' and '.join(parts)}" if parts else ""
+
+
+def outcome_check(result: Result, influence: Influence | None, settings: Settings) -> str:
+    """What the checks of one outcome say, in one line; empty where there is none."""
+    parts = [sensitivity_phrase(result, settings), influence_phrase(influence, result), zero_phrase(result),
+             bound_phrase(result)]  # fmt: skip
+    text = "; ".join(part for part in parts if part)
+    return f"{capital(result.outcome.label)}: {text}." if text else ""
+
+
+def confirmation_sentences(found: Mapping[str, Confirmation], results: Mapping[str, Result]) -> list[str]:
+    """What statsmodels says of the models: one line for those that it confirms, one for each other."""
+    agreeing = {n: c for n, c in found.items() if c.agrees}
+    lines = [confirmation_sentence(c, results[n].outcome.label) for n, c in found.items() if not c.agrees]
+    if agreeing:
+        models = f"model{'s' if len(agreeing) > 1 else ''} of {join([results[n].outcome.label for n in agreeing])}"
+        away, apart = (max(getattr(c, name) for c in agreeing.values()) for name in ("estimate", "criterion"))
+        lines.insert(
+            0,
+            f"statsmodels MixedLM confirms the reported {models}: fixed effects differ by at most {away:.1e} standard "
+            f"errors, the log-likelihood by {apart:.1e}, and it finds no better variances.",
+        )
+    return lines
+
+
+def confirmation_sentence(found: Confirmation, label: str) -> str:
+    """What statsmodels says of one model that it does not confirm, or was not asked about."""
+    if not found.ran:
+        return f"{capital(label)}: statsmodels was not asked about the reported model: {found.reason}."
+    return (
+        f"{capital(label)}: statsmodels MixedLM does NOT confirm the reported model: "
+        f"fixed effects differ by at most {found.estimate:.1e} standard errors, standard errors by {found.se:.1e} "
+        f"(relative), the log-likelihood by {found.criterion:.1e}, and it finds "
+        f"{'no better' if found.optimum else 'better'} variances."
+    )

@@ -22,13 +22,13 @@ def tables(analysis: Analysis, settings: Settings) -> dict[str, pd.DataFrame]:
     every = {**analysis.headlines, **analysis.secondary}
     study = analysis.study
     named = {r.outcome.name: r for r in every.values()}
-    return {
+    found = {
         "contrasts": contrasts(analysis),
         "effects": stacked({name: effect_sizes(r, settings) for name, r in named.items()}),
         "means": stacked({name: r.means for name, r in named.items()}),
         "pairs": stacked({name: r.pairs for name, r in named.items()}),
         "f_tests": f_tests(analysis.headlines, analysis.secondary, settings),
-        "sensitivity": stacked({name: r.sensitivity for name, r in named.items()}),
+        "sensitivity": stacked({name: sensitivity(r) for name, r in named.items()}),
         "variances": stacked({name: r.fit.variance_table() for name, r in named.items() if r.fit is not None}),
         "influence": stacked({name: left_out(found) for name, found in analysis.influence.items()}),
         "languages": stacked(analysis.by_language),
@@ -42,11 +42,26 @@ def tables(analysis: Analysis, settings: Settings) -> dict[str, pd.DataFrame]:
         "cost": cost(study),
         "measures": constructs.table(),
     }  # fmt: skip
+    return {name: marked(table) for name, table in found.items()}
+
+
+def marked(table: pd.DataFrame) -> pd.DataFrame:
+    """`table` with the column `exploratory`, True where the table does not say: only contrasts can be declared."""
+    return table if "exploratory" in table.columns or table.empty else table.assign(exploratory=True)
+
+
+def sensitivity(result: Result) -> pd.DataFrame:
+    """The averaged contrasts under every analysis; exploratory are all but the declared contrasts' main analysis."""
+    declared = set(result.contrasts.loc[~result.contrasts["exploratory"], "method"])
+    table = result.sensitivity
+    if table.empty:
+        return table
+    return table.assign(exploratory=~(table["method"].isin(declared) & (table["analysis"] == result.procedure)))
 
 
 def effect_sizes(result: Result, settings: Settings) -> pd.DataFrame:
     """Standardised and smallest detectable differences, beside the differences' table."""
-    columns = ["arch", "size", "contrast", "standardised", "mde"]
+    columns = ["arch", "size", "contrast", "standardised", "mde", "exploratory"]
     return result.contrasts[columns].assign(smallest_effect=settings.smallest(result.outcome.name))
 
 
@@ -150,7 +165,7 @@ def design(study: Study) -> pd.DataFrame:
 
 
 def cost(study: Study) -> pd.DataFrame:
-    """Training cost of a run of each size and method, averaged over architectures and seeds."""
+    """Training cost per run of each size and method, averaged over architectures and seeds."""
     students = study.cells[study.cells["role"] == "student"]
     mean = students.groupby(["size", "method"])[["parameters", "items", "captions", "flops", "seconds"]].mean()
     order = [(size, method) for size in study.sizes for method in study.methods if (size, method) in mean.index]

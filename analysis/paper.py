@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
 
 import pandas as pd
 
@@ -10,8 +14,9 @@ from analysis import tables
 from analysis.contrasts import Result
 from analysis.frames import Study
 from analysis.settings import Settings
+from analysis.studied import Provenance
 from analysis.tradeoff import Tradeoff
-from analysis.wording import count, join, percent
+from analysis.wording import capital, count, join, percent
 
 
 def methods_paragraph(study: Study, headlines: Mapping[str, Result], settings: Settings) -> str:
@@ -61,41 +66,77 @@ def cost_phrase(table: pd.DataFrame) -> str:
     return "Methods differ in the number of items seen: compare them with that in mind."
 
 
-def citation(study: Study, settings: Settings) -> str:
-    """How to cite this report: what identifies it is the hash of the data."""
-    return (
-        f"Small Polyglots: {settings.study} ({len(study.cells)} models, {count(len(study.languages), 'language')}). "
-        f"Data SHA-256 {study.data_hash[:16]}. Method after arXiv 2510.26271."
-    )
+AUTHOR = "Small Polyglots contributors"
+QUESTION = "What does retrieval consistency cost in VQA stability?"
+
+
+@dataclass(frozen=True)
+class Citation:
+    """How to cite a report; what identifies it is the hash of its data."""
+
+    study: str
+    year: str
+    version: str
+    data: str
+    commit: str = ""
+
+    @classmethod
+    def of(cls, study: Study, settings: Settings, provenance: Provenance) -> Citation:
+        """Year of the code's commit where it is known, else of today; version of the installed package."""
+        year = str(provenance.get("date") or datetime.date.today())[:4]
+        version = str(provenance.get("version") or metadata.version("small-polyglots"))
+        return cls(settings.study, year, version, study.data_hash[:16], str(provenance.get("commit", ""))[:12])
+
+    @property
+    def title(self) -> str:
+        return f"{QUESTION} Study “{self.study}”"
+
+    def text(self) -> str:
+        """One line, for a list of references."""
+        commit = f", commit {self.commit}" if self.commit else ""
+        return (
+            f"{AUTHOR} ({self.year}). {self.title}. Small Polyglots, version {self.version}{commit}. "
+            f"Data SHA-256 {self.data}. Method after arXiv 2510.26271."
+        )
+
+    def bibtex(self) -> str:
+        """A BibTeX entry."""
+        key = re.sub(r"[^a-z0-9]", "", self.study.lower()) or "study"
+        note = f"Data SHA-256 {self.data}" + (f", commit {self.commit}" if self.commit else "")
+        study = re.sub(r"([&%$#_{}])", r"\\\1", self.study.replace("\\", ""))
+        return (
+            f"@misc{{smallpolyglots{self.year}{key},\n"
+            f"  author  = {{{{{AUTHOR}}}}},\n"
+            f"  title   = {{{QUESTION} Study ``{study}''}},\n"
+            f"  year    = {{{self.year}}},\n"
+            f"  version = {{{self.version}}},\n"
+            f"  note    = {{{note}}}\n"
+            "}"
+        )
 
 
 def latex(
     headlines: dict[str, Result], found: list[Tradeoff], settings: Settings
 ) -> dict[str, tuple[pd.DataFrame, str]]:
-    """Tables for a paper, with their captions: one of differences an outcome, and the trade-off."""
+    """Tables for a paper, with their captions: one of differences for each outcome, and the trade-off."""
     level = percent(settings.alpha)
     out = {}
+    dagger = f" {tables.MARK}: not declared."
     for name, result in headlines.items():
-        shown = tables.contrast_rows(result, result.marginal(), settings)
-        columns = {
-            "method": "method",
-            "estimate": "difference",
-            "ci": f"{level} CI",
-            "df": "df",
-            "p_adjusted": "adjusted p",
-        }
-        table = pd.DataFrame(shown)[list(columns)].rename(columns=columns)
+        shown = pd.DataFrame(tables.contrast_rows(result, settings))
+        columns = {"method": "method", "difference": f"difference [{level}]", "p": "adjusted p", "verdict": "reading"}
         widened = ", widened by Bonferroni over the primary outcomes" if settings.family == "study" else ""
         caption = (
-            f"{result.outcome.label[0].upper()}{result.outcome.label[1:]}: differences from the control in "
-            f"percentage points ({result.procedure}; p Dunnett-adjusted{widened})."
+            f"{capital(result.outcome.label)}: differences from the control in percentage points "
+            f"({result.procedure}; intervals and p simultaneous over methods{widened})."
         )
-        out[f"contrasts-{name}"] = (table, caption)
+        marked = shown["difference"].str.contains(tables.MARK).any()
+        out[f"contrasts-{name}"] = (shown[list(columns)].rename(columns=columns), caption + (dagger if marked else ""))
     if found:
-        keys = {"method": "method", "consistency": f"consistency {level} CI", "stability": f"stability {level} CI",
-                "task": "stability minus consistency", "verdict": "verdict"}  # fmt: skip
+        keys = {"method": "method", "consistency": f"consistency [{level}]", "stability": f"stability [{level}]",
+                "verdict": "together", "p": "larger adjusted p"}  # fmt: skip
         out["tradeoff"] = (
-            pd.DataFrame(tables.tradeoff_rows(found, headlines))[list(keys)].rename(columns=keys),
-            "Consistency and VQA stability against the control, percentage points; verdict: intersection-union test.",
+            pd.DataFrame(tables.tradeoff_rows(found))[list(keys)].rename(columns=keys),
+            "Consistency and VQA stability minus the control, percentage points; together: intersection-union test.",
         )
     return out

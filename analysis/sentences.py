@@ -1,168 +1,235 @@
-"""Findings in plain sentences. Nothing here computes a statistic."""
+"""Findings in plain sentences. Nothing here computes a statistic: every claim is a verdict on the adjusted p."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis import verdict as verdicts
-from analysis.contrasts import Result
-from analysis.inference import NO_SPREAD
+from analysis.contrasts import LIKE_THESE, Result, rows
+from analysis.layout import AVERAGE
 from analysis.settings import Settings
-from analysis.tradeoff import Tradeoff
-from analysis.verdict import verdict
-from analysis.wording import interval, join, method_name, number, p_value, percent, sign
+from analysis.tradeoff import ConstructPair, Disagreement, Tradeoff
+from analysis.verdict import (
+    BOTH_LOWERED,
+    BOTH_RAISED,
+    COST,
+    EQUIVALENT,
+    FREE,
+    GAIN,
+    LOWERED,
+    NONE,
+    OPEN,
+    OPPOSITE,
+    RAISED,
+    UNKNOWN,
+    verdict,
+)
+from analysis.wording import capital, count, interval, join, method_name, number, sign
+
+Row = Mapping[Any, Any]
+
+TOGETHER = {
+    COST: "consistency raised at the cost of stability",
+    BOTH_RAISED: "both raised",
+    BOTH_LOWERED: "both lowered",
+    OPPOSITE: "consistency lowered, stability raised",
+    FREE: "consistency raised, stability equivalent",
+    GAIN: "consistency raised, cost open",
+    NONE: "no significant gain in consistency",
+    UNKNOWN: "no interval",
+}
+"""What the verdicts on consistency and stability say together, in words."""
 
 
-def contrast_sentence(row: Mapping[str, float], method: str, result: Result, settings: Settings) -> str:
-    """What one averaged contrast shows, in words."""
-    name, label = method_name(method), result.outcome.label
-    points = settings.smallest(result.outcome.name)
-    level = percent(settings.alpha)
-    found = verdict(row, settings.alpha)
-    size = f"{abs(row['estimate']):.1f} points"
-    if found == "unknown":
-        still = row["se"] <= NO_SPREAD
-        why = "its runs do not vary, so no interval can be given" if still else "too few runs repeat for an interval"
-        return f"{name}'s {label} differed from the control's by {sign(row['estimate'])} points; {why}."
-    numbers = f"{level} CI {interval(row['ci_low'], row['ci_high'])}, Dunnett-adjusted {p_value(row['p_adjusted'])}"
-    if found in ("raised", "lowered"):
-        small = abs(row["estimate"]) < points
-        tail = f", less than the {points:g} points that were called of interest" if small else ""
-        where = "over" if found == "raised" else "below"
-        return f"{name} {found} {label} {where} the control by {size} ({numbers}){tail}."
-    if found == "equivalent":
-        difference = f"{sign(row['estimate'])} points"
-        return f"{name} left {label} within {points:g} points of the control's: {difference} ({numbers})."
-    if row["mde"] > 50:
-        reach = "these runs are too few for any but an enormous difference"
-    else:
-        reach = f"with these runs a difference of {row['mde']:.1f} points would be found four times in five"
-    return (
-        f"Whether {name} changes {label} cannot be told: {sign(row['estimate'])} points against the control "
-        f"({numbers}); {reach}."
-    )
+def difference(row: Row) -> str:
+    """'+1.2 [0.3, 2.1]', or '+1.2 (no interval)'."""
+    if not np.isfinite(row["ci_low"]):
+        return f"{sign(row['estimate'])} (no interval)"
+    return f"{sign(row['estimate'])} {interval(row['ci_low'], row['ci_high'])}"
 
 
-def levels_sentence(result: Result, settings: Settings) -> str:
-    """The control's level of an outcome, and the teacher's where there is one."""
+def coverage(result: Result, method: str) -> str:
+    """In how many combinations of architecture and size a method is compared, where it is not in all."""
+    if result.design is None:
+        return ""
+    shared, every = len(result.design.shared(method)), len(result.design.places)
+    return f" (in {shared} of {every} combinations)" if shared < every else ""
+
+
+def by_verdict(result: Result, settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    """The averaged contrasts of an outcome by what they show, the largest first; methods that ran everywhere lead."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows(result.marginal()):
+        found.setdefault(verdict(row, settings.alpha), []).append(row)
+    return {
+        said: sorted(part, key=lambda r: (bool(coverage(result, r["method"])), -abs(r["estimate"])))
+        for said, part in found.items()
+    }  # fmt: skip
+
+
+def levels_phrase(result: Result, settings: Settings) -> str:
+    """'control 36.4, teacher 65.9'."""
     outcome = result.outcome
     control = outcome.frame[outcome.frame["method"] == settings.control]
     by_run = control.groupby(["arch", "size", "seed"])["score"].mean()
-    level = float(by_run.groupby(["arch", "size"]).mean().mean())
-    text = f"{outcome.label[0].upper()}{outcome.label[1:]}: control {number(level)}"
+    text = f"control {number(float(by_run.groupby(['arch', 'size']).mean().mean()))}"
     if not outcome.teachers.empty:
-        teacher = float(outcome.teachers.groupby("arch")["score"].mean().mean())
-        text += f", teacher {number(teacher)}"
-    return text + " points."
+        text += f", teacher {number(float(outcome.teachers.groupby('arch')['score'].mean().mean()))}"
+    return text
 
 
-def best_sentence(result: Result, settings: Settings) -> str:
-    """Which method did best on an outcome, or that none can be told from the control."""
-    table = result.marginal()
-    direction = 1 if result.outcome.higher_is_better else -1
-    order = table.assign(key=direction * table["estimate"]).sort_values("key", ascending=False)
-    row = order.iloc[0]
-    label, name = result.outcome.label, method_name(str(row["method"]))
-    if not np.isfinite(row["p_adjusted"]):
-        if row["key"] <= 0:
-            return (
-                f"{label}: no method is ahead of the control; the nearest is {name} ({sign(row['estimate'])} points)."
-            )
-        return f"{label}: {name} is ahead ({sign(row['estimate'])} points), without an interval."
-    text = f"{sign(row['estimate'])} points, {percent(settings.alpha)} CI {interval(row['ci_low'], row['ci_high'])}"
-    if row["key"] <= 0:
-        return f"{label}: no method is ahead of the control; the nearest is {name} ({text})."
-    if row["p_adjusted"] >= settings.alpha:
-        return (
-            f"{label}: no method can be told from being no better than the control; {name} is highest "
-            f"({text}, adjusted {p_value(row['p_adjusted'])})."
+def outcome_phrases(result: Result, settings: Settings, every: bool) -> list[str]:
+    """What the methods did to one outcome, a phrase for each verdict.
+
+    `every`: with the interval of each method that differs; else of the first of each phrase only.
+    """
+    groups = by_verdict(result, settings)
+    points = settings.smallest(result.outcome.name)
+    phrases = []
+    for said, lead in ((RAISED, "raised by"), (LOWERED, "lowered by")):
+        texts = []
+        for i, row in enumerate(groups.get(said, [])):
+            text = method_name(row["method"]) + coverage(result, row["method"])
+            if every or i == 0:
+                small = f", within {points:g} points" if row["p_equivalent"] < settings.alpha else ""
+                text += f" {difference(row)}{small}"
+            texts.append(text)
+        if texts:
+            phrases.append(f"{lead} {join(texts)}")
+    for said, lead in (
+        (EQUIVALENT, f"within {points:g} points of the control:"), (OPEN, "not significantly different:")
+    ):  # fmt: skip
+        if found := groups.get(said):
+            phrases.append(f"{lead} {join([method_name(r['method']) + coverage(result, r['method']) for r in found])}")
+    if found := groups.get(UNKNOWN):
+        texts = [f"{method_name(r['method'])} {sign(r['estimate'])}" for r in found]
+        phrases.append(f"no interval: {join(texts)}")
+    return phrases
+
+
+def outcome_line(result: Result, settings: Settings, every: bool = True) -> str:
+    """One outcome on one line: level of control and teacher, and what the methods did."""
+    phrases = "; ".join(outcome_phrases(result, settings, every))
+    return f"{capital(result.outcome.label)} ({levels_phrase(result, settings)}): {phrases}."
+
+
+def answer(found: Sequence[Tradeoff], settings: Settings) -> str:
+    """What retrieval consistency costs in VQA stability, in one sentence; averaged over architectures and sizes."""
+    if not found:
+        return "Consistency and stability are not both measured for any method, so there is no cost to judge."
+    groups: dict[str, list[Tradeoff]] = {}
+    for t in found:
+        groups.setdefault(t.verdict, []).append(t)
+    if set(groups) == {UNKNOWN}:
+        return "This study cannot tell what consistency costs: too few runs repeat for an interval."
+    names = {said: join([method_name(t.method) for t in part]) for said, part in groups.items()}
+    several = {said: len(part) > 1 for said, part in groups.items()}
+    parts = []
+    if COST in groups:
+        told = join([
+            f"{method_name(t.method)} (consistency {difference(t.consistency)}, stability {difference(t.stability)})"
+            for t in groups[COST]
+        ])  # fmt: skip
+        parts.append(f"consistency cost stability with {told}")
+    if BOTH_RAISED in groups:
+        parts.append(f"{names[BOTH_RAISED]} raised both")
+    if FREE in groups:
+        points = settings.smallest("stability")
+        parts.append(f"{names[FREE]} raised consistency with stability within {points:g} points of the control's")
+    if GAIN in groups:
+        told = join([f"{method_name(t.method)} (stability {difference(t.stability)})" for t in groups[GAIN]])
+        parts.append(f"{told} raised consistency at a cost that is open")
+    if OPPOSITE in groups:
+        parts.append(f"{names[OPPOSITE]} lowered consistency and raised stability")
+    if BOTH_LOWERED in groups:
+        parts.append(f"{names[BOTH_LOWERED]} lowered both")
+    if NONE in groups:
+        only = len(groups) == 1
+        who = "no method" if only else names[NONE]
+        verb = "raised consistency significantly" if only else "did not raise consistency significantly"
+        parts.append(f"{who} {verb}" + (", so there is no gain to set a price on" if only else ""))
+    if UNKNOWN in groups:
+        parts.append(f"{names[UNKNOWN]} {'have' if several[UNKNOWN] else 'has'} no interval")
+    if COST not in groups and any(said in groups for said in (BOTH_RAISED, FREE)):
+        parts.insert(0, "no method is shown to pay for consistency with stability")
+    return capital("; ".join(parts)) + "."
+
+
+def population_sentence(results: Mapping[str, Result]) -> str:
+    """Which languages each outcome speaks of, said once."""
+    like = [r.outcome.label for r in results.values() if r.population == LIKE_THESE]
+    tested = [r.outcome.label for r in results.values() if r.population != LIKE_THESE]
+    if not tested:
+        return "Results speak of languages like those tested."
+    if not like:
+        return "Results speak of the tested languages only."
+    return (
+        f"{capital(join(like))} speak{'s' if len(like) == 1 else ''} of languages like those tested, "
+        f"{join(tested)} of the tested languages only."
+    )
+
+
+def places_sentence(found: Sequence[Tradeoff]) -> str:
+    """Where consistency had a cost, and where both rose, architecture and size by themselves."""
+    where: dict[tuple[str, str], list[str]] = {}
+    for t in found:
+        if t.verdict in (COST, BOTH_RAISED, BOTH_LOWERED, OPPOSITE):
+            text = f"{method_name(t.method)} ({sign(float(t.mean[0]))}, {sign(float(t.mean[1]))})"
+            where.setdefault((t.verdict, f"{t.arch} {t.size}"), []).append(text)
+    if not found:
+        return ""
+    head = "By architecture and size (exploratory; points of consistency, stability)"
+    if not where:
+        return f"{head}: nowhere did both change significantly."
+    order = (COST, BOTH_RAISED, OPPOSITE, BOTH_LOWERED)
+    parts = [f"{TOGETHER[said]} in {place} by {join(texts)}"
+             for (said, place), texts in sorted(where.items(), key=lambda item: order.index(item[0][0]))]  # fmt: skip
+    return f"{head}: {'; '.join(parts)}."
+
+
+def constructs_sentence(pairs: Sequence[ConstructPair], found: Sequence[Disagreement]) -> str:
+    """Whether other measures of consistency and stability come to the same verdicts."""
+    if len(pairs) < 2:
+        return ""
+    whole = [d for d in found if d.arch == AVERAGE]
+    if not whole:
+        return f"Under all {len(pairs)} pairs of measures the verdicts are the same."
+    parts = []
+    for d in whole:
+        said: dict[str, list[str]] = {}
+        for (consistency, stability), together in d.verdicts.items():
+            if together != UNKNOWN:
+                said.setdefault(together, []).append(f"{measure(consistency)} with {measure(stability)}")
+        parts.append(
+            f"{method_name(d.method)}: " + ", but ".join(f"{TOGETHER[v]} by {join(m)}" for v, m in said.items())
         )
-    # Intervals of two methods against one control overlap less than their difference says, so no ranking is claimed.
-    return f"{label}: {name} is highest, {text} over the control."
+    return f"Measures disagree about {'; '.join(parts)}."
+
+
+def measure(name: str) -> str:
+    """A measure's name in running text."""
+    return name.replace("_", " ")
 
 
 def pairs_sentence(result: Result, settings: Settings) -> str:
-    """Which methods can be told from one another, the control left aside."""
+    """Which methods differ significantly from one another, the control left aside."""
     table = result.pairs
-    if table.empty:
-        return ""
-    known = table.dropna(subset=["p_adjusted"])
+    known = table.dropna(subset=["p_adjusted"]) if len(table) else table
     if known.empty:
         return ""
-    open_pairs = known[known["p_adjusted"] >= settings.alpha]
-    if open_pairs.empty:
-        return f"All {len(known)} pairs of methods can be told apart (adjusted over all pairs)."
-    names = ", ".join(
-        f"{method_name(a)} from {method_name(b)}"
-        for a, b in zip(open_pairs["first"], open_pairs["second"], strict=True)
-    )
-    if len(open_pairs) == len(known):
-        return "No two methods can be told apart (adjusted over all pairs)."
-    return f"Cannot be told apart (adjusted over all pairs): {names}."
-
-
-def tradeoff_sentence(found: Tradeoff, settings: Settings) -> str:
-    """What consistency cost one method in stability, with its interval, or that it cannot be told."""
-    name, level = method_name(found.method), percent(settings.alpha)
-    up, down = found.consistency, found.stability
-    points = settings.smallest("stability")
-    if found.verdict == verdicts.UNKNOWN:
-        blocks = f"{len(found.points)} block{'s' if len(found.points) != 1 else ''}"
-        return (
-            f"{name}: consistency {sign(up['estimate'])} points, stability {sign(down['estimate'])} points; with "
-            f"{blocks} no interval can be given, so this study cannot tell what consistency cost."
-        )
-    consistency = f"consistency by {sign(up['estimate'])} points {interval(up['ci_low'], up['ci_high'])}"
-    stability = f"{sign(down['estimate'])} points {interval(down['ci_low'], down['ci_high'])}"
-    both = f"{level} CIs; intersection-union test, adjusted {p_value(found.p_both)}"
-    texts = {
-        verdicts.COST: f"{name} paid for consistency with stability: it changed {consistency} and VQA stability by "
-                       f"{stability} ({both}).",
-        verdicts.BOTH_RAISED: f"{name} raised both: {consistency}, and VQA stability by {stability} ({both}); "
-                              "consistency cost nothing on this average.",
-        verdicts.FREE: f"{name} raised {consistency} at no loss of VQA stability as large as {points:g} points: "
-                       f"{stability} ({level} CIs).",
-        verdicts.GAIN: f"{name} raised {consistency}; this study cannot tell what that cost in VQA stability: "
-                       f"{stability} ({level} CIs).",
-    }  # fmt: skip
-    if found.verdict in texts:
-        return texts[found.verdict]
-    moved = "did not demonstrably raise consistency"
-    if verdict(up, settings.alpha) == verdicts.LOWERED:
-        moved = "lowered consistency"
-    return (
-        f"{name} {moved} ({sign(up['estimate'])} points {interval(up['ci_low'], up['ci_high'])}), so there is no gain "
-        f"to set a price on; VQA stability changed by {stability} ({level} CIs)."
-    )
-
-
-def tradeoff_short(found: Tradeoff) -> str:
-    """The trade-off of one method on one line."""
-    up, down = found.consistency, found.stability
-    text = f"{method_name(found.method)}: consistency {sign(up['estimate'])}, VQA stability {sign(down['estimate'])}"
-    if found.verdict == verdicts.UNKNOWN:
-        return text + " (no interval)"
-    return f"{text} {interval(down['ci_low'], down['ci_high'])}"
-
-
-def places_sentence(found: list[Tradeoff], settings: Settings) -> str:
-    """Where consistency was bought with stability, where both rose, architecture and size by themselves."""
-    parts = []
-    for said, text in (
-        (verdicts.COST, "consistency bought with stability"), (verdicts.BOTH_RAISED, "both up")
-    ):  # fmt: skip
-        where: dict[str, list[str]] = {}
-        for t in found:
-            if t.verdict == said:
-                numbers = f"({sign(float(t.mean[0]))}, {sign(float(t.mean[1]))})"
-                where.setdefault(f"{t.arch} {t.size}", []).append(f"{method_name(t.method)} {numbers}")
-        parts += [f"{text} in {place} by {join(names)}" for place, names in where.items()]
-    if not parts:
-        return ""
-    return f"By architecture and size (exploratory; points of consistency, stability): {'; '.join(parts)}."
+    differ = known["p_adjusted"] < settings.alpha
+    if differ.all():
+        return f"All {len(known)} pairs of methods differ significantly."
+    if not differ.any():
+        return "No two methods differ significantly from each other."
+    names = join([
+        f"{method_name(a)} and {method_name(b)}"
+        for a, b in zip(known.loc[~differ, "first"], known.loc[~differ, "second"], strict=True)
+    ])  # fmt: skip
+    return f"{count(int(differ.sum()), 'pair')} of {len(known)} differ significantly; not so {names}."
 
 
 def front_sentence(front: pd.DataFrame) -> str:
@@ -175,3 +242,19 @@ def front_sentence(front: pd.DataFrame) -> str:
     others = [f"{name} ({100 * p:.0f} %)" for name, p in chance.items() if name not in members and p >= 0.005]
     text = f"On the Pareto front of consistency and stability: {shown}."
     return text + (f" Sometimes there: {join(others)}." if others else "")
+
+
+def outlying_sentence(results: Mapping[str, Result]) -> str:
+    """Runs that lie far from those of their kind, and whether a verdict hangs on them."""
+    runs: dict[str, list[str]] = {}
+    for r in results.values():
+        for cell in r.outliers:
+            runs.setdefault(cell, []).append(r.outcome.label)
+    if not runs:
+        return ""
+    named = "; ".join(f"{cell} ({join(labels)})" for cell, labels in sorted(runs.items()))
+    text = f"{count(len(runs), 'run')} far from the others of {'its' if len(runs) == 1 else 'their'} kind: {named}."
+    parted = [f"{join([method_name(m) for m in r.parted])} on {r.outcome.label}" for r in results.values() if r.parted]
+    if parted:
+        return f"{text} Without {'it' if len(runs) == 1 else 'them'} the verdict is another one for {join(parted)}."
+    return f"{text} Without {'it' if len(runs) == 1 else 'them'} every verdict is the same."

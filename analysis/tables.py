@@ -2,66 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis import files, mixed
+from analysis import files, mixed, names
 from analysis.contrasts import Result, rows
 from analysis.frames import Study
 from analysis.layout import AVERAGE, is_average
+from analysis.sentences import TOGETHER, coverage, difference
 from analysis.settings import Settings
 from analysis.tradeoff import Tradeoff
-from analysis.verdict import verdict
-from analysis.wording import interval, number, p_value, sign
+from analysis.verdict import EQUIVALENT, LOWERED, OPEN, RAISED, UNKNOWN, verdict
+from analysis.wording import capital, interval, number, p_value, sign
+
+READINGS = {
+    RAISED: "raised",
+    LOWERED: "lowered",
+    EQUIVALENT: "equivalent",
+    OPEN: "not significant",
+    UNKNOWN: "no interval",
+}
+
+MARK = "\N{DAGGER}"
+"""Beside what was not declared."""
 
 
-def means(result: Result) -> list[dict[str, str]]:
-    """Estimated marginal means, averaged over architectures and sizes."""
+def contrast_rows(result: Result, settings: Settings) -> list[dict[str, Any]]:
+    """The averaged differences of an outcome."""
     return [
-        {"method": r["method"], "mean": number(r["estimate"], 2),
-         "ci": _ci(r)}
-        for r in rows(result.means[is_average(result.means)])
-    ]  # fmt: skip
-
-
-def profiles(table: pd.DataFrame) -> list[dict[str, str]]:
-    return [
-        {"method": r["method"], "iqm": f"{number(r['iqm'], 2)} {interval(r['iqm_low'], r['iqm_high'], 2)}",
-         "better": f"{number(r['improvement'], 2)} {interval(r['improvement_low'], r['improvement_high'], 2)}"
-                   if np.isfinite(r["improvement"]) else "\N{EN DASH}"}
-        for r in rows(table)
-    ]  # fmt: skip
-
-
-def contrast_rows(result: Result, table: pd.DataFrame, settings: Settings) -> list[dict[str, Any]]:
-    out = []
-    for row in rows(table):
-        out.append({
-            "where": _place(row["arch"], row["size"]),
-            "method": row["method"],
-            "estimate": sign(row["estimate"], 2),
-            "se": number(row["se"], 2),
-            "df": number(row["df"], 1),
-            "ci": _ci(row),
-            "p": _p(row["p"]),
-            "p_adjusted": _p(row["p_adjusted"]),
+        {
+            "method": names.label(row["method"]) + coverage(result, row["method"]),
+            "difference": difference(row) + (MARK if row["exploratory"] else ""),
+            "p": _p(row["p_adjusted"]),
             "p_equivalent": _p(row["p_equivalent"]),
-            "mde": number(row["mde"], 2),
-            "standardised": sign(row["standardised"], 1),
-            "verdict": verdict(row, settings.alpha),
-        })  # fmt: skip
+            "mde": number(row["mde"]) if row["mde"] < 100 else "n/a",
+            "verdict": READINGS[verdict(row, settings.alpha)],
+        }
+        for row in rows(result.marginal())
+    ]
+
+
+def place_rows(result: Result, study: Study, settings: Settings) -> list[dict[str, Any]]:
+    """Differences of an outcome by architecture, by size and by both: a row for each, a cell for each method."""
+    return _matrix(result.contrasts[~is_average(result.contrasts)], ["arch", "size"], study, settings)
+
+
+def secondary_rows(results: Mapping[str, Result], study: Study, settings: Settings) -> list[dict[str, Any]]:
+    """Averaged differences of the secondary measures: a row for each measure, a cell for each method."""
+    out = []
+    for r in results.values():
+        row = {"kind": r.outcome.name.split(":")[0], "label": capital(r.outcome.label)}
+        row["better"] = "more" if r.outcome.higher_is_better else "less"
+        out += [{**row, **part} for part in _matrix(r.marginal(), ["outcome"], study, settings)]
     return out
 
 
-def _place(arch: str, size: str) -> str:
-    """An architecture and a size in words; AVERAGE stands for all of them."""
-    return ", ".join("all" if level == AVERAGE else level for level in (arch, size))
+def _matrix(table: pd.DataFrame, by: list[str], study: Study, settings: Settings) -> list[dict[str, Any]]:
+    """Rows `where` and `cells`: for each method its difference, if any, and whether it is significant."""
+    out = []
+    for key, part in table.groupby(by, sort=False):
+        found = {row["method"]: row for row in rows(part)}
+        cells = []
+        for method in study.methods:
+            if method == settings.control:
+                continue
+            row = found.get(method)
+            shown = row is not None and verdict(row, settings.alpha) in (RAISED, LOWERED)
+            cells.append({"text": "" if row is None else sign(row["estimate"]), "shown": shown})
+        where = ", ".join(str(level) for level in key if level != AVERAGE)
+        out.append({"where": where, "cells": cells})
+    return out
 
 
-def _ci(row: dict[str, Any], digits: int = 2) -> str:
+def _ci(row: dict[str, Any], digits: int = 1) -> str:
     return interval(row["ci_low"], row["ci_high"], digits) if np.isfinite(row["ci_low"]) else "n/a"
 
 
@@ -69,10 +85,31 @@ def _p(value: float) -> str:
     return p_value(value).removeprefix("p ").removeprefix("= ") if np.isfinite(value) else "n/a"
 
 
+def means(result: Result, profile: pd.DataFrame) -> list[dict[str, str]]:
+    """Estimated marginal means, and whole runs: interquartile mean and probability of improvement."""
+    whole = {str(row["method"]): row for row in rows(profile)}
+    return [
+        {
+            "method": names.label(r["method"]),
+            "mean": f"{number(r['estimate'])} {_ci(r)}",
+            "iqm": _ranged(whole, r["method"], "iqm", 1),
+            "better": _ranged(whole, r["method"], "improvement", 2),
+        }
+        for r in rows(result.means[is_average(result.means)])
+    ]
+
+
+def _ranged(found: Mapping[str, dict[str, Any]], method: str, column: str, digits: int) -> str:
+    if method not in found or not np.isfinite(found[method][column]):
+        return "\N{EN DASH}"
+    value, low, high = (float(found[method][name]) for name in (column, f"{column}_low", f"{column}_high"))
+    return number(value, digits) + (f" {interval(low, high, digits)}" if np.isfinite(low) else "")
+
+
 def omnibus(headlines: dict[str, Result], secondary: dict[str, Result], settings: Settings) -> list[dict[str, str]]:
     label = {name: r.outcome.label for name, r in {**headlines, **secondary}.items()}
     return [
-        {"outcome": label[r["outcome"]], "effect": r["effect"], "f": f"{r['f']:.2f}",
+        {"outcome": capital(label[r["outcome"]]), "effect": r["effect"], "f": f"{r['f']:.2f}",
          "df": f"{r['df']}, {r['df_denominator']:.1f}", "p": _p(r["p"]),
          "holm": _p(r["p_holm"]) if np.isfinite(r["p_holm"]) else "\N{EN DASH}"}
         for r in rows(files.f_tests(headlines, secondary, settings))
@@ -101,8 +138,8 @@ def design(study: Study) -> list[dict[str, Any]]:
 def cost(study: Study) -> list[dict[str, str]]:
     """Training cost of a run of each method and size, averaged over architectures and seeds."""
     return [
-        {"size": r["size"], "method": r["method"], "flops": f"{r['flops']:.3g}", "seconds": f"{r['seconds']:,.1f}",
-         **{name: f"{r[name]:,.0f}" for name in ("parameters", "items", "captions")}}
+        {"size": r["size"], "method": names.label(r["method"]), "flops": f"{r['flops']:.3g}",
+         "seconds": f"{r['seconds']:,.1f}", **{name: f"{r[name]:,.0f}" for name in ("parameters", "items", "captions")}}
         for r in rows(files.cost(study))
     ]  # fmt: skip
 
@@ -116,44 +153,33 @@ def churn(study: Study) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def churn_rows(study: Study, settings: Settings) -> list[dict[str, str]]:
-    """Churn and its excess over the least that the accuracies allow, against the control, over the cells."""
+def tradeoff_rows(found: Sequence[Tradeoff], exploratory: bool = False) -> list[dict[str, str]]:
+    """The two differences of each method and what they say together."""
     return [
-        {"construct": str(r["construct"]).replace("_", " "), "method": str(r["method"]),
-         "estimate": sign(r["estimate"]), "df": number(r["df"], 0), "p": _p(r["p_adjusted"]),
-         "ci": _ci(r, 1)}
-        for r in rows(files.churn_contrasts(study, settings))
-    ]  # fmt: skip
+        {
+            "place": f"{t.arch}, {t.size}",
+            "method": names.label(t.method) + (MARK if exploratory else ""),
+            "consistency": difference(t.consistency),
+            "stability": difference(t.stability),
+            "task": difference(t.task),
+            "p": _p(t.p_both),
+            "verdict": TOGETHER[t.verdict],
+        }
+        for t in found
+    ]
 
 
-def place_rows(found: list[Tradeoff]) -> list[dict[str, str]]:
-    """The trade-off in each architecture and size."""
-    return [{"place": f"{t.arch}, {t.size}", **row} for t, row in zip(found, tradeoff_rows(found, {}), strict=True)]
-
-
-def tradeoff_rows(found: list[Tradeoff], headlines: Mapping[str, Result]) -> list[dict[str, str]]:
-    """The two differences of each method and what they say together, with its difference on other outcomes beside."""
-    others = {name: headlines[name].marginal().set_index("method")["estimate"] for name in ("retrieval", "vqa")
-              if name in headlines}  # fmt: skip
-    out = []
-    for t in found:
-        row = {"method": t.method, "blocks": str(len(t.points)), "p": _p(t.p_both), "verdict": t.verdict}
-        for name, judged in (("consistency", t.consistency), ("stability", t.stability), ("task", t.task)):
-            row[name] = sign(judged["estimate"])
-            if np.isfinite(judged["ci_low"]):
-                row[name] += " " + interval(judged["ci_low"], judged["ci_high"])
-        for name in ("retrieval", "vqa"):
-            row[name] = sign(float(others[name].get(t.method, np.nan))) if name in others else "n/a"
-        out.append(row)
-    return out
-
-
-def alternatives(result: Result) -> list[dict[str, str]]:
-    table = result.sensitivity
-    place = {m: i for i, m in enumerate(dict.fromkeys(table["method"]))}
-    ordered = table.iloc[np.argsort(table["method"].map(place).to_numpy(), kind="stable")]
+def construct_rows(analysis_pairs: Sequence[Any]) -> list[dict[str, Any]]:
+    """The averaged trade-off under each pair of measures: a row for each pair, a cell for each method."""
     return [
-        {"method": r["method"], "analysis": r["analysis"], "estimate": sign(r["estimate"], 2),
-         "ci": _ci(r), "p": _p(r["p_adjusted"])}
-        for r in rows(ordered)
+        {
+            "consistency": pair.consistency.replace("_", " "),
+            "stability": pair.stability.replace("_", " "),
+            "cells": [
+                {"method": t.method, "text": f"{sign(float(t.mean[0]))}, {sign(float(t.mean[1]))}",
+                 "verdict": TOGETHER[t.verdict]}
+                for t in pair.tradeoffs if t.arch == AVERAGE
+            ],
+        }
+        for pair in analysis_pairs
     ]  # fmt: skip

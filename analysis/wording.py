@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-LONG_NAMES = {
-    "none": "the control", "fd": "FD", "ed": "ED", "sd": "SD", "mcl": "MCL", "dr": "DR", "teacher": "the teacher",
-}  # fmt: skip
+from analysis import names
 
 
 def method_name(method: str) -> str:
-    return LONG_NAMES.get(method, method)
+    """A method in running text."""
+    return "the control" if method == "none" else "the teacher" if method == "teacher" else names.label(method)
+
+
+def capital(text: str) -> str:
+    """`text` with its first letter as a capital, the others untouched."""
+    return text[:1].upper() + text[1:]
 
 
 def sign(value: float, digits: int = 1) -> str:
@@ -45,8 +49,8 @@ def p_value(p: float) -> str:
     return f"p = {p:.3f}".replace("0.", ".")
 
 
-def join(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+def join(names_: list[str]) -> str:
+    return names_[0] if len(names_) == 1 else ", ".join(names_[:-1]) + " and " + names_[-1]
 
 
 def percent(alpha: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline import paths, stage
+from pipeline import paths, provenance, stage
 
 
 def told() -> dict[str, Any]:
@@ -26,7 +26,7 @@ def main() -> None:
         declared = settings.parse(told(), "params.yaml, analysis")
 
         def make(folder: Path) -> None:
-            report.build(paths.RESULTS, folder / "report", declared)
+            report.build(paths.RESULTS, folder / "report", declared, provenance.gather())
             for part in sorted((folder / "report").iterdir()):
                 part.rename(folder / part.name)
             (folder / "report").rmdir()

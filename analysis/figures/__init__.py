@@ -1,14 +1,16 @@
-"""The report's pictures. Every function returns a matplotlib figure; nothing is written here but by `save`."""
+"""The report's figures. Every function returns a matplotlib figure; nothing is written here but by `save`."""
 
-from analysis.figures.differences import forest, language_differences, pairs, per_language
+from analysis.figures.differences import forest, pairs, per_language
+from analysis.figures.overview import column_style, overview
 from analysis.figures.residuals import residuals
 from analysis.figures.runs import profiles, retrieval_languages, scores
-from analysis.figures.style import save
+from analysis.figures.style import save, theme
 from analysis.figures.tradeoff import tradeoff
 
 __all__ = [
+    "column_style",
     "forest",
-    "language_differences",
+    "overview",
     "pairs",
     "per_language",
     "profiles",
@@ -16,5 +18,6 @@ __all__ = [
     "retrieval_languages",
     "save",
     "scores",
+    "theme",
     "tradeoff",
 ]

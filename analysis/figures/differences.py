@@ -2,120 +2,152 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.style import STYLE, colours, legend, new
+from analysis import names
+from analysis.figures.style import AXIS, INK, LESS, MORE, PAPER, SOFT, STYLE, legend, new
 from analysis.frames import Outcome, Study
 from analysis.settings import Settings
-from analysis.wording import sign
+from analysis.wording import capital, sign
 
 
-def language_differences(outcome: Outcome, study: Study, control: str) -> pd.DataFrame:
-    """Mean difference from the control per language (rows, in the study's order) and method (columns), in points."""
-    keys = ["arch", "size", "seed", "language"]
-    wide = outcome.frame.pivot_table(index=keys, columns="method", values="score")
-    methods = [m for m in study.methods if m != control and m in wide.columns]
-    paired = wide[methods].sub(wide[control], axis=0)
-    by_place = paired.groupby(["arch", "size", "language"]).mean().groupby("language").mean()
-    return by_place.reindex([x for x in study.languages if x in by_place.index])
+def per_language(table: pd.DataFrame, study: Study, settings: Settings) -> Figure | None:
+    """Differences from the control in every language: one heat map for each outcome, on one colour scale.
 
-
-def per_language(study: Study, settings: Settings) -> Figure:
-    """Differences from the control in every language: one heat map an outcome, languages in order of resources."""
-    outcomes = [o for o in study.headlines.values() if o.by_language]
-    grids = [language_differences(o, study, settings.control) for o in outcomes]
-    figure, axes = new(1, len(outcomes), 1.3 + 0.235 * len(study.languages))
+    Args:
+        table: rows of contrasts.csv of single languages; faded is what is not significant there.
+    """
+    present = [n for n in study.headlines if (table["outcome"] == n).any()]
+    if not present:
+        return None
+    methods = [m for m in study.methods if m != settings.control]
+    looks = names.methods(study.methods, settings.control)
+    table = table[table["outcome"].isin(present)].assign(
+        method=table["contrast"].str.removesuffix(f" - {settings.control}")
+    )
+    significant = table["p_adjusted"] < settings.alpha
+    shown = table.loc[significant, "estimate"].abs()
+    limit = max(float(shown.quantile(0.95)) if len(shown) else 0.0, 2 * settings.smallest(present[0]))
+    figure, axes = new(1, len(present), 0.9 + 0.2 * len(study.languages), sharey=True)
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        for axis, outcome, grid in zip(axes[0], outcomes, grids, strict=True):
-            grid = grid.reindex(study.languages)
-            limit = max(float(np.nanmax(np.abs(grid.to_numpy()), initial=0.1)), 0.1)
-            values = grid.to_numpy()
-            mesh = axis.pcolormesh(values, cmap="PuOr_r", vmin=-limit, vmax=limit, edgecolors="white", linewidth=0.5)
-            for (row, column), value in np.ndenumerate(values):
-                if np.isfinite(value):
-                    text = sign(float(value))
-                    ink = "white" if abs(value) > 0.72 * limit else "#222222"
-                    axis.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=7, color=ink)
-            axis.invert_yaxis()
-            axis.set_xticks(np.arange(grid.shape[1]) + 0.5, list(grid.columns))
-            figure.colorbar(mesh, ax=axis, orientation="horizontal", pad=0.01, aspect=30, label="points")
-            axis.spines[:].set_visible(False)
-            axis.set_title(f"{outcome.label}, minus control")
-            axis.set_xlabel("")
-            axis.set_ylabel("")
-            axis.grid(False)
-            axis.tick_params(length=0)
+        for axis, name in zip(axes[0], present, strict=True):
+            here = table[table["outcome"] == name]
+            grids = [here.pivot(index="language", columns="method", values=column)
+                     .reindex(index=study.languages, columns=methods).to_numpy(dtype=float)
+                     for column in ("estimate", "p_adjusted")]  # fmt: skip
+            _heat(axis, grids[0], grids[1] < settings.alpha, limit)
+            axis.set_xticks(np.arange(len(methods)) + 0.5, [looks[m].label for m in methods])
+            axis.set_title(capital(study.headlines[name].label), loc="left", fontweight="bold", pad=6)
             axis.xaxis.tick_top()
-            shares = [f"{x} {100 * study.resources[x]:.2g} %" if x in study.resources else x for x in study.languages]
-            axis.set_yticks(np.arange(len(grid)) + 0.5, shares if axis is axes[0][0] else study.languages, rotation=0)
+        axes[0, 0].set_yticks(
+            np.arange(len(study.languages)) + 0.5, [_language(code, study) for code in study.languages]
+        )
+        axes[0, 0].set_ylim(len(study.languages), 0)
+        for axis in axes[0]:
+            axis.tick_params(length=0)
+            axis.spines[:].set_visible(False)
+        legend(figure, [
+            *(Line2D([], [], ls="", marker="s", ms=9, color=c, alpha=0.75, label=f"{sign(v, 0)} points or more" if v > 0
+                     else f"{sign(v, 0)} points or less") for c, v in ((MORE, limit), (LESS, -limit))),
+            Line2D([], [], ls="", marker="s", ms=9, color=MORE, alpha=0.12, label="faded: interval includes 0"),
+        ])  # fmt: skip
     return figure
+
+
+def _heat(axis: Axes, values: np.ndarray, significant: np.ndarray, limit: float) -> None:
+    """Cells coloured by sign, as deep as the value is large; what is not significant is faded."""
+    axis.grid(False)
+    depth = 0.12 + 0.63 * np.clip(np.abs(values) / limit, 0, 1)
+    colour = np.where((values > 0)[..., None], to_rgb(MORE), to_rgb(LESS))
+    alpha = np.where(np.isfinite(values), np.where(significant, depth, 0.06), 0.0)
+    axis.pcolormesh(np.concatenate([colour, alpha[..., None]], axis=2), edgecolors=PAPER, linewidth=0.6)
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            axis.text(
+                column + 0.5, row + 0.53, sign(float(value)), ha="center", va="center", fontsize=7,
+                color=INK if significant[row, column] else SOFT,
+            )  # fmt: skip
+
+
+def _language(code: str, study: Study) -> str:
+    share = f"  {100 * study.resources[code]:.2g} %" if code in study.resources else ""
+    return f"{names.language(code)}  {code}{share}"
 
 
 def forest(table: pd.DataFrame, outcome: Outcome, study: Study) -> Figure:
     """Differences from the control in every language, drawn together, with intervals; hollow: the plain mean."""
     methods = [m for m in study.methods if m in set(table["method"])]
     languages = [x for x in study.languages if x in set(table["language"])]
-    colour = colours(study.methods)
-    figure, axes = new(1, len(methods), 0.9 + 0.19 * len(languages), sharey=True, sharex=True)
+    looks = names.methods(study.methods)
+    figure, axes = new(1, len(methods), 0.9 + 0.17 * len(languages), sharey=True, sharex=True)
     height = {language: i for i, language in enumerate(languages)}
     with mpl.rc_context(STYLE):
         for axis, method in zip(axes[0], methods, strict=True):
-            here = table[table["method"] == method]
+            here, look = table[table["method"] == method], looks[method]
             y = here["language"].map(height)
-            axis.axvline(0, color="#777777", lw=1)
-            axis.hlines(y, here["low"], here["high"], color=colour[method], lw=1.4)
-            axis.plot(here["observed"], y, ls="", marker="o", ms=4.5, mfc="none", mec="#999999", mew=0.8)
-            axis.plot(here["estimate"], y, ls="", marker="o", ms=3.6, color=colour[method])
-            axis.set_title(method)
-            axis.set_yticks(range(len(languages)), languages)
+            axis.axvline(0, color=AXIS, lw=1)
+            axis.hlines(y, here["low"], here["high"], color=look.colour, lw=1.4)
+            axis.plot(here["observed"], y, ls="", marker="o", ms=4.5, mfc="none", mec=AXIS, mew=0.8)
+            axis.plot(here["estimate"], y, ls="", marker=look.marker, ms=3.6, color=look.colour)
+            axis.set_title(look.label, loc="left", fontweight="bold")
             axis.tick_params(axis="y", length=0, labelsize=8)
             axis.grid(True, axis="x")
             axis.grid(False, axis="y")
+        axes[0, 0].set_yticks(range(len(languages)), [f"{names.language(x)}  {x}" for x in languages])
         axes[0, 0].set_ylim(len(languages) - 0.4, -0.6)
-        figure.supxlabel(f"{outcome.label} minus control (points)", fontsize=9)
+        figure.supxlabel(f"{capital(outcome.label)} minus control (points)", fontsize=9, color=INK)
         legend(figure, [
-            Line2D([], [], color="#5f5f5f", marker="o", ms=3.6, lw=1.4, label="drawn together, with interval"),
-            Line2D([], [], color="#999999", marker="o", ms=4.5, mfc="none", ls="", label="plain mean"),
+            Line2D([], [], color=SOFT, marker="o", ms=3.6, lw=1.4, label="prediction, with interval"),
+            Line2D([], [], color=AXIS, marker="o", ms=4.5, mfc="none", ls="", label="plain mean"),
         ])  # fmt: skip
     return figure
 
 
-def pairs(results: dict[str, pd.DataFrame], labels: dict[str, str], study: Study, alpha: float) -> Figure:
-    """Every pair of methods: the row's score minus the column's, its adjusted p as the colour's depth."""
-    figure, axes = new(1, len(results), 0.75 + 0.36 * len(study.methods))
-    steps = [0.0, 0.001, 0.01, alpha, 1.0] if alpha > 0.01 else [0.0, 0.001, alpha, 1.0]
-    shades = mpl.colors.ListedColormap(["#0b5394", "#5b8fc7", "#b9d3ee", "#f1f1f1"][-(len(steps) - 1) :])
-    norm = mpl.colors.BoundaryNorm(steps, shades.N)
-    place = {method: i for i, method in enumerate(study.methods)}
+def pairs(
+    results: Mapping[str, pd.DataFrame], labels: Mapping[str, str], study: Study, settings: Settings
+) -> Figure | None:
+    """Every pair of methods but the control: the row's score minus the column's, faded where not significant.
+
+    Args:
+        results: `effects.PAIR_COLUMNS` of each outcome; the difference is second minus first.
+        labels: names of the outcomes.
+        study: the study.
+        settings: the declared level and control.
+    """
+    filled = {name: table for name, table in results.items() if len(table)}
+    if not filled:
+        return None
+    looks = names.methods(study.methods, settings.control)
+    methods = [m for m in study.methods if m != settings.control]
+    labelled, place = [looks[m].label for m in methods], {m: i for i, m in enumerate(methods)}
+    size = len(methods)
+    every = pd.concat(list(filled.values()))
+    shown = every.loc[every["p_adjusted"] < settings.alpha, "estimate"].abs()
+    limit = float(shown.quantile(0.9)) if len(shown) else 1.0
+    figure, axes = new(1, len(filled), 0.5 + 0.3 * size, sharey=True)
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        for axis, (name, table) in zip(axes[0], results.items(), strict=True):
-            grid = np.full((len(place), len(place)), np.nan)
-            for first, second, estimate, p in table[["first", "second", "estimate", "p_adjusted"]].itertuples(
-                index=False
+        for axis, (name, table) in zip(axes[0], filled.items(), strict=True):
+            values, significant = np.full((size, size), np.nan), np.zeros((size, size), dtype=bool)
+            for first, second, estimate, p in zip(
+                table["first"], table["second"], table["estimate"], table["p_adjusted"], strict=True
             ):
                 i, j = place[first], place[second]
-                grid[i, j] = grid[j, i] = p
-                for row, column, value in ((j, i, estimate), (i, j, -estimate)):
-                    ink = "white" if np.isfinite(p) and p < steps[-3] else "#222222"
-                    axis.text(
-                        column + 0.5, row + 0.5, sign(float(value)), ha="center", va="center", fontsize=7, color=ink
-                    )
-            mesh = axis.pcolormesh(
-                np.ma.masked_invalid(grid), cmap=shades, norm=norm, edgecolors="white", linewidth=0.8
-            )
-            axis.set_xticks(np.arange(len(place)) + 0.5, study.methods)
-            axis.set_yticks(np.arange(len(place)) + 0.5, study.methods if axis is axes[0][0] else [])
-            axis.set_ylim(len(place), 0)
-            axis.set_xlim(0, len(place))
-            axis.set_title(labels[name])
+                values[j, i], values[i, j] = estimate, -estimate
+                significant[i, j] = significant[j, i] = bool(p < settings.alpha)
+            _heat(axis, values, significant, limit)
+            axis.set_xticks(np.arange(size) + 0.5, labelled)
+            axis.set_yticks(np.arange(size) + 0.5, labelled)
+            axis.set_ylim(size, 0)
+            axis.set_xlim(0, size)
+            axis.set_title(capital(labels[name]), loc="left", fontweight="bold")
             axis.spines[:].set_visible(False)
-            axis.grid(False)
             axis.tick_params(length=0, labelsize=8)
-        bar = figure.colorbar(mesh, ax=axes, shrink=0.8, aspect=14, pad=0.01)
-        bar.set_ticks(steps, labels=[f"{step:g}" for step in steps])
-        bar.set_label("adjusted p")
     return figure

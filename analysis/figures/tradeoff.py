@@ -2,55 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.axes import Axes
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.style import STYLE, colours, legend, markers, new
+from analysis import names
+from analysis.figures.style import AXIS, GRID, PAPER, SOFT, STYLE, WIDTH, keys, legend, new
 from analysis.frames import Study
 from analysis.settings import Settings
 from analysis.tradeoff import Tradeoff
+from analysis.verdict import BOTH_LOWERED, BOTH_RAISED, COST, OPPOSITE
+
+BOTH_MOVED = (COST, BOTH_RAISED, BOTH_LOWERED, OPPOSITE)
 
 
-def tradeoff(found: list[Tradeoff], study: Study, settings: Settings) -> Figure:
-    """Consistency against stability, both minus the control: blocks as dots, means, joint 95 % regions."""
-    colour, shape = colours(study.methods), markers(study.methods)
-    figure, axes = new(1, 1, 5.6)
-    axis: Axes = axes[0, 0]
+def tradeoff(found: Sequence[Tradeoff], study: Study, settings: Settings) -> Figure:
+    """Consistency against stability, both minus the control, a panel for each architecture and size of `found`.
+
+    Small marks are blocks (seeds), large ones means, filled where both differences are significant; outlines are joint
+    confidence regions. The averages of a study with one architecture and size are its only panel.
+    """
+    looks = names.methods(study.methods, settings.control)
+    archs = [a for a in study.archs if any(t.arch == a for t in found)] or [found[0].arch]
+    sizes = [s for s in study.sizes if any(t.size == s for t in found)] or [found[0].size]
+    single = len(archs) * len(sizes) == 1
+    figure, axes = new(len(sizes), len(archs), 0.5 + (4.2 if single else 3.1) * len(sizes), sharex=True, sharey=True)
+    if single:
+        figure.set_figwidth(0.75 * WIDTH)
     with mpl.rc_context(STYLE):
-        axis.grid(True, axis="both", color="#eeeeee")
-        axis.axhline(0, color="#777777", lw=1)
-        axis.axvline(0, color="#777777", lw=1)
-        for t in found:
-            hue = colour[t.method]
-            axis.scatter(t.points["consistency"], t.points["stability"], s=14, color=hue, alpha=0.35, linewidths=0)
-            outline = t.ellipse()
-            if len(outline):
-                axis.fill(*outline.T, color=hue, alpha=0.16, lw=0)
-                axis.plot(*outline.T, color=hue, lw=1.5)
-            x, y = t.mean
-            axis.scatter(x, y, s=64, color=hue, marker=shape[t.method], edgecolor="white", linewidths=1, zorder=5)
-        axis.margins(0.08)
+        for (line, column), axis in np.ndenumerate(axes):
+            axis.grid(True, axis="both", color=GRID)
+            axis.axhline(0, color=AXIS, lw=1)
+            axis.axvline(0, color=AXIS, lw=1)
+            here = [t for t in found if (t.arch, t.size) == (archs[column], sizes[line])]
+            for t in here:
+                look = looks[t.method]
+                axis.plot(
+                    t.points["consistency"], t.points["stability"], ls="", marker=look.marker, ms=3.4,
+                    color=look.colour, alpha=0.45, mew=0,
+                )  # fmt: skip
+                outline = t.ellipse()
+                if len(outline):
+                    axis.fill(*outline.T, color=look.colour, alpha=0.1, lw=0)
+                    axis.plot(*outline.T, color=look.colour, lw=1.3)
+            for t in here:
+                look = looks[t.method]
+                axis.plot(
+                    *t.mean, ls="", marker=look.marker, ms=8.5, color=look.colour, mew=1.6, zorder=5,
+                    mec=look.colour, mfc=look.colour if t.verdict in BOTH_MOVED else PAPER,
+                )  # fmt: skip
+            axis.set_title("" if single else f"{archs[column]}, {sizes[line]}", loc="left", fontweight="bold")
         # All four corners stay in view, so that the reader sees what was possible.
-        low_x, high_x = axis.get_xlim()
-        low_y, high_y = axis.get_ylim()
-        axis.set_xlim(min(low_x, -0.12 * high_x), max(high_x, -0.12 * low_x))
+        axis = axes[0, 0]
+        axis.margins(0.06)
+        (low_x, high_x), (low_y, high_y) = axis.get_xlim(), axis.get_ylim()
+        axis.set_xlim(min(low_x, -0.15 * high_x), max(high_x, -0.15 * low_x))
         axis.set_ylim(min(low_y, -0.35 * high_y), max(high_y, -0.35 * low_y))
-        axis.set_xlabel(f"retrieval consistency minus {settings.control} (points)")
-        axis.set_ylabel(f"VQA stability minus {settings.control} (points)")
-        corner: dict[str, Any] = {
-            "transform": axis.transAxes,
-            "ha": "right",
-            "color": "#777777",
-            "fontsize": 8.5,
-            "style": "italic",
-        }
-        axis.text(0.99, 0.985, "more consistent, more stable", va="top", **corner)
-        axis.text(0.99, 0.015, "consistency bought with stability", va="bottom", **corner)
+        for axis in axes[-1]:
+            axis.set_xlabel("retrieval consistency minus control (points)")
+        for axis in axes[:, 0]:
+            axis.set_ylabel("VQA stability minus control (points)")
+        for axis in axes.ravel():
+            corner: dict[str, Any] = {"transform": axis.transAxes, "color": SOFT, "fontsize": 8.5, "style": "italic"}
+            axis.text(0.99, 0.98, "both raised", va="top", ha="right", **corner)
+            axis.text(0.99, 0.02, "consistency at the cost of stability", va="bottom", ha="right", **corner)
+        shown = [m for m in study.methods if any(t.method == m for t in found)]
         legend(figure, [
-            Line2D([], [], color=colour[t.method], marker=shape[t.method], ls="", ms=7, label=t.method) for t in found
+            *keys(shown, settings.control),
+            Line2D([], [], color=SOFT, marker="o", ls="", ms=3.4, alpha=0.6, label="one seed"),
         ])  # fmt: skip
     return figure

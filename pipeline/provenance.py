@@ -1,0 +1,54 @@
+"""What a report says of its study's origin beside the result tables: corpus, teachers, tuning, code and machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pipeline import paths, stage
+
+CODE = Path(__file__).resolve().parent
+
+
+def gather() -> dict[str, Any]:
+    """The mapping that `analysis.studied` reads; what a study lacks is left out."""
+    found: dict[str, Any] = {
+        "version": metadata.version("small-polyglots"),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "teachers": {}, "tuned": {},
+    }  # fmt: skip
+    corpus = paths.CORPUS / "corpus.json"
+    if corpus.is_file():
+        kept = ("corpus", "description", "source", "revision", "in_domain", "out_of_domain", "licences", "images",
+                "questions")  # fmt: skip
+        content = stage.read_json(corpus)
+        found["corpus"] = {key: content[key] for key in kept if key in content}
+    for path in sorted(paths.PLAN.glob("teacher-*.json")):
+        plan = stage.read_json(path)
+        spec = plan["spec"]
+        found["teachers"][plan["arch"]] = {
+            "family": spec.get("family"), "model": spec.get("model"), "steps": spec.get("training", {}).get("steps"),
+        }  # fmt: skip
+    for path in sorted(paths.SETTLED.glob("*.json")):
+        method = path.stem.rpartition("-")[2]
+        done, cells = found["tuned"].get(method, (0, 0))
+        found["tuned"][method] = (done + bool(stage.read_json(path).get("tuned")), cells + 1)
+    return {**found, **_commit()}
+
+
+def _commit() -> dict[str, Any]:
+    """Commit of the code, its date and whether files differ from it; nothing outside a git clone."""
+    try:
+        commit, date = _git("log", "-1", "--format=%H %cs").split()
+        return {"commit": commit, "date": date, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return {}
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=CODE, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
