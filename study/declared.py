@@ -98,10 +98,25 @@ def _search(params: Params) -> list[str]:
             continue
         known = [f"{n}.{o}" for n in params.methods[method] for o in objective(n).Options.model_fields]
         for key, bounds in ranges.items():
-            if key not in known:
-                problems.append(f"unknown option {key!r} in tuning.search.{method}{hint(key, known)}")
+            where = f"tuning.search.{method}.{key}"
             if len(bounds) != 2 or not 0 < bounds[0] < bounds[1]:
-                problems.append(f"tuning.search.{method}.{key} is {bounds}: must be two numbers, 0 < low < high")
+                problems.append(f"{where} is {bounds}: must be two numbers, 0 < low < high")
+            if key in known:
+                problems.extend(_searchable(where, key, bounds))
+            else:
+                problems.append(f"unknown option {key!r} in tuning.search.{method}{hint(key, known)}")
+    return problems
+
+
+def _searchable(where: str, key: str, bounds: Sequence[float]) -> list[str]:
+    """Both ends of a search must be values that the option can have."""
+    name, _, option = key.partition(".")
+    kind, problems = objective(name).Options, []
+    for bound in bounds:
+        try:
+            kind.model_validate({option: bound})
+        except ValidationError as error:
+            problems.extend(f"{where}: {describe(problem, kind)}" for problem in error.errors())
     return problems
 
 

@@ -65,6 +65,22 @@ CASES: dict[str, tuple[Edit, str]] = {
     "unknown objective": (lambda p: p["methods"].update(x={"mlc": {}}), "did you mean 'mcl'"),
     "unknown option": (lambda p: p["methods"]["mcl"]["mcl"].update(taw=0.1), "did you mean 'tau'"),
     "option out of range": (lambda p: p["methods"]["mcl"]["mcl"].update(tau=-0.1), "methods.mcl.mcl: tau is -0.1"),
+    "a view of FD": (
+        lambda p: p["methods"]["fd"]["fd"].update(view="englsh"),
+        "methods.fd.fd: view is 'englsh' (str): Input should be 'own' or 'english'",
+    ),
+    "a start of DR's queue": (
+        lambda p: p["methods"]["dr"]["dr"].update(start="full"),
+        "methods.dr.dr: start is 'full' (str): Input should be 'empty' or 'corpus'",
+    ),
+    "alpha above one": (
+        lambda p: p["methods"]["dr"]["dr"].update(alpha=1.5),
+        "methods.dr.dr: alpha is 1.5 (float): Input should be less than or equal to 1",
+    ),
+    "alpha below zero": (
+        lambda p: p["methods"]["dr"]["dr"].update(alpha=-0.1),
+        "methods.dr.dr: alpha is -0.1 (float): Input should be greater than or equal to 0",
+    ),
     "no objective": (lambda p: p["methods"].update(fd={}), "methods.fd has no objective"),
     "unknown size": (lambda p: p["grid"]["sizes"].append("third"), "unknown size 'third'"),
     "size above one": (lambda p: p["sizes"].update(half=1.5), "sizes.half is 1.5"),
@@ -91,6 +107,14 @@ CASES: dict[str, tuple[Edit, str]] = {
         "did you mean 'mcl.tau'",
     ),
     "a search upside down": (lambda p: p["tuning"]["search"].update(mcl={"mcl.tau": [0.2, 0.1]}), "0 < low < high"),
+    "a search beyond what an option can be": (
+        lambda p: p["tuning"]["search"].update(dr={"dr.alpha": [0.5, 2.0]}),
+        "tuning.search.dr.dr.alpha: alpha is 2.0 (float): Input should be less than or equal to 1",
+    ),
+    "a search of what is no number": (
+        lambda p: p["tuning"]["search"].update(dr={"dr.start": [0.1, 0.2]}),
+        "tuning.search.dr.dr.start: start is 0.1",
+    ),
     "unknown model": (lambda p: p["teachers"]["siglip2"].update(model="polyglot"), "unknown model 'polyglot'"),
     "unknown contrast": (lambda p: p["analysis"].update(contrasts=["edd"]), "did you mean 'ed'"),
     "unknown family of tests": (lambda p: p["analysis"].update(family="all"), "analysis.family"),
