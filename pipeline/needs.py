@@ -15,7 +15,7 @@ from study.corpora import corpus as find_corpus
 from study.encoders import EncoderSpec
 from study.known_checkpoints import BYTES, KNOWN, Known, known
 from study.names import UnknownNameError
-from study.objectives import objective
+from study.objectives.method import CAPTIONS, captions_per_item, needed
 from study.params import Params
 from study.published import PublishedSpec
 from study.towers.protocol import PublishedError, count
@@ -96,11 +96,18 @@ def cost(params: Params, about: Known) -> Cost:
         disk += text * BYTES * len(grid.methods)
         memory = max(memory, text * STATE)
         for method in grid.methods:
-            captions = 2 if any("student_e" in objective(name).needs for name in params.methods[method]) else 1
-            tokens = schedule.steps * schedule.batch * captions * about.context
+            tokens = schedule.steps * schedule.batch * captions(params, method) * about.context
             flops += 6.0 * fraction * (about.text - about.table) * tokens
     seeds = len(grid.seeds)
     return Cost(len(fractions) * len(grid.methods) * seeds, disk * seeds, memory, flops * seeds)
+
+
+def captions(params: Params, method: str) -> int:
+    """Captions that a student of `method` encodes for an item."""
+    try:
+        return captions_per_item(needed(params.methods[method]))
+    except (KeyError, UnknownNameError, ValidationError):
+        return len(CAPTIONS)  # the check that follows says what is wrong
 
 
 def lines(params: Params, needs: list[Need]) -> list[str]:

@@ -111,7 +111,8 @@ def _search(params: Params) -> list[str]:
 def _searchable(where: str, key: str, bounds: Sequence[float]) -> list[str]:
     """Both ends of a search must be values that the option can have."""
     name, _, option = key.partition(".")
-    kind, problems = objective(name).Options, []
+    kind = objective(name).Options
+    problems: list[str] = []
     for bound in bounds:
         try:
             kind.model_validate({option: bound})

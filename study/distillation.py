@@ -18,7 +18,7 @@ from study.corpora.layout import PreparedCorpus
 from study.cost import Cost, cost
 from study.embedding import check_key, pooled_layers
 from study.encoders import FAMILY, EncoderSpec, Size
-from study.objectives.method import Method, language_weights
+from study.objectives.method import CAPTIONS, Method, language_weights
 from study.objectives.views import Surroundings, Views
 from study.seeds import stream, torch_stream
 from study.student import shape, shrink
@@ -98,13 +98,13 @@ def distil(
     data = Cached(corpus, embeddings, device, "layers" in method.needs)
 
     def sampled(read: Callable[[np.ndarray], Tensor]) -> Callable[[int], Tensor]:
-        # The same draw for every method of a block. A resumed run overwrites it with its checkpoint's own memory.
-        order = stream("queue", corner.arch, corner.size, corner.seed)
-        return lambda count: read(order.choice(len(texts), min(count, len(texts)), replace=False))
+        # The same for every method of a block, whoever asks first. A resumed run has its checkpoint's memory instead.
+        order = stream("queue", corner.arch, corner.size, corner.seed).permutation(len(texts))
+        return lambda count: read(order[:count])
 
     method.start(sampled(data.english), sampled(data.images))
-    ids_x = token_ids(student, texts).to(device)
-    ids_e = token_ids(student, english).to(device) if "student_e" in method.needs else None
+    captions_of = {"student_x": texts, "student_e": english}
+    ids = {view: token_ids(student, captions_of[view]).to(device) for view in CAPTIONS if view in method.needs}
     languages = captions["language"].astype(str).to_numpy()
     weights = torch.from_numpy(language_weights(languages, spec.language_alpha)).float().to(device)
     batches = Batches(len(texts), schedule.batch, "batches", corner.arch, corner.size, corner.seed)
@@ -112,21 +112,22 @@ def distil(
     def step_loss(step: int) -> dict[str, Tensor]:
         chosen = batches(step)
         rows = torch.from_numpy(chosen).to(device)
-        batch = (ids_x[rows] if ids_e is None else torch.cat([ids_x[rows], ids_e[rows]])).long()
+        batch = torch.cat([every[rows] for every in ids.values()]).long()
         layers = own_image = None
         with schedule.autocast(device):
             if "layers" in method.needs:
                 output = student.text_output(batch)
-                features, layers = output.features, pooled_layers(output)[: len(rows)]
+                features, layers = output.features, pooled_layers(output)[: len(rows)]  # x comes first
             else:
                 features = student.text_features(batch)
             if both:
                 pixels = torch.from_numpy(data.pictures.read(data.image_rows[chosen], student.fit)).to(device)
                 own_image = student.image_features(pixels)
+        encoded = dict(zip(ids, features.split(len(rows)), strict=True))
         taught = data(chosen)
         views = Views(
-            student_x=features[: len(rows)],
-            student_e=features[len(rows) :] if ids_e is not None else None,
+            student_x=encoded.get("student_x"),
+            student_e=encoded.get("student_e"),
             teacher_x=taught.x,
             teacher_e=taught.e,
             teacher_image=taught.image,
@@ -138,7 +139,7 @@ def distil(
         return method(views, w / w.mean(), own_image)
 
     history = fit(student, {"method": method}, step_loss, schedule, checkpoint=checkpoint, progress=progress)
-    encoded = [ids_x] if ids_e is None else [ids_x, ids_e]
-    lengths = torch.stack([(ids != student.vocabulary.pad).sum(dim=1) for ids in encoded]).sum(dim=0).cpu().numpy()
+    padding = student.vocabulary.pad
+    lengths = torch.stack([(every != padding).sum(dim=1) for every in ids.values()]).sum(dim=0).cpu().numpy()
     tokens = sum(int(lengths[batches(step)].sum()) for step in range(schedule.steps))
     return student, history, cost(student, schedule, method.captions_per_item, tokens, both)

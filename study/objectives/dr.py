@@ -3,13 +3,14 @@
     p(z) = softmax(z Q^T / tau)
     L_i = alpha CE(p_T(T(e_i)), p_S(S(e_i))) + (1 - alpha) CE(p_T(T(e_i)), p_S(S(x_i)))
 
-Q is a first-in-first-out queue of the teacher's English embeddings that includes the current batch.
+Q is a first-in-first-out queue of the teacher's English embeddings that includes the current batch. ConGen's code holds
+K embeddings beside the batch: its K is `queue` less the size of a batch.
 Source: ConGen (Limkonchotiwat et al., EMNLP Findings 2022), equations 1 and 2; alpha is 1/2 in its code. Confidence
 that arXiv 2510.26271 means this form: 90 %, with these settings: 65 % (ConGen's multilingual ones are temperatures of
 0.05 and 0.07 and a queue of 65,536, which should be smaller than the corpus).
 Option `start`: `empty` (the default) lets the queue fill with the batches; `corpus` fills it beforehand with the
-teacher's embeddings of sampled training captions, as ConGen does. ConGen's code then leaves these sentences out of
-training; here they stay in, because all methods must see the same batches.
+teacher's English embeddings of sampled training captions, as ConGen does. ConGen's code then leaves these sentences out
+of training; here they stay in, because all methods must see the same batches, and so may be in the queue twice.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
@@ -31,6 +33,11 @@ class DrOptions(Settings):
     alpha: float = Field(default=0.5, ge=0, le=1, description="weight of the English caption's term")
     start: Literal["empty", "corpus"] = Field(default="empty", description="what the queue holds before the first step")
 
+    @property
+    def needs(self) -> frozenset[str]:
+        weights = {"student_e": self.alpha, "student_x": 1 - self.alpha}
+        return frozenset(view for view, weight in weights.items() if weight > 0)
+
 
 def distributional_replication(
     student: Tensor, teacher: Tensor, queue: Tensor, tau_student: float, tau_teacher: float
@@ -42,7 +49,6 @@ def distributional_replication(
 
 class Dr(Objective):
     Options = DrOptions
-    needs = frozenset({"student_e"})
 
     def __init__(self, options: DrOptions, around: Surroundings) -> None:
         super().__init__(options, around)
@@ -54,10 +60,12 @@ class Dr(Objective):
             self.queue.push(sample(self.options.queue))
 
     def forward(self, views: Views) -> Tensor:
-        assert views.student_e is not None  # promised by `needs`
         if self.training:
             self.queue.push(views.teacher_e)
         queue, taus = self.queue.content(), (self.options.tau_student, self.options.tau_teacher)
-        english = distributional_replication(views.student_e, views.teacher_e, queue, *taus)
-        other = distributional_replication(views.student_x, views.teacher_e, queue, *taus)
-        return self.options.alpha * english + (1 - self.options.alpha) * other
+        terms = []
+        for weight, student in ((self.options.alpha, views.student_e), (1 - self.options.alpha, views.student_x)):
+            if weight > 0:
+                assert student is not None  # promised by `needs`
+                terms.append(weight * distributional_replication(student, views.teacher_e, queue, *taus))
+        return torch.stack(terms).sum(dim=0)

@@ -3,7 +3,7 @@
     L_i = ||S(e_i) - T(e_i)||^2 + ||S(x_i) - T(e_i)||^2, summed over D
 
 Source: Reimers & Gurevych 2020 (arXiv 2004.09813), equation 1; "Dual-L2" in ConGen (Limkonchotiwat et al., EMNLP
-Findings 2022), which calls the untouched view the control and takes English for it.
+Findings 2022), whose control view, the unaltered sentence, is English where the other view is a translation.
 Confidence that arXiv 2510.26271 means this form: 80 %.
 """
 
@@ -14,17 +14,24 @@ from torch import Tensor
 from study.objectives.views import Objective, Settings, Surroundings, Views, squared_distance
 
 
+class EdOptions(Settings):
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"student_x", "student_e"})
+
+
 def english_distillation(student_x: Tensor, student_e: Tensor, teacher_e: Tensor) -> Tensor:
     """Three [N, D] -> [N]."""
     return squared_distance(student_e, teacher_e) + squared_distance(student_x, teacher_e)
 
 
 class Ed(Objective):
-    needs = frozenset({"student_e"})
+    Options = EdOptions
 
-    def __init__(self, options: Settings, around: Surroundings) -> None:
+    def __init__(self, options: EdOptions, around: Surroundings) -> None:
         super().__init__(options, around)
 
     def forward(self, views: Views) -> Tensor:
-        assert views.student_e is not None  # promised by `needs`
+        assert views.student_x is not None  # promised by `needs`
+        assert views.student_e is not None
         return english_distillation(views.student_x, views.student_e, views.teacher_e)

@@ -27,6 +27,11 @@ class FdOptions(Settings):
     layers: bool = False
     view: Literal["own", "english"] = Field(default="own", description="the caption in its own language, or in English")
 
+    @property
+    def needs(self) -> frozenset[str]:
+        view = {"own": "student_x", "english": "student_e"}[self.view]
+        return frozenset({view, "student_x", "layers"} if self.layers else {view})
+
 
 def feature_distillation(student: Tensor, teacher: Tensor) -> Tensor:
     """||S - T||^2 summed over the last axis: [N, D], [N, D] -> [N]."""
@@ -38,22 +43,20 @@ class Fd(Objective):
 
     def __init__(self, options: FdOptions, around: Surroundings) -> None:
         super().__init__(options, around)
-        self.view = options.view
+        self.options = options
         self.matches: list[int] = []
-        if options.view == "english":
-            self.needs |= {"student_e"}
         if options.layers:
-            self.needs |= {"layers"}
             # Entry 0 of the hidden states is the embedding layer, which is not matched.
             self.matches = [m + 1 for m in matched_layers(around.teacher_layers, around.student_layers)]
         self.maps = nn.ModuleList(nn.Linear(around.student_width, around.teacher_width) for _ in self.matches)
 
     def forward(self, views: Views) -> Tensor:
-        if self.view == "english":
-            assert views.student_e is not None  # promised by `needs`
-            loss = feature_distillation(views.student_e, views.teacher_e)
-        else:
-            loss = feature_distillation(views.student_x, views.teacher_x)
+        student, teacher = {
+            "own": (views.student_x, views.teacher_x),
+            "english": (views.student_e, views.teacher_e),
+        }[self.options.view]
+        assert student is not None  # promised by `needs`
+        loss = feature_distillation(student, teacher)
         if self.matches and views.student_layers is not None and views.teacher_layers is not None:
             terms = [
                 squared_distance(layer_map(views.student_layers[:, own]), views.teacher_layers[:, theirs])

@@ -45,6 +45,7 @@ class Mcl(Objective):
         self.bank = Queue(options.bank, around.embedding_width) if options.bank else None
 
     def forward(self, views: Views) -> Tensor:
+        assert views.student_x is not None  # promised by `needs`
         keys: Tensor = getattr(views, _KEYS[self.options.key])
         old = self.bank.content() if self.bank is not None else None
         loss = multilingual_contrastive(views.student_x, keys, self.options.tau, old)

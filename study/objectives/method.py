@@ -13,6 +13,24 @@ from torch import Tensor, nn
 from study.objectives import objective
 from study.objectives.views import Objective, Surroundings, Views
 
+CAPTIONS = ("student_x", "student_e")
+"""Fields of `Views` for which the student encodes a caption of each item."""
+
+
+def needed(declared: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    """Fields of `Views` that a method's objectives, with the options declared, `need`.
+
+    Raises:
+        UnknownNameError: there is no such objective.
+        pydantic.ValidationError: an objective has no such option, or not this value of it.
+    """
+    return frozenset().union(*(objective(name).Options(**options).needs for name, options in declared.items()))
+
+
+def captions_per_item(views: frozenset[str]) -> int:
+    """Captions that the student encodes for an item."""
+    return len(views.intersection(CAPTIONS))
+
 
 class Method(nn.Module):
     """sum_k weight_k * mean_i( w_i * L_k,i ), and the image side's terms if that tower is trained."""
@@ -22,23 +40,21 @@ class Method(nn.Module):
         self.weights: dict[str, float] = {}
         self.text = nn.ModuleDict()
         self.image = nn.ModuleDict()
-        needs: frozenset[str] = frozenset()
         for name, options in declared.items():
             kind = objective(name)
             settings = kind.Options(**options)
             self.weights[name] = settings.weight
             term = kind(settings, around)
             self.text[name] = term
-            needs |= term.needs
             if images and kind.image_term:
                 # A term of its own: what it remembers are images, not captions.
                 self.image[name] = kind(settings, around)
-        self.needs: frozenset[str] = needs
+        self.needs = needed(declared)
 
     @property
     def captions_per_item(self) -> int:
-        """Captions the student encodes an item: e and x, or x alone."""
-        return 2 if "student_e" in self.needs else 1
+        """Captions that the student encodes for an item: x, e or both."""
+        return captions_per_item(self.needs)
 
     def start(self, english: Callable[[int], Tensor], images: Callable[[int], Tensor]) -> None:
         """Let each objective fill what it remembers; see `Objective.start`."""

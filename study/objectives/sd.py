@@ -21,6 +21,10 @@ class SdOptions(Settings):
     terms: Literal["ed+self", "self"] = "ed+self"
     stop_gradient: bool = False
 
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"student_x", "student_e"})
+
 
 def self_distillation(student_x: Tensor, student_e: Tensor, stop_gradient: bool = False) -> Tensor:
     """||S(x) - S(e)||^2: two [N, D] -> [N]."""
@@ -29,14 +33,14 @@ def self_distillation(student_x: Tensor, student_e: Tensor, stop_gradient: bool 
 
 class Sd(Objective):
     Options = SdOptions
-    needs = frozenset({"student_e"})
 
     def __init__(self, options: SdOptions, around: Surroundings) -> None:
         super().__init__(options, around)
         self.options = options
 
     def forward(self, views: Views) -> Tensor:
-        assert views.student_e is not None  # promised by `needs`
+        assert views.student_x is not None  # promised by `needs`
+        assert views.student_e is not None
         loss = self_distillation(views.student_x, views.student_e, self.options.stop_gradient)
         if self.options.terms == "ed+self":
             loss = loss + english_distillation(views.student_x, views.student_e, views.teacher_e)

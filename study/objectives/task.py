@@ -19,4 +19,5 @@ class Task(Objective):
         self.image_text_loss = around.image_text_loss
 
     def forward(self, views: Views) -> Tensor:
+        assert views.student_x is not None  # promised by `needs`
         return self.image_text_loss(views.image, views.student_x)

@@ -24,19 +24,24 @@ class Settings(BaseModel):
 
     weight: float = Field(default=1.0, gt=0, description="factor in the method's weighted sum")
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """Fields of `Views` that cost an encoding and that the loss reads: student_x, student_e, layers."""
+        return frozenset({"student_x"})
+
 
 @dataclass(frozen=True)
 class Views:
     """One batch, as the objectives see it. Teacher tensors carry no gradient.
 
-    student_e is there only if an objective `needs` it; the layers likewise.
+    What the student makes of captions, and the layers, are there only if an objective's options say `needs`.
     """
 
-    student_x: Tensor  # S(x), [N, D]
     teacher_x: Tensor  # T(x), [N, D]
     teacher_e: Tensor  # T(e), [N, D]
     image: Tensor  # the image each caption should find, [N, D]: T(v), or S(v) if that tower is trained
     teacher_image: Tensor  # T(v), [N, D]
+    student_x: Tensor | None = None  # S(x), [N, D]
     student_e: Tensor | None = None  # S(e), [N, D]
     student_layers: Tensor | None = None  # token-pooled hidden states of x, [N, K, E]
     teacher_layers: Tensor | None = None  # the same of the teacher, [N, K', E']
@@ -58,8 +63,6 @@ class Objective(nn.Module, ABC):
     """A loss with its options, and whatever it learns or remembers."""
 
     Options: ClassVar[type[Settings]] = Settings
-    needs: frozenset[str] = frozenset()
-    """Optional fields of `Views` that `forward` reads: student_e, layers."""
     image_term: ClassVar[bool] = True
     """Whether a trained image tower gets the same loss with v in the place of x and e."""
 

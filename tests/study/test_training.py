@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,10 @@ from study.batches import Batches
 from study.corpora.layout import PreparedCorpus
 from study.distillation import Corner, StudentSpec, distil, initial_student
 from study.objectives import OBJECTIVES
+from study.objectives.method import Method
+from study.objectives.views import Queue
+from study.seeds import stream
+from study.shards import ShardedArray
 from study.towers.protocol import DualEncoder
 from study.training import Schedule, TrainingError, fit, learning_rate
 from tests.study.tiny import SPLITS
@@ -158,6 +164,61 @@ def test_a_queue_that_starts_from_the_corpus_repeats_and_changes_the_student(
     assert not torch.equal(first, empty)
 
 
+@pytest.mark.parametrize("start", ["empty", "corpus"])
+def test_a_killed_student_goes_on_with_the_queue_it_had(
+    start: str,
+    teacher: DualEncoder,
+    corpus: PreparedCorpus,
+    embeddings: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # 12 samples at the start and 8 captions a step: after the kill some of either are in the queue.
+    declared = replace(corner("dr"), objectives={"dr": {"start": start, "queue": 12}})
+    monkeypatch.setattr("study.distillation.fit", partial(fit, checkpoint_seconds=0, report_every=1))
+    whole = distil(declared, teacher, corpus, embeddings, CPU)[0].state_dict()
+    checkpoint, forward = tmp_path / "checkpoint", Method.forward
+    steps = 0
+
+    def killed(self: Method, *arguments: Any) -> dict[str, Tensor]:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            raise KeyboardInterrupt
+        return forward(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Method, "forward", killed)
+        with pytest.raises(KeyboardInterrupt):
+            distil(declared, teacher, corpus, embeddings, CPU, checkpoint)
+    held = torch.load(checkpoint, weights_only=True)["modules"]["method"]
+    assert int(held["text.dr.queue.filled"]) == 12
+    resumed = distil(declared, teacher, corpus, embeddings, CPU, checkpoint)[0].state_dict()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_every_method_of_a_block_that_asks_starts_from_the_same_captions(
+    teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[Tensor]] = []
+    original = Method.start
+
+    def recorded(self: Method, *samples: Any) -> None:
+        original(self, *samples)
+        started.append([m.content() for m in self.modules() if isinstance(m, Queue)])
+
+    monkeypatch.setattr(Method, "start", recorded)
+    asks: dict[str, Any] = {"start": "corpus", "queue": 12}
+    for seed, objectives in ((0, {"dr": asks}), (0, {"ed": {}, "dr": {**asks, "queue": 7}}), (1, {"dr": asks})):
+        distil(replace(corner("dr", seed), objectives=objectives), teacher, corpus, embeddings, CPU)
+    (first,), (shorter,), (other,) = started
+    english = ShardedArray(embeddings / "distil_e").whole()
+    expected = stream("queue", "arch", "most", 0).permutation(len(english))[:12]
+    torch.testing.assert_close(first, english[torch.from_numpy(expected)], rtol=0, atol=0)
+    assert torch.equal(shorter, first[:7])
+    assert not torch.equal(other, first)
+
+
 @pytest.mark.parametrize("method", ["dr", "none"])
 def test_bfloat16_is_for_matrix_products_alone(
     method: str, teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path
@@ -202,6 +263,35 @@ def test_where_the_teachers_outputs_lie_changes_nothing(
     monkeypatch.setattr("study.cached.RESIDENT_BYTES", 0)
     from_disk = distil(layered, teacher, corpus, embeddings, CPU)[0].state_dict()
     assert all(torch.equal(resident[name], from_disk[name]) for name in resident)
+
+
+def test_captions_are_counted_as_they_are_encoded(
+    teacher: DualEncoder, corpus: PreparedCorpus, embeddings: Path
+) -> None:
+    """The tokens of the drawn items' captions by hand, in their own language and in English."""
+    captions = corpus.captions("distil")
+    batches = Batches(len(captions), 8, "batches", "arch", "most", 0)
+    drawn = captions.iloc[np.concatenate([batches(step) for step in range(6)])]
+    student = initial_student(teacher, corner("fd"), [*captions["text"], *captions["english"]])
+    own, english = (
+        float((student.tokenize(drawn[column].tolist()) != student.vocabulary.pad).sum())
+        for column in ("text", "english")
+    )
+    assert own != english
+    cases: list[tuple[dict[str, Any], float, int]] = [
+        ({"fd": {}}, own, 1),
+        ({"fd": {"view": "english"}}, english, 1),
+        ({"fd": {"view": "english", "layers": True}}, own + english, 2),
+        ({"fd": {"view": "english"}, "task": {}}, own + english, 2),
+        ({"dr": {"alpha": 1.0}}, english, 1),
+        ({"dr": {"alpha": 0.0}}, own, 1),
+        ({"dr": {}}, own + english, 2),
+    ]
+    for objectives, tokens, encoded in cases:
+        student, history, cost = distil(replace(corner("fd"), objectives=objectives), teacher, corpus, embeddings, CPU)
+        assert cost.captions == 48 * encoded
+        assert cost.flops == 6.0 * student.text_counts().non_vocabulary * tokens
+        assert np.isfinite(history.rows[-1]["loss"])
 
 
 def test_an_equal_budget_of_captions_halves_the_steps_of_two_caption_methods(
