@@ -206,7 +206,7 @@ def test_a_study_has_its_trade_off_under_three_pairs_of_measures(medium: Path) -
     main = tradeoff.analyse(every["consistency"], every["stability"], SETTINGS)
     pairs = tradeoff.construct_pairs(main, every, SETTINGS)
     assert [(p.consistency, p.stability) for p in pairs] == [
-        ("rbo_excess", "agreement_excess"), ("rbo_gold_deleted", "agreement"), ("centred_cosine", "both_right"),
+        ("rbo_excess", "shared_right"), ("rbo_gold_deleted", "agreement"), ("centred_cosine", "both_right"),
     ]  # fmt: skip
     assert [p.primary for p in pairs] == [True, False, False]
     for pair in pairs:
