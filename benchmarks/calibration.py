@@ -42,7 +42,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from analysis import contrasts, frames, pairs, tradeoff
+from analysis import contrasts, frames, inference, layout, mixed, paired, pairs, reml, search, tradeoff
 from analysis.layout import AVERAGE
 from analysis.settings import Settings
 from pipeline.sources import ROOT
@@ -63,9 +63,10 @@ KINDS = ("pairs", "rows", "run")
 SHARE = 0.75
 """Languages of stability, of those of consistency."""
 SHIFT, CHUNK, ALPHA = 4.0, 10, 0.05
-CODE = ("contrasts", "effects", "inference", "layout", "mixed", "paired", "pairs", "reml", "search", "tradeoff",
-        "verdict")  # fmt: skip
-"""Modules of analysis that make the numbers."""
+CODE = (inference, layout, mixed, paired, pairs, reml, search, tradeoff.Differences, tradeoff.analyse,
+        tradeoff.correlation, tradeoff.correlation_of_estimates, tradeoff.joint_region,
+        tradeoff.region_radius.__wrapped__)  # fmt: skip
+"""What makes the numbers: a chunk is made again when its source has changed."""
 STORE = ROOT / ".scratch" / "calibration"
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -211,7 +212,7 @@ def chunk_file(task: Task, start: int, stop: int) -> Path:
     """Where a chunk lies: under a key of the code and the numbers that make it."""
     spec = [SD, LANGUAGE_METHOD, NOISY, TIMES, TOGETHER, SCENARIOS, KINDS, ARCHS, SIZES, METHODS, SHARE, ALPHA]
     spec += [np.__version__, scipy.__version__, pd.__version__, inspect.getsource(simulate), inspect.getsource(_pairs)]
-    spec += [inspect.getsource(answers), *((ROOT / "analysis" / f"{name}.py").read_text() for name in CODE)]
+    spec += [inspect.getsource(answers), *(inspect.getsource(part) for part in CODE)]
     key = hashlib.sha256(json.dumps(spec).encode()).hexdigest()[:12]
     return STORE / key / ("-".join(map(str, (*task, start, stop))) + ".csv")
 

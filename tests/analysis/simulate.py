@@ -168,7 +168,11 @@ def pair_scores(chosen: np.ndarray, right: np.ndarray) -> dict[str, np.ndarray]:
     both = (correct[:, None] & correct[None]).mean(axis=2)
     accuracy = correct.mean(axis=1)
     by_chance = np.outer(accuracy, accuracy) + np.outer(1 - accuracy, 1 - accuracy) / 3
-    found = {"agreement": same, "agreement_excess": same - by_chance, "both_right": both, "same_wrong": same - both}
+    known = accuracy - (1 - accuracy) / 3
+    found = {
+        "agreement": same, "shared_right": both - (same - both) / 3 - np.outer(known, known),
+        "agreement_excess": same - by_chance, "both_right": both, "same_wrong": same - both,
+    }  # fmt: skip
     return {name: matrix * (1 - np.eye(len(chosen))) for name, matrix in found.items()}
 
 

@@ -124,7 +124,7 @@ def test_measures_over_pairs_are_read_as_independent_languages(smoke: Path) -> N
     study = frames.load(smoke, Settings())
     for kind, table, columns in (
         ("consistency", "consistency", "construct == 'rbo_excess'"),
-        ("stability", "stability", "construct == 'agreement_excess' and language != 'all'"),
+        ("stability", "stability", "construct == 'shared_right' and language != 'all'"),
     ):
         raw = pd.read_parquet(smoke / f"{table}.parquet").query(f"{columns} and cell == 'clip-half-fd-s0'")
         score = 100 * raw.set_index("language")["score"]

@@ -206,7 +206,7 @@ def test_a_study_has_its_trade_off_under_three_pairs_of_measures(medium: Path) -
     main = tradeoff.analyse(every["consistency"], every["stability"], SETTINGS)
     pairs = tradeoff.construct_pairs(main, every, SETTINGS)
     assert [(p.consistency, p.stability) for p in pairs] == [
-        ("rbo_excess", "agreement_excess"), ("rbo_gold_deleted", "agreement"), ("centred_cosine", "both_right"),
+        ("rbo_excess", "shared_right"), ("rbo_gold_deleted", "agreement"), ("centred_cosine", "both_right"),
     ]  # fmt: skip
     assert [p.primary for p in pairs] == [True, False, False]
     for pair in pairs:
@@ -229,3 +229,20 @@ def test_the_correlation_over_runs_is_pearsons_and_says_when_it_has_no_interval(
     short = tradeoff.correlation(few)
     assert short is not None
     assert np.isnan(short.low)
+
+
+def test_no_cost_is_claimed_where_both_intervals_hold_zero() -> None:
+    # Blocks' differences with a one-sided p of .035 each, two-sided .07: the numbers are exact.
+    z = np.array([-1.2, -0.6, 0.0, 0.2, 0.5, 1.1])
+    z = (z - z.mean()) / z.std(ddof=1)
+    reach = stats.t.isf(0.035, 5) / np.sqrt(6)
+    none = np.full((1, 6), 50.0) + np.arange(6)
+    pair = []
+    for name, moved in (("consistency", z + reach), ("stability", -(np.roll(z, 2) + reach))):
+        one = outcome(name, {"none": none, "fd": none + moved}, ("a0",))
+        pair.append(contrasts.analyse(one, study_of(one), SETTINGS))
+    [found] = tradeoff.averages(tradeoff.analyse(pair[0], pair[1], SETTINGS))
+    assert found.consistency["p"] == pytest.approx(0.07)
+    assert found.consistency["ci_low"] < 0 < found.stability["ci_high"]
+    assert found.verdict == verdict.NONE
+    assert "paid" not in sentences.tradeoff_sentence(found, SETTINGS)
