@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis import names
 from analysis.checked import (
     check_answers,
     check_cells,
@@ -21,9 +22,6 @@ from analysis.checked import (
 from analysis.pairs import from_partner_means, language_scores, run_scores
 from analysis.settings import HEADLINES, AnalysisError, Settings, nearest
 from study import records
-
-ORDER = ("none", "fd", "ed", "sd", "mcl", "dr")
-"""Order of the known methods in every table and figure; others follow alphabetically."""
 
 HEADLINE_LABELS = {"consistency": "retrieval consistency", "stability": "VQA stability"}
 
@@ -66,9 +64,9 @@ class Study:
 
 
 def method_order(methods: Sequence[str], control: str) -> list[str]:
-    """`methods` with the control first, the known ones in ORDER, others alphabetically."""
+    """`methods` with the control first, those of `names.KNOWN` in its order, others alphabetically."""
     found = set(methods)
-    known = [m for m in ORDER if m in found and m != control]
+    known = [m for m in names.KNOWN if m in found and m != control]
     rest = sorted(found - set(known) - {control})
     return [*([control] if control in found else []), *known, *rest]
 

@@ -69,7 +69,7 @@ def context(
             "places": tables.place_rows(r, study, settings),
             "means": tables.means(r, analysis.profiles[name]),
             "smallest": settings.smallest(name),
-            "primary": name in settings.primary,
+            "primary": settings.is_declared and name in settings.primary,
         }
         for name, r in results.items()
     ]
@@ -149,10 +149,11 @@ def declared(analysis: Analysis, settings: Settings) -> dict[str, Any]:
     results = analysis.headlines
     whom = "every method" if settings.contrasts == "all" else ", ".join(names.label(m) for m in settings.contrasts)
     family = " and over the primary outcomes" if settings.family == "study" else ""
+    hypotheses = "No hypotheses were declared." if settings.is_declared and not settings.hypotheses else ""
     languages = {"random": "random: results speak of languages like these", "fixed": "fixed: results speak of these"}
     return {
-        "heading": "Declared",
-        "sentence": "" if settings.hypotheses else "No hypotheses were declared.",
+        "heading": "Declared" if settings.is_declared else "Settings, not declared",
+        "sentence": " ".join(x for x in (settings.declaration, hypotheses) if x),
         "rows": [
             ("Primary outcomes", ", ".join(results[n].outcome.label if n in results else n for n in settings.primary)),
             ("Contrasts", f"{whom} minus {names.label(settings.control)}, averaged over architectures and sizes"),
