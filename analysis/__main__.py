@@ -1,68 +1,95 @@
 """The analysis of a folder of result tables.
 
 python -m analysis --results results --out report [--settings settings.json] [--declaration declaration.json]
-python -m analysis declare --settings settings.json --out declaration.json
+python -m analysis declare --settings settings.json --out declaration.json [--results results]
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from analysis import declaration, report, settings
+from analysis.settings import AnalysisError
+from study import records
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: what it does, its options, and what carries it out and returns the lines to print."""
+
+    help: str
+    options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], list[str]]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the analysis; returns the exit status: 0, or 2 when results or settings cannot be used."""
+    """Run a subcommand, `report` where none is named; returns 0, or 2 when results or settings cannot be used."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0].startswith("-") and given[0] not in ("-h", "--help"):
+        given.insert(0, "report")
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis", description="The analysis of a folder of result tables.",
+        epilog="Without a command: report.",
+    )  # fmt: skip
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, command in COMMANDS.items():
+        command.options(commands.add_parser(name, help=command.help, description=f"{command.help}."))
+    chosen = parser.parse_args(given)
     try:
-        if given[:1] == ["declare"]:
-            return _declare(given[1:])
-        return _report(given[1:] if given[:1] == ["report"] else given)
-    except settings.AnalysisError as error:
+        lines = COMMANDS[chosen.command].run(chosen)
+    except AnalysisError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    print("\n".join(lines))
+    return 0
 
 
-def _report(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis",
-        description="Turn a folder of result tables into a report.",
-        epilog="python -m analysis declare --help: write down, with time and commit, what was decided beforehand",
-    )
-    parser.add_argument("--results", type=Path, required=True, help="folder with the five result tables (parquet)")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the report; replaced as a whole")
-    parser.add_argument("--settings", type=Path, help="JSON file with the declared choices; without it none is")
-    parser.add_argument("--declaration", type=Path, help="file that `declare` wrote before there were results")
-    given = parser.parse_args(arguments)
-    chosen, values = settings.read(given.settings), settings.read_json(given.settings)
+def _report_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--results", type=Path, required=True, help="folder with the result tables (parquet)")
+    add("--out", type=Path, required=True, help="folder of the report; replaced as a whole")
+    add("--settings", type=Path, help="JSON file with the choices; without it, those of the declaration")
+    add("--declaration", type=Path, help="file that `declare` wrote before there were results")
+
+
+def _report(given: argparse.Namespace) -> list[str]:
     found = declaration.read(given.declaration) if given.declaration else None
-    findings = report.build(given.results, given.out, declaration.judged(chosen, values, found, written(given.results)))
-    print("\n".join(findings))
-    print(f"report: {given.out / 'report.html'}")
-    return 0
+    chosen = settings.read(given.settings)
+    if found is not None and given.settings is None:
+        chosen = settings.parse(found.settings, str(given.declaration))
+    findings = report.build(given.results, given.out, declaration.judged(chosen, found, _written(given.results)))
+    return [*findings, f"report: {given.out / 'report.html'}"]
 
 
-def _declare(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis declare",
-        description="Write down the choices of a settings file, with time and commit, before there are results.",
-    )
-    parser.add_argument("--settings", type=Path, required=True, help="JSON file with the choices")
-    parser.add_argument("--out", type=Path, required=True, help="the declaration; must not exist")
-    given = parser.parse_args(arguments)
+def _declare_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--settings", type=Path, required=True, help="JSON file with the choices")
+    add("--out", type=Path, required=True, help="the declaration; must not exist")
+    add("--results", type=Path, help="folder where results will be: says so if there are some already")
+
+
+def _declare(given: argparse.Namespace) -> list[str]:
     found = declaration.declare(settings.read_json(given.settings), given.out, str(given.settings))
-    print(f"declared {found.declared_at:%Y-%m-%d %H:%M} UTC, settings {found.sha256[:12]}: {given.out}")
-    return 0
+    lines = [f"declared {found.declared_at:%Y-%m-%d %H:%M} UTC, settings {found.sha256[:12]}: {given.out}"]
+    there = _written(given.results) if given.results else None
+    if there is not None:
+        lines.append(f"{given.results} holds results of {there:%Y-%m-%d %H:%M} UTC: for those this comes too late")
+    return [*lines, f"commit {given.out} now: a commit that others have seen is what dates it"]
 
 
-def written(results: Path) -> datetime | None:
-    """When the table of cells was written; None if it is not there."""
-    path = results / "cells.parquet"
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.is_file() else None
+def _written(results: Path) -> datetime | None:
+    return declaration.first_written(*(results / f"{name}.parquet" for name in records.TABLES))
 
+
+COMMANDS: Mapping[str, Command] = {
+    "report": Command("turn a folder of result tables into a report", _report_options, _report),
+    "declare": Command("write down what was decided, before there are results", _declare_options, _declare),
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -82,7 +82,7 @@ def parse(values: Mapping[str, Any], source: str = "settings") -> Settings:
     given = dict(values)
     effect = given.get("smallest_effect", {})
     if isinstance(effect, (int, float)) and not isinstance(effect, bool):
-        given["smallest_effect"] = {"default": float(effect)}
+        given["smallest_effect"] = {"default": effect}
     elif not isinstance(effect, Mapping):
         raise AnalysisError(f"{source}: 'smallest_effect' must be a number or outcome -> points, not {effect!r}")
     else:
@@ -93,16 +93,21 @@ def parse(values: Mapping[str, Any], source: str = "settings") -> Settings:
         if not isinstance(given.get(key, ""), str):
             raise AnalysisError(f"{source}: {key!r} must be text, not {given[key]!r}")
     resources = given.get("language_resources", {})
-    if not isinstance(resources, Mapping) or not all(_is_number(value) for value in resources.values()):
-        raise AnalysisError(f"{source}: 'language_resources' must be language -> share, not {resources!r}")
+    if not isinstance(resources, Mapping) or not all(_is_number(v) and v >= 0 for v in resources.values()):
+        raise AnalysisError(f"{source}: 'language_resources' must be language -> share, 0 or more, not {resources!r}")
     for key in ("primary", "planned", "hypotheses", "contrasts", "covariates"):
         value = given.get(key, ())
         if key == "contrasts" and value == "all":
             continue
         if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
             raise AnalysisError(f"{source}: {key!r} must be a list of names, not {value!r}")
+        if twice := sorted({item for item in value if value.count(item) > 1}):
+            raise AnalysisError(f"{source}: {twice[0]!r} is twice in {key!r}")
         if key in given:
             given[key] = tuple(value)
+    for outcome in given.get("primary", ()):
+        if outcome not in OUTCOMES:
+            raise AnalysisError(f"{source}: primary outcome {outcome!r}{nearest(outcome, OUTCOMES)}")
     settings = Settings(**given)
     if settings.languages not in ("random", "fixed"):
         raise AnalysisError(f"{source}: 'languages' must be 'random' or 'fixed', not {settings.languages!r}")
@@ -116,8 +121,33 @@ def parse(values: Mapping[str, Any], source: str = "settings") -> Settings:
     return settings
 
 
+def canonical(settings: Settings) -> dict[str, Any]:
+    """Every choice by name, defaults spelled out, in one form however it was written; for JSON.
+
+    What a choice does not depend on is left out: names, descriptions, and the languages' resources. The planned runs
+    are there if they were listed.
+    """
+    points = {name: settings.smallest(name) for name in ("default", *OUTCOMES)}
+    found: dict[str, Any] = {
+        "hypotheses": list(settings.hypotheses),
+        "control": settings.control,
+        "contrasts": "all" if settings.contrasts == "all" else sorted(settings.contrasts),
+        "primary": sorted(settings.primary),
+        "family": settings.family,
+        "alpha": settings.alpha,
+        "languages": settings.languages,
+        "smallest_effect": {n: p for n, p in points.items() if n == "default" or p != points["default"]},
+        "covariates": sorted(settings.covariates),
+        "protocol": settings.protocol,
+    }
+    return found | ({"planned": sorted(settings.planned)} if settings.planned else {})
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer beyond the range of floats
+        return False
 
 
 def read(path: Path | None) -> Settings:
@@ -138,11 +168,23 @@ def read_json(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except FileNotFoundError:
         raise AnalysisError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except IsADirectoryError:
+        raise AnalysisError(f"{path}: a folder, not a JSON file") from None
+    except (ValueError, RecursionError) as error:
         raise AnalysisError(f"{path}: not JSON: {error}") from None
     if not isinstance(values, dict):
         raise AnalysisError(f"{path}: a JSON object is expected, not {type(values).__name__}")
     return values
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of two values for one key the second would win without a word."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"key {key!r} is there twice")
+        found[key] = value
+    return found
