@@ -19,7 +19,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help check repro report miniature tune ui test clean-venv clean-mlflow clean-cache
+.PHONY: help check declare repro report miniature tune ui test clean-venv clean-mlflow clean-cache
 
 help: ## what can be made
 	@echo "make TARGET [STUDY=name]    studies: $(STUDIES)"
@@ -28,6 +28,9 @@ help: ## what can be made
 # DVC reads params.yaml too, with shorter messages, so it is checked first.
 check: $(INSTALLED) ## check a study's params.yaml
 	@cd $(FOLDER) && python -m pipeline.validate --check
+
+declare: check ## write down the declared analysis, with time and commit, before there are results
+	@cd $(FOLDER) && python -m pipeline.declare
 
 repro: check ## run what is missing or out of date of a study, then say what was found
 	@dvc repro $(FOLDER)/dvc.yaml

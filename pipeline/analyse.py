@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import paths, provenance, stage
 
+if TYPE_CHECKING:
+    from analysis.settings import Settings
+
 
 def told() -> dict[str, Any]:
-    """What the analysis is told beside the tables: the declaration, the planned cells, the resources."""
+    """What the analysis is told beside the tables: its choices, the planned cells, the resources."""
     plan = stage.read_json(paths.PLAN / "analysis.json")
     plan.pop("code")
     counts = stage.read_json(paths.CORPUS / "corpus.json")["captions"]["distil"]
@@ -19,14 +23,29 @@ def told() -> dict[str, Any]:
     return {**plan, "planned": planned, "language_resources": shares}
 
 
+def first_result() -> datetime | None:
+    """When the first score or table of results here was written; None if there is none."""
+    from analysis.declaration import first_written
+
+    return first_written(*paths.RESULTS.glob("*.parquet"), *paths.SCORES.glob("*/*.parquet"))
+
+
+def chosen() -> Settings:
+    """The settings of params.yaml, and what the study's declaration, if it has one, makes of them."""
+    from analysis import declaration, settings
+
+    found = declaration.read(paths.DECLARATION) if paths.DECLARATION.is_file() else None
+    return declaration.judged(settings.parse(told(), "params.yaml, analysis"), found, first_result())
+
+
 def main() -> None:
     with stage.main("analyse"):
-        from analysis import report, settings
+        from analysis import report
 
-        declared = settings.parse(told(), "params.yaml, analysis")
+        settings = chosen()
 
         def make(folder: Path) -> None:
-            report.build(paths.RESULTS, folder / "report", declared, provenance.gather())
+            report.build(paths.RESULTS, folder / "report", settings, provenance.gather())
             for part in sorted((folder / "report").iterdir()):
                 part.rename(folder / part.name)
             (folder / "report").rmdir()

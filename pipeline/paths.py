@@ -14,3 +14,5 @@ SCORES = Path("scores")
 RESULTS = Path("results")
 REPORT = Path("report")
 PUBLISHED = Path("published.json")
+DECLARATION = Path("declaration.json")
+"""What was decided of the analysis before there were results; made by hand, kept in git."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -69,7 +70,7 @@ class Evaluation(Strict):
     protocol: Literal["all-captions", "first-caption"] = "all-captions"
 
 
-Points = Annotated[float, Field(gt=0)]
+Points = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """Percentage points."""
 
 
@@ -131,13 +132,28 @@ def read(path: Path) -> Params:
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        lines = [describe(problem, Params) for problem in error.errors()]
+        lines = [describe(problem, Params) for problem in _nearest_type(error.errors())]
         raise ParamsError("\n".join(f"{path}: {line}" for line in lines)) from None
+
+
+def _nearest_type(problems: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of a value that fits none of several types, what is wrong with it as the one that it comes nearest to."""
+    keys = [_without_types(problem["loc"]) for problem in problems]
+    return [
+        problem
+        for i, (key, problem) in enumerate(zip(keys, problems, strict=True))
+        if key not in keys[:i] and not any(other[: len(key)] == key and len(other) > len(key) for other in keys)
+    ]
+
+
+def _without_types(where: Sequence[str | int]) -> list[str]:
+    """The keys of a value that may be of several types; pydantic puts the type in: `list[str]`, `literal['all']`."""
+    return [str(part) for part in where if not re.fullmatch(r"constrained-\w+|\w+\[.*\]", str(part))]
 
 
 def describe(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     """One line for one of pydantic's errors: key, value, what is allowed, nearest name."""
-    where = [str(part) for part in problem["loc"]]
+    where = _without_types(problem["loc"])
     kinds = TAGGED.get(where[0], {})
     if len(where) > 2 and where[2] in kinds:
         # pydantic names the kind of block between its name and its keys; params.yaml does not.

@@ -119,6 +119,12 @@ CASES: dict[str, tuple[Edit, str]] = {
     "unknown contrast": (lambda p: p["analysis"].update(contrasts=["edd"]), "did you mean 'ed'"),
     "unknown family of tests": (lambda p: p["analysis"].update(family="all"), "analysis.family"),
     "effect of an unknown outcome": (lambda p: p["analysis"].update(smallest_effect={"vqaa": 1.0}), "'vqa'"),
+    "effect without end": (lambda p: p["analysis"].update(smallest_effect=float("inf")), "smallest_effect is inf"),
+    "effect that is no number": (
+        lambda p: p["analysis"].update(smallest_effect={"vqa": True}),
+        "analysis.smallest_effect.vqa is True",
+    ),
+    "contrast that is no name": (lambda p: p["analysis"].update(contrasts=["ed", 1]), "analysis.contrasts.1 is 1"),
     "unknown outcome": (lambda p: p["analysis"].update(primary=["retreival"]), "did you mean 'retrieval'"),
     "no workers": (lambda p: p["execution"].update(workers=0), "execution.workers"),
     "a device": (lambda p: p["execution"].update(device="gpu"), "execution.device is 'gpu'"),
