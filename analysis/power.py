@@ -298,7 +298,10 @@ def sentences(found: pd.DataFrame) -> list[str]:
     """One for each outcome and number of languages: in how many studies the contrast in the middle is found."""
     effects = found.drop_duplicates("outcome").set_index("outcome")[["effect", "effect_stability"]].to_dict("index")
     out = []
-    for (outcome, languages), part in middle(found).groupby(["outcome", "languages"], sort=False):
+    order = pd.Categorical(found["outcome"], list(effects))
+    for (outcome, languages), part in middle(found.iloc[np.argsort(order.codes, kind="stable")]).groupby(
+        ["outcome", "languages"], sort=False
+    ):
         up, down = effects[outcome].values()
         size = (
             f"{up:g} points up in consistency and {down:g} down in stability"

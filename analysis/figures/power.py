@@ -37,7 +37,10 @@ def power(table: pd.DataFrame) -> Figure:
             _panel(axis, found[found["outcome"] == outcomes[index]], languages)
             axis.set_title(_title(outcomes[index], table))
             axis.set_ylabel("power" if index % columns == 0 else "")
-            axis.set_xlabel("seeds" if index + columns >= len(outcomes) else "")
+            # The last panel of a column, which a shorter last row may leave above its end.
+            last = index + columns >= len(outcomes)
+            axis.set_xlabel("seeds" if last else "")
+            axis.tick_params(labelbottom=last)
         legend(figure, [
             *(Line2D([], [], color=_shade(i, len(languages)), marker=MARKERS[i % len(MARKERS)], ms=4, lw=1.4,
                      label=f"{n} languages") for i, n in enumerate(languages)),
