@@ -7,7 +7,7 @@ not percentile bootstraps, which hold the true value in 85 % of studies of 3 see
 interquartile mean has Student's interval with the winsorised variance (Tukey and McLaughlin 1963, Sankhya A 25:331;
 Yuen 1974, Biometrika 61:165), pooled over places as the models pool it, the probability of improvement Newcombe's
 score interval (2006, Statist. Med. 25:559, method 5), which has a width where every run of one method is ahead.
-`benchmarks/run_level.py` measures what they hold.
+`benchmarks/intervals.py` measures what they hold.
 """
 
 from __future__ import annotations
