@@ -2,18 +2,20 @@
 
 python -m analysis --results results --out report [--settings settings.json] [--declaration declaration.json]
 python -m analysis declare --settings settings.json --out declaration.json [--results results]
+python -m analysis power --results results --out power [--settings settings.json] [--seeds 3,5,10] [--languages 8,16]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from analysis import declaration, report, settings
+from analysis import assumptions, declaration, figures, power, report, settings
 from analysis.settings import AnalysisError
 from study import records
 
@@ -86,9 +88,44 @@ def _written(results: Path) -> datetime | None:
     return declaration.first_written(*(results / f"{name}.parquet" for name in records.TABLES))
 
 
+def _power_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--results", type=Path, help="folder with the result tables, whose variances are taken")
+    source.add_argument("--variances", type=Path, help="JSON file of standard deviations instead of results")
+    add("--settings", type=Path, help="JSON file with the declared choices")
+    add("--out", type=Path, required=True, help="folder of power.csv, power.svg and variances.json")
+    add("--seeds", default=",".join(map(str, power.SEEDS)), help="by commas (default %(default)s)")
+    add("--languages", default=",".join(map(str, power.LANGUAGES)), help="by commas (default %(default)s)")
+    add("--effect", type=float, help="true difference in points; default: smallest effects of interest")
+
+
+def _power(given: argparse.Namespace) -> list[str]:
+    chosen = settings.read(given.settings)
+    if given.effect is not None and not 0 < given.effect < float("inf"):
+        raise AnalysisError(f"--effect must be above 0, not {given.effect}")
+    seeds, languages = _counts("seeds", given.seeds), _counts("languages", given.languages)
+    rests_on = assumptions.read(given.variances, chosen) if given.variances else assumptions.load(given.results, chosen)
+    table = power.table(rests_on, chosen, seeds, languages, given.effect)
+    given.out.mkdir(parents=True, exist_ok=True)
+    table.to_csv(given.out / "power.csv", index=False)
+    (given.out / "variances.json").write_text(json.dumps(assumptions.written(rests_on), indent=2) + "\n")
+    figures.save(figures.power(table), given.out, "power")
+    return [*power.sentences(table), f"power: {given.out / 'power.csv'}"]
+
+
+def _counts(name: str, text: str) -> list[int]:
+    """Whole numbers between commas; one seed or language repeats nothing."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) >= 2 for part in parts):
+        raise AnalysisError(f"--{name}: a list of whole numbers of at least 2 is expected, not {text!r}")
+    return sorted({int(part) for part in parts})
+
+
 COMMANDS: Mapping[str, Command] = {
     "report": Command("turn a folder of result tables into a report", _report_options, _report),
     "declare": Command("write down what was decided, before there are results", _declare_options, _declare),
+    "power": Command("what studies of other sizes would find: a table and a figure", _power_options, _power),
 }
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ class MixedFit:
         """SD ratios of the terms relative to the residual, [k]."""
         return np.sqrt(self.variances[:-1] / self.variances[-1])
 
-    def _variance_gradient(self, vector: Array) -> tuple[float, Array]:
+    def variance_gradient(self, vector: Array) -> tuple[float, Array]:
         """Var(l'b) and its derivatives with respect to the variances, [k + 1]."""
         value = float(vector @ self.cov @ vector)
         squares = (self._weights @ vector) ** 2
@@ -84,7 +84,7 @@ class MixedFit:
         """
         rows = []
         for vector in np.atleast_2d(np.asarray(matrix, dtype=float)):
-            value, slope = self._variance_gradient(vector)
+            value, slope = self.variance_gradient(vector)
             spread = float(slope @ self.variance_cov @ slope)
             df = 2.0 * value**2 / spread if spread > 0 else np.nan
             rows.append({"estimate": float(vector @ self.beta), "se": float(np.sqrt(value)), "df": df})

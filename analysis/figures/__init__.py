@@ -2,6 +2,7 @@
 
 from analysis.figures.differences import forest, pairs, per_language
 from analysis.figures.overview import column_style, overview
+from analysis.figures.power import power
 from analysis.figures.residuals import residuals
 from analysis.figures.runs import profiles, retrieval_languages, scores
 from analysis.figures.style import save, theme
@@ -13,6 +14,7 @@ __all__ = [
     "overview",
     "pairs",
     "per_language",
+    "power",
     "profiles",
     "residuals",
     "retrieval_languages",
