@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from analysis.figures.style import MARKERS, STYLE, legend, new
+from analysis.figures.style import STYLE, legend, new
+from analysis.names import SPARE_MARKERS
 from analysis.power import TARGET, TRADEOFF, middle
 
 SHADES = ("#9ecae1", "#4292c6", "#08519c", "#08306b", "#3f007d", "#000000")
@@ -42,7 +43,7 @@ def power(table: pd.DataFrame) -> Figure:
             axis.set_xlabel("seeds" if last else "")
             axis.tick_params(labelbottom=last)
         legend(figure, [
-            *(Line2D([], [], color=_shade(i, len(languages)), marker=MARKERS[i % len(MARKERS)], ms=4, lw=1.4,
+            *(Line2D([], [], color=_shade(i, len(languages)), marker=SPARE_MARKERS[i % len(SPARE_MARKERS)], ms=4, lw=1.4,
                      label=f"{n} languages") for i, n in enumerate(languages)),
             Line2D([], [], color="#666666", lw=1.0, ls=(0, (4, 3)), label=f"{TARGET:.0%}"),
         ])  # fmt: skip
@@ -57,7 +58,15 @@ def _panel(axis: Axes, part: pd.DataFrame, languages: list[int]) -> None:
         colour = _shade(i, len(languages))
         # The band is drawn first, so that no line is hidden by another one's.
         axis.fill_between(rows["seeds"], rows["low"], rows["high"], color=colour, alpha=0.15, lw=0, zorder=1)
-        axis.plot(rows["seeds"], rows["power"], color=colour, marker=MARKERS[i % len(MARKERS)], ms=4, lw=1.4, zorder=2)
+        axis.plot(
+            rows["seeds"],
+            rows["power"],
+            color=colour,
+            marker=SPARE_MARKERS[i % len(SPARE_MARKERS)],
+            ms=4,
+            lw=1.4,
+            zorder=2,
+        )
     if len(seeds) > 1:
         axis.set_xscale("log")
         axis.minorticks_off()
