@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from analysis.figures.style import STYLE, legend, new
-from analysis.names import SPARE_MARKERS
+from analysis.names import SPARE_MARKERS as MARKERS
 from analysis.power import TARGET, TRADEOFF, middle
 
 SHADES = ("#9ecae1", "#4292c6", "#08519c", "#08306b", "#3f007d", "#000000")
@@ -43,7 +43,7 @@ def power(table: pd.DataFrame) -> Figure:
             axis.set_xlabel("seeds" if last else "")
             axis.tick_params(labelbottom=last)
         legend(figure, [
-            *(Line2D([], [], color=_shade(i, len(languages)), marker=SPARE_MARKERS[i % len(SPARE_MARKERS)], ms=4, lw=1.4,
+            *(Line2D([], [], color=_shade(i, len(languages)), marker=MARKERS[i % len(MARKERS)], ms=4, lw=1.4,
                      label=f"{n} languages") for i, n in enumerate(languages)),
             Line2D([], [], color="#666666", lw=1.0, ls=(0, (4, 3)), label=f"{TARGET:.0%}"),
         ])  # fmt: skip
@@ -62,7 +62,7 @@ def _panel(axis: Axes, part: pd.DataFrame, languages: list[int]) -> None:
             rows["seeds"],
             rows["power"],
             color=colour,
-            marker=SPARE_MARKERS[i % len(SPARE_MARKERS)],
+            marker=MARKERS[i % len(MARKERS)],
             ms=4,
             lw=1.4,
             zorder=2,
