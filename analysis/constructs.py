@@ -39,6 +39,9 @@ CONSTRUCTS: Mapping[str, Construct] = {
     "map@10": Construct("every caption of an image is relevant to it", _TREC),
     "mrr@10": Construct("0 where nothing relevant is among the ten", "Voorhees 1999, TREC-8 question answering track"),
     "ndcg@10": Construct("binary relevance", "Järvelin and Kekäläinen 2002, ACM TOIS 20:422"),
+    "rbo_excess": Construct(
+        "rbo_gold_deleted minus the same of captions that belong to different images", "ours, after Webber et al. 2010"
+    ),
     "rbo_gold_deleted": Construct(
         "persistence 0.9, depth 100, truncated and normalised; the same image's caption in two languages ranks the "
         "gallery, the gold item is deleted from both rankings; mean over queries and partner languages",
@@ -58,6 +61,16 @@ CONSTRUCTS: Mapping[str, Construct] = {
         "nominal; languages as coders, questions as units", "Krippendorff 2011; Hayes and Krippendorff 2007"
     ),
     "agreement": Construct("option ids are the same in every language; mean over pairs of languages", "raw agreement"),
+    "shared_right": Construct(
+        "both right, less what guessing and two independent languages of these accuracies give",
+        "Frary 1988, Educ. Meas. Issues Pract. 7:33, for the guessing",
+    ),
+    "agreement_excess": Construct(
+        "chance agreement within each right option, from accuracies and shares of answers",
+        "Cohen 1960, Educ. Psychol. Meas. 20:37",
+    ),
+    "both_right": Construct("one part of agreement", "share"),
+    "same_wrong": Construct("the other part of agreement", "share"),
     "accuracy": Construct("mean over languages", "share right"),
     "language_sd": Construct("a(1 - a) / (n - 1) of each language is taken off, at least 0", "method of moments"),
     "worst_language_gap": Construct(

@@ -60,7 +60,7 @@ def cost_phrase(table: pd.DataFrame) -> str:
         return "All methods saw the same number of items and encoded the same number of captions."
     if items == 1:
         return (
-            "All methods saw the same number of items, but not of captions: methods that encode two captions an item "
+            "All methods saw the same number of items, but not of captions: methods that encode two captions per item "
             "had more text to learn from, and the comparison is at equal items, not at equal cost."
         )
     return "Methods differ in the number of items seen: compare them with that in mind."

@@ -73,10 +73,10 @@ def evaluate(
     protocol: Protocol = "all-captions",
 ) -> Scores:
     """All scores of `model` on `split`, in every language of the corpus."""
-    texts, index = _captions(model, corpus, split, device, protocol)
+    texts, index = caption_features(model, corpus, split, device, protocol)
     retrieval = retrieval_rows(images.gallery, texts, index, protocol=protocol)
-    answers, submitted = _answers(model, corpus, images, split, device)
-    parallel, shared = _parallel(texts, index)
+    answers, submitted = answers_of(model, corpus, images, split, device)
+    parallel, shared = parallel_queries(texts, index)
     return Scores(
         _named(retrieval, name, records.RETRIEVAL),
         _named(consistency_rows(images.gallery, parallel, shared), name, records.CONSISTENCY),
@@ -90,7 +90,7 @@ def average_precision(
     model: DualEncoder, corpus: PreparedCorpus, images: Images, split: Split, device: torch.device
 ) -> float:
     """mAP@10, mean of both directions and all languages: what validation chooses by."""
-    texts, index = _captions(model, corpus, split, device, "all-captions")
+    texts, index = caption_features(model, corpus, split, device, "all-captions")
     rows = retrieval_rows(images.gallery, texts, index, protocol="all-captions")
     return float(rows.loc[rows["metric"] == "map@10", "score"].mean())
 
@@ -116,7 +116,7 @@ class Chosen(Mapping[str, np.ndarray]):
         return Chosen(self._features, {language: rows[places[language]] for language, rows in self.rows.items()})
 
 
-def _captions(
+def caption_features(
     model: DualEncoder, corpus: PreparedCorpus, split: Split, device: torch.device, protocol: Protocol
 ) -> tuple[Chosen, dict[str, np.ndarray]]:
     """Caption embeddings of each language, and the image each of them describes."""
@@ -131,7 +131,7 @@ def _captions(
     return Chosen(features, rows), {language: images[own] for language, own in rows.items()}
 
 
-def _parallel(texts: Chosen, index: Mapping[str, np.ndarray]) -> tuple[Chosen, np.ndarray]:
+def parallel_queries(texts: Chosen, index: Mapping[str, np.ndarray]) -> tuple[Chosen, np.ndarray]:
     """Parallel queries, each language's first caption of the images that all languages describe, and those images."""
     first = {
         language: dict(reversed(list(zip(images, range(len(images)), strict=True))))
@@ -144,7 +144,7 @@ def _parallel(texts: Chosen, index: Mapping[str, np.ndarray]) -> tuple[Chosen, n
     return texts.narrowed(places), shared
 
 
-def _answers(
+def answers_of(
     model: DualEncoder, corpus: PreparedCorpus, images: Images, split: QuestionSplit, device: torch.device
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Answers that are scored here, and those (question, language, chosen) whose labels are held back."""

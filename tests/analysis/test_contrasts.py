@@ -141,7 +141,7 @@ def test_one_language_that_stands_apart_is_drawn_in_and_found_by_leaving_it_out(
     without = found.languages.query("left_out == 'tr' and method == 'fd'")["estimate"].item()
     whole = result.marginal().set_index("method").loc["fd", "estimate"]
     assert whole - without == pytest.approx(30 / 12, abs=0.6)
-    assert "FD without tr" in diagnostics.influence_sentence(found, result)
+    assert "FD without Turkish" in diagnostics.influence_phrase(found, result)
     assert len(found.seeds) == 4 * 3
 
 

@@ -59,12 +59,12 @@ def average(consistency: float, stability: float, **options: Any) -> tradeoff.Tr
 @pytest.mark.parametrize(
     ("consistency", "stability", "sd", "said", "expected"),
     [
-        (6, -4, 1.0, verdict.COST, "paid for consistency with stability"),
-        (6, 4, 1.0, verdict.BOTH_RAISED, "raised both"),
-        (6, 0, 0.5, verdict.FREE, "at no loss of VQA stability as large as 2 points"),
-        (9, 0, 7.0, verdict.GAIN, "cannot tell what that cost"),
-        (0, -4, 1.0, verdict.NONE, "did not demonstrably raise consistency"),
-        (-6, -4, 1.0, verdict.BOTH_LOWERED, "lowered consistency"),
+        (6, -4, 1.0, verdict.COST, "Consistency cost stability with FD (consistency +6.0 ["),
+        (6, 4, 1.0, verdict.BOTH_RAISED, "FD raised both"),
+        (6, 0, 0.5, verdict.FREE, "FD raised consistency with stability within 2 points of the control's"),
+        (9, 0, 7.0, verdict.GAIN, "raised consistency at a cost that is open"),
+        (0, -4, 1.0, verdict.NONE, "No method raised consistency significantly"),
+        (-6, -4, 1.0, verdict.BOTH_LOWERED, "FD lowered both"),
     ],
 )
 def test_the_verdict_follows_from_the_rows(
@@ -72,7 +72,7 @@ def test_the_verdict_follows_from_the_rows(
 ) -> None:
     found = average(consistency, stability, sd=sd)
     assert found.verdict == said
-    assert expected in sentences.tradeoff_sentence(found, SETTINGS)
+    assert expected in sentences.answer([found], SETTINGS)
 
 
 def test_every_number_is_a_row_of_the_contrasts() -> None:
@@ -140,7 +140,7 @@ def test_one_block_cannot_tell() -> None:
     found = average(6, -4, seeds=1, places=1)
     assert found.verdict == verdict.UNKNOWN
     assert np.isnan(found.p_tradeoff)
-    assert "cannot tell" in sentences.tradeoff_sentence(found, SETTINGS)
+    assert "cannot tell" in sentences.answer([found], SETTINGS)
 
 
 def test_the_method_by_task_contrast_is_a_paired_t_test() -> None:
@@ -175,9 +175,9 @@ def test_a_price_that_the_average_hides_is_found_where_it_was_paid() -> None:
     places = {t.arch: t for t in tradeoff.by_place(found)}
     assert places["a1"].verdict == verdict.COST
     assert places["a0"].verdict == verdict.BOTH_RAISED
-    said = sentences.places_sentence(tradeoff.by_place(found), SETTINGS)
-    assert "bought with stability in a1 half by SD" in said
-    assert "both up in a0 half by SD" in said
+    said = sentences.places_sentence(tradeoff.by_place(found))
+    assert "consistency raised at the cost of stability in a1 half by SD" in said
+    assert "both raised in a0 half by SD" in said
     assert tradeoff.by_place(tradeoff.analyse(*results({"sd": (1.0, 1.0)}, places=1), SETTINGS)) == []
 
 
