@@ -245,4 +245,4 @@ def test_no_cost_is_claimed_where_both_intervals_hold_zero() -> None:
     assert found.consistency["p"] == pytest.approx(0.07)
     assert found.consistency["ci_low"] < 0 < found.stability["ci_high"]
     assert found.verdict == verdict.NONE
-    assert "paid" not in sentences.tradeoff_sentence(found, SETTINGS)
+    assert sentences.answer([found], SETTINGS).startswith("No method raised consistency significantly")
