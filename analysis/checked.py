@@ -52,10 +52,10 @@ def _covariates(cells: pd.DataFrame, names: Sequence[str]) -> dict[str, pd.Serie
     """
     found = {}
     own = set(records.CELLS.names)
-    extra = [name for name in cells.columns if name not in own]
+    extra = [str(name) for name in cells.columns if name not in own]
     for name in names:
         if name in own or name not in cells.columns:
-            why = "is a column of the schema" if name in own else f"is not there; extra columns are {sorted(extra)}"
+            why = "is a column of the schema" if name in own else f"is not there{nearest(name, extra)}"
             raise records.RecordError(f"covariate {name!r} {why}")
         if not pd.api.types.is_numeric_dtype(cells[name]) or pd.api.types.is_bool_dtype(cells[name]):
             raise records.RecordError(f"covariate {name!r} is {cells[name].dtype}, not a number")
@@ -64,11 +64,19 @@ def _covariates(cells: pd.DataFrame, names: Sequence[str]) -> dict[str, pd.Serie
         if wrong.any():
             raise records.RecordError(f"covariate {name!r} of cell {cells.loc[wrong, 'cell'].iloc[0]!r} is not finite")
         found[name] = values
+    if undeclared := sorted(set(extra) - set(names)):
+        raise records.RecordError(
+            f"unknown columns {undeclared}; a numeric factor becomes a term of the model by the setting 'covariates'"
+        )
     return found
 
 
 def check_answers(vqa: pd.DataFrame, folder: Path) -> None:
-    """`correct` says what `chosen` and `answer` say; a contradiction is somebody's mistake, and not ours to settle."""
+    """`correct` says what `chosen` and `answer` say, and a question has one answer.
+
+    Raises:
+        AnalysisError: they contradict one another, which is somebody's mistake and not ours to settle.
+    """
     wrong = (vqa["correct"] != (vqa["chosen"] == vqa["answer"])).to_numpy()
     if wrong.any():
         first = vqa.iloc[int(wrong.argmax())]
@@ -76,47 +84,15 @@ def check_answers(vqa: pd.DataFrame, folder: Path) -> None:
             f"{folder / 'vqa.parquet'}: 'correct' contradicts 'chosen' and 'answer' in {int(wrong.sum()):,} of "
             f"{len(vqa):,} rows, first in cell {first['cell']!r}, question {first['question']!r}"
         )
-
-
-def one_protocol(retrieval: pd.DataFrame, wanted: str, folder: Path) -> pd.DataFrame:
-    """The rows of the declared protocol, or of the only one.
-
-    Raises:
-        AnalysisError: the declared one is not there, or there are several and none was declared.
-    """
-    present = sorted(set(retrieval["protocol"]))
-    path = folder / "retrieval.parquet"
-    if wanted and present and wanted not in present:
-        raise AnalysisError(f"{path}: no rows of protocol {wanted!r}{nearest(wanted, present)}")
-    if not wanted and len(present) > 1:
-        raise AnalysisError(f"{path}: {len(present)} protocols, {present}; say which one by the setting 'protocol'")
-    return retrieval[retrieval["protocol"] == wanted] if wanted else retrieval
-
-
-def common_directions(retrieval: pd.DataFrame, folder: Path, notes: list[str]) -> pd.DataFrame:
-    """Of each metric the directions that every scored run has: a mean over other ones would not compare.
-
-    Raises:
-        AnalysisError: some metric has no direction in common.
-    """
-    kept = []
-    for metric, rows in retrieval.groupby("metric", sort=False):
-        by_direction = {str(d): set(part["cell"]) for d, part in rows.groupby("direction")}
-        every = set().union(*by_direction.values())
-        common = [d for d, cells in by_direction.items() if cells == every]
-        lacking = sorted(set().union(*(every - cells for cells in by_direction.values())))
-        if not common:
-            raise AnalysisError(
-                f"{folder / 'retrieval.parquet'}: no direction of {metric} was scored for every run; cell "
-                f"{lacking[0]!r} lacks {next(d for d, cells in by_direction.items() if lacking[0] not in cells)}"
-            )
-        if lacking:
-            notes.append(
-                f"Retrieval {metric} is {' and '.join(common).replace('_', ' ')} alone: {len(lacking)} run(s) lack the "
-                f"other direction, the first is {lacking[0]}."
-            )
-        kept.append(rows[rows["direction"].isin(common)])
-    return pd.concat(kept, ignore_index=True) if kept else retrieval
+    answers = vqa[["question", "answer"]].drop_duplicates()
+    twice = answers["question"].duplicated()
+    if twice.any():
+        name = answers.loc[twice, "question"].iloc[0]
+        found = sorted(answers.loc[answers["question"] == name, "answer"])
+        raise AnalysisError(
+            f"{folder / 'vqa.parquet'}: question {name!r} has the answers {found} in different rows; options must be "
+            "numbered alike in every language and run"
+        )
 
 
 def check_ranges(tables: dict[str, pd.DataFrame], folder: Path) -> None:
@@ -125,7 +101,11 @@ def check_ranges(tables: dict[str, pd.DataFrame], folder: Path) -> None:
         ("retrieval", "metric", records.RETRIEVAL_METRICS),
         ("consistency", "construct", records.CONSISTENCY_CONSTRUCTS),
         ("stability", "construct", records.STABILITY_CONSTRUCTS),
+        ("pairs", "measure", [m for m in records.STABILITY_CONSTRUCTS if m.name in records.PAIR_MEASURES]),
+        ("collapse", "indicator", records.COLLAPSE_INDICATORS),
     ):
+        if name not in tables:
+            continue
         path, table, known = folder / f"{name}.parquet", tables[name], {m.name: m for m in measures}
         for value in sorted(set(table[column]) - set(known)):
             raise AnalysisError(f"{path}: unknown {column} {value!r}{nearest(value, known)}")
@@ -153,6 +133,12 @@ def hash_tables(tables: dict[str, pd.DataFrame]) -> str:
 
 
 def check_cells(tables: dict[str, pd.DataFrame], folder: Path, settings: Settings) -> None:
+    """The runs can be told apart and paired, and every other table speaks of them.
+
+    Raises:
+        AnalysisError: no control, nothing to compare it with, no common seed, a repeated or contradictory run, or
+            rows of a run that is not in the table of cells.
+    """
     cells = tables["cells"]
     known = set(cells["cell"])
     for role in sorted(set(cells["role"]) - {"student", "teacher"}):
@@ -179,16 +165,45 @@ def check_cells(tables: dict[str, pd.DataFrame], folder: Path, settings: Setting
                 f"arch and size, so nothing is paired: it has seeds {sorted(set(places['seed']))[:10]}, the control "
                 f"{sorted(set(controls['seed']))[:10]}"
             )
-    twice = students.duplicated(["arch", "size", "method", "seed"])
+    twice = students.duplicated(["arch", "size", "method", "seed", *settings.covariates])
     if twice.any():
-        name = students.loc[twice, "cell"].iloc[0]
-        raise AnalysisError(f"{folder / 'cells.parquet'}: {name!r} repeats an arch, size, method and seed")
+        name, hint = students.loc[twice, "cell"].iloc[0], ", ".join(["seed", *settings.covariates])
+        raise AnalysisError(f"{folder / 'cells.parquet'}: {name!r} repeats an arch, size, method and {hint}")
+    _check_names(students, folder / "cells.parquet")
     for name in ("retrieval", "consistency", "vqa", *(n for n in records.OPTIONAL_TABLES if n in tables)):
         for cell in sorted(set(tables[name]["cell"]) - known):
             raise AnalysisError(f"{folder / f'{name}.parquet'}: cell {cell!r} is not in cells{nearest(cell, known)}")
     runs = tables["stability"].query("level == 'run'")
     for cell in sorted(set(runs["cell"]) - known):
         raise AnalysisError(f"{folder / 'stability.parquet'}: cell {cell!r} is not in cells{nearest(cell, known)}")
+    _check_factors(runs, cells, folder / "stability.parquet")
+
+
+def _check_names(students: pd.DataFrame, path: Path) -> None:
+    """A run that is named after factors has these; one with a name of another form has any."""
+    levels = [set(students[factor]) for factor in ("arch", "size", "method")]
+    for name, *factors, seed in students[["cell", "arch", "size", "method", "seed"]].itertuples(index=False):
+        *said, last = str(name).split("-")
+        named = len(said) == len(levels) and all(part in known for part, known in zip(said, levels, strict=True))
+        if named and (said, last) != (factors, f"s{seed}"):
+            raise AnalysisError(
+                f"{path}: cell {name!r} has arch {factors[0]!r}, size {factors[1]!r}, method {factors[2]!r} and seed "
+                f"{seed}, which its name contradicts"
+            )
+
+
+def _check_factors(runs: pd.DataFrame, cells: pd.DataFrame, path: Path) -> None:
+    """Rows of runs repeat the factors of the table of cells."""
+    own = cells.set_index("cell").loc[runs["cell"]]
+    for factor in ("arch", "size", "method", "seed"):
+        given = runs[factor].to_numpy() if factor != "seed" else runs[factor].fillna(-1).to_numpy(dtype="int64")
+        wrong = given != own[factor].to_numpy()
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise AnalysisError(
+                f"{path}: {factor} of cell {runs['cell'].iloc[row]!r} is {given[row]!r} here and "
+                f"{own[factor].iloc[row]!r} in cells"
+            )
 
 
 def comparable(frame: pd.DataFrame, control: str) -> bool:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
 
 from analysis import names
-from analysis.checked import (
-    check_answers,
-    check_cells,
-    check_ranges,
-    common_directions,
-    comparable,
-    hash_tables,
-    one_protocol,
-    read_tables,
-)
+from analysis.checked import check_answers, check_cells, check_ranges, comparable, hash_tables, read_tables
+from analysis.comparability import check_tests, common_directions, common_questions, one_protocol, paired_runs
 from analysis.pairs import from_partner_means, language_scores, run_scores
 from analysis.settings import HEADLINES, AnalysisError, Settings, nearest
 from study import records
@@ -168,7 +161,8 @@ def _outcomes(
         scores = by_direction.groupby(["cell", "language"], as_index=False)["score"].mean()
         name = "retrieval" if measure.name == "map@10" else f"retrieval:{measure.name}"
         label = "retrieval mAP@10" if measure.name == "map@10" else f"retrieval {measure.name}"
-        meaning = measure.meaning + ", averaged over text to image and image to text"
+        directions = [d.replace("_", " ") for d in records.DIRECTIONS if (rows["direction"] == d).any()]
+        meaning = f"{measure.meaning}, {'averaged over ' if len(directions) > 1 else ''}{' and '.join(directions)}"
         found[name] = _outcome(name, label, measure, scores, cells, meaning)
     of_pairs = _pair_outcomes(tables, notes)
     found.update({name: o for name, o in of_pairs.items() if name.startswith("consistency")})
@@ -176,6 +170,7 @@ def _outcomes(
     right = records.Measure("accuracy", "share of questions answered right", True)
     found["vqa"] = _outcome("vqa", "VQA accuracy", right, accuracy, cells)
     found.update({name: o for name, o in of_pairs.items() if name.startswith("stability")})
+    found = _paired(found, control, notes)
     filled = {name: outcome for name, outcome in found.items() if comparable(outcome.frame, control)}
     headlines = {name: filled.pop(name) for name in HEADLINES if name in filled}
     notes.extend(
@@ -189,6 +184,23 @@ def _outcomes(
             "share none. Accuracy, churn over seeds and flips against the teacher are measured all the same."
         )
     return headlines, filled
+
+
+def _paired(found: Mapping[str, Outcome], control: str, notes: list[str]) -> dict[str, Outcome]:
+    """The outcomes without runs that nothing is paired with; what is left out of a headline is said."""
+    kept: dict[str, Outcome] = {}
+    left_out: dict[tuple[str, str, str], list[str]] = {}
+    for name, outcome in found.items():
+        frame, apart = paired_runs(outcome.frame, control)
+        kept[name] = replace(outcome, frame=frame)
+        for key in apart if name in HEADLINES else ():
+            left_out.setdefault(key, []).append(outcome.label)
+    notes.extend(
+        f"{method} is left out in {arch} {size} ({', '.join(labels)}): it shares no seed with the control there, so "
+        "nothing is paired."
+        for (arch, size, method), labels in left_out.items()
+    )
+    return kept
 
 
 def _incomplete(headlines: dict[str, Outcome], cells: pd.DataFrame) -> list[str]:
@@ -211,7 +223,14 @@ def _language_order(
     outcome: Outcome | None, settings: Settings, present: list[str], notes: list[str]
 ) -> tuple[list[str], dict[str, float]]:
     resources = {k: float(v) for k, v in settings.language_resources.items() if k in present}
+    lacking = [k for k in present if k not in resources]
+    for name in settings.language_resources if lacking else ():
+        # A list may name languages that were not tested; one that is spelled much like a tested one is a mistake.
+        if name not in present and (meant := get_close_matches(name, lacking, n=1, cutoff=0.7)):
+            raise AnalysisError(f"settings: language_resources of {name!r}; did you mean {meant[0]!r}?")
     if resources:
+        if lacking:
+            notes.append(f"No share was declared for {', '.join(lacking)}: last in the order of languages.")
         return sorted(present, key=lambda k: (-resources.get(k, 0.0), k)), resources
     if outcome is None:
         return sorted(present), {}
@@ -220,25 +239,44 @@ def _language_order(
     return sorted(present, key=lambda k: (-float(control.get(k, 0.0)), k)), {}
 
 
+def _check_outcomes(settings: Settings, headlines: Mapping[str, Outcome], secondary: Mapping[str, Outcome]) -> None:
+    """Every outcome that the settings name is one of the report's.
+
+    Raises:
+        AnalysisError: it is not there, or it is a headline's measure, which goes by the headline's name.
+    """
+    for key, given in (("primary outcome", settings.primary), ("smallest_effect of", settings.smallest_effect)):
+        for name in given:
+            kind, _, measure = name.partition(":")
+            if measure and kind in headlines and headlines[kind].measure == measure:
+                raise AnalysisError(f"settings: {key} {name!r}: here it is the headline outcome, named {kind!r}")
+    for name in settings.primary:
+        if name not in (known := [*headlines, *secondary, *HEADLINES]):
+            raise AnalysisError(f"settings: primary outcome {name!r} is not in the results{nearest(name, known)}")
+
+
 def load(folder: Path, settings: Settings) -> Study:
     """Read, check and arrange a results folder.
 
     Raises:
-        AnalysisError: see `read_tables`; also an unknown cell, a missing control, or an unknown primary outcome.
+        AnalysisError: see `read_tables`; also an unknown cell, a missing control, runs that cannot be compared, or an
+            unknown primary outcome.
     """
     tables = read_tables(folder, settings.covariates)
+    data_hash = hash_tables(tables)
     check_cells(tables, folder, settings)
     check_ranges(tables, folder)
     check_answers(tables["vqa"], folder)
     cells = tables["cells"]
     students = cells[cells["role"] == "student"]
     notes: list[str] = []
-    chosen = one_protocol(tables["retrieval"], settings.protocol, folder)
-    tables = {**tables, "retrieval": common_directions(chosen, folder, notes)}
+    tables["retrieval"] = one_protocol(tables["retrieval"], settings.protocol, folder)
+    check_tests(tables, folder)
+    owners = dict(zip(students["cell"], students["method"], strict=True))
+    tables["retrieval"] = common_directions(tables["retrieval"], owners, folder, notes)
+    tables["vqa"] = common_questions(tables["vqa"], notes)
     headlines, secondary = _outcomes(tables, settings.control, notes)
-    for name in settings.primary:
-        if name not in headlines and name not in secondary and name not in HEADLINES:
-            raise AnalysisError(f"settings: primary outcome {name!r}{nearest(name, [*headlines, *secondary])}")
+    _check_outcomes(settings, headlines, secondary)
     planned = set(settings.planned)
     methods = method_order(list(students["method"]), settings.control)
     for name in () if settings.contrasts == "all" else settings.contrasts:
@@ -276,5 +314,5 @@ def load(folder: Path, settings: Settings) -> Study:
         extra=sorted(set(students["cell"]) - planned),
         incomplete=_incomplete(headlines, cells),
         notes=notes,
-        data_hash=hash_tables(tables),
+        data_hash=data_hash,
     )

@@ -105,7 +105,7 @@ def test_settings_are_checked(values: dict[str, object], message: str) -> None:
 
 
 def test_an_unknown_primary_outcome_offers_the_nearest(smoke: Path) -> None:
-    with pytest.raises(AnalysisError, match="'retrival'; did you mean 'retrieval'"):
+    with pytest.raises(AnalysisError, match="'retrival' is not in the results; did you mean 'retrieval'"):
         frames.load(smoke, Settings(primary=("retrival",)))
 
 
