@@ -28,6 +28,7 @@ from analysis.verdict import (
     verdict,
 )
 from analysis.wording import capital, count, interval, join, method_name, number, sign
+from analysis.wording import points as point_count
 
 Row = Mapping[Any, Any]
 
@@ -94,13 +95,13 @@ def outcome_phrases(result: Result, settings: Settings, every: bool) -> list[str
         for i, row in enumerate(groups.get(said, [])):
             text = method_name(row["method"]) + coverage(result, row["method"])
             if every or i == 0:
-                small = f", within {points:g} points" if row["p_equivalent"] < settings.alpha else ""
+                small = f", within {point_count(points)}" if row["p_equivalent"] < settings.alpha else ""
                 text += f" {difference(row)}{small}"
             texts.append(text)
         if texts:
             phrases.append(f"{lead} {join(texts)}")
     for said, lead in (
-        (EQUIVALENT, f"within {points:g} points of the control:"), (OPEN, "not significantly different:")
+        (EQUIVALENT, f"within {point_count(points)} of the control:"), (OPEN, "not significantly different:")
     ):  # fmt: skip
         if found := groups.get(said):
             phrases.append(f"{lead} {join([method_name(r['method']) + coverage(result, r['method']) for r in found])}")
@@ -138,7 +139,7 @@ def answer(found: Sequence[Tradeoff], settings: Settings) -> str:
         parts.append(f"{names[BOTH_RAISED]} raised both")
     if FREE in groups:
         points = settings.smallest("stability")
-        parts.append(f"{names[FREE]} raised consistency with stability within {points:g} points of the control's")
+        parts.append(f"{names[FREE]} raised consistency with stability within {point_count(points)} of the control's")
     if GAIN in groups:
         told = join([f"{method_name(t.method)} (stability {difference(t.stability)})" for t in groups[GAIN]])
         parts.append(f"{told} raised consistency at a cost that is open")

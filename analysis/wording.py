@@ -59,3 +59,8 @@ def percent(alpha: float) -> str:
 
 def count(number_of: int, noun: str) -> str:
     return f"{number_of} {noun}{'' if number_of == 1 else 's'}"
+
+
+def points(value: float) -> str:
+    """'1 point', '1.5 points'."""
+    return f"{value:g} point{'' if value == 1 else 's'}"

@@ -255,12 +255,11 @@ def test_the_command_writes_table_figure_and_assumptions(medium: Path, tmp_path:
         (["--seeds", "3,x"], "--seeds: a list of whole numbers of at least 2 is expected, not '3,x'"),
         (["--seeds", "1,3"], "--seeds: a list of whole numbers of at least 2 is expected, not '1,3'"),
         (["--effect", "-1"], "--effect must be above 0, not -1.0"),
-        ([], "give --results, or --variances before there are results"),
     ],
 )
 def test_a_command_that_cannot_be_is_refused(
     given: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = ["--variances", str(write(tmp_path / "v.json", FILE))] if given else []
+    source = ["--variances", str(write(tmp_path / "v.json", FILE))]
     assert main(["power", *source, *given, "--out", str(tmp_path / "o")]) == 2
     assert message in capsys.readouterr().err
