@@ -113,7 +113,7 @@ def test_a_direction_that_one_method_lacks_is_left_out_of_all(tmp_path: Path) ->
     expected = whole[(whole["metric"] == "map@10") & (whole["direction"] == "text_to_image")]
     expected = expected[~expected["cell"].str.endswith("teacher")]
     assert study.headlines["retrieval"].frame["score"].mean() == pytest.approx(100 * expected["score"].mean())
-    assert "Retrieval map@10 is of text to image alone: fd has no image to text." in study.notes
+    assert "Retrieval map@10 is of text to image alone: fd has no image to text." in study.left_out
 
 
 def test_several_protocols_need_a_declared_one(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_accuracy_is_over_the_questions_that_runs_share(tmp_path: Path) -> None:
         assert found[cell] == pytest.approx(expected[cell])
     assert "clip-half-sd-s0" not in found
     assert "clip-half-sd-s0: vqa in 4 of 5 languages" in study.incomplete
-    assert any("questions that runs share" in note and "clip-half-sd-s0 (de)" in note for note in study.notes)
+    assert any("questions that runs share" in note and "clip-half-sd-s0 (de)" in note for note in study.left_out)
 
 
 TWO = replace(simulate.smoke(), archs=("clip", "siglip2"))
@@ -214,7 +214,7 @@ def test_where_nothing_is_paired_a_method_is_left_out(tmp_path: Path) -> None:
         fd = outcome.frame[outcome.frame["method"] == "fd"]
         assert set(fd["arch"]) == {"clip"}
         assert set(outcome.frame.loc[outcome.frame["method"] == "sd", "arch"]) == {"clip", "siglip2"}
-    (note,) = [note for note in study.notes if "left out" in note]
+    (note,) = [note for note in study.left_out if "left out" in note]
     assert note.startswith("fd is left out in siglip2 half (retrieval mAP@10, ")
 
 
@@ -227,7 +227,7 @@ def test_seeds_that_part_in_one_outcome_only_leave_it_out_there(tmp_path: Path) 
     study = frames.load(written(tmp_path / "results", change), Settings())
     assert set(study.headlines["vqa"].frame["method"]) == {"none", "sd"}
     assert set(study.headlines["retrieval"].frame["method"]) == {"none", "fd", "sd"}
-    assert any(note.startswith("fd is left out in clip half (VQA accuracy)") for note in study.notes)
+    assert any(note.startswith("fd is left out in clip half (VQA accuracy)") for note in study.left_out)
 
 
 @pytest.mark.parametrize(
