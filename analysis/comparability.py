@@ -1,6 +1,6 @@
 """Only what was measured alike is compared: one protocol, the same queries, directions, questions and seeds.
 
-What one run cannot be compared on is left out and said (`notes`); what nobody can settle is refused by name.
+What one run cannot be compared on is left out and said (`left_out`); what nobody can settle is refused by name.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def check_tests(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
 
 
 def common_directions(
-    retrieval: pd.DataFrame, methods: Mapping[str, str], folder: Path, notes: list[str]
+    retrieval: pd.DataFrame, methods: Mapping[str, str], folder: Path, left_out: list[str]
 ) -> pd.DataFrame:
     """Of each metric the directions that every method has; scores of runs and languages that have all of these.
 
@@ -71,7 +71,7 @@ def common_directions(
         retrieval: rows of one protocol.
         methods: cell to method, of students; teachers make no difference to what is kept.
         folder: for messages.
-        notes: lines for the reader, added to.
+        left_out: lines for the reader, added to.
 
     Raises:
         AnalysisError: some metric has no direction in common.
@@ -88,7 +88,7 @@ def common_directions(
             raise AnalysisError(
                 f"{folder / 'retrieval.parquet'}: no direction of {metric} was scored for every method: {told}"
             )
-        notes.extend(
+        left_out.extend(
             f"Retrieval {metric} is of {' and '.join(common).replace('_', ' ')} alone: {', '.join(found)} "
             f"{'has' if len(found) == 1 else 'have'} no {d.replace('_', ' ')}."
             for d, found in lacking.items()
@@ -97,7 +97,7 @@ def common_directions(
         complete = rows.groupby(["cell", "language"])["direction"].transform("nunique") == len(common)
         if not complete.all():
             names = sorted(set(rows.loc[~complete, "cell"]))
-            notes.append(
+            left_out.append(
                 f"Retrieval {metric}: languages with one direction only are left out of {_some(names)}, where others "
                 "have both."
             )
@@ -105,7 +105,7 @@ def common_directions(
     return pd.concat(kept, ignore_index=True) if kept else retrieval
 
 
-def common_questions(vqa: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+def common_questions(vqa: pd.DataFrame, left_out: list[str]) -> pd.DataFrame:
     """Answers to the questions that the runs share, language by language.
 
     The questions are those that every run with at least half of its language's questions answered; a run that lacks
@@ -128,7 +128,7 @@ def common_questions(vqa: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     )
     if lost:
         text += f" Left out for too few: {_some([f'{cell} ({language})' for cell, language in lost])}."
-    notes.append(text)
+    left_out.append(text)
     return shared
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from analysis import constructs, effects
+from analysis import constructs, effects, runs
 from analysis.contrasts import COLUMNS, Result
 from analysis.frames import Study
 from analysis.inference import holm
@@ -39,6 +39,7 @@ def tables(analysis: Analysis, settings: Settings) -> dict[str, pd.DataFrame]:
         "churn": study.churn,
         "churn_contrasts": churn_contrasts(study, settings),
         "design": design(study),
+        "runs": runs.table(study, {r.outcome.label: r.outliers for r in analysis.headlines.values()}),
         "cost": cost(study),
         "measures": constructs.table(),
     }  # fmt: skip

@@ -46,6 +46,7 @@ def cautions(analysis: Analysis, settings: Settings, provenance: Provenance) -> 
         lines.append(f"Declared but without a run: {join([method_name(m) for m in unseen])}.")
     if study.missing:
         lines.append(f"{count(len(study.missing), 'planned run')} missing: {', '.join(study.missing)}.")
+    lines += study.left_out
     lines.append(sentences.outlying_sentence(analysis.headlines))
     lines.append(studied.untuned_sentence(provenance))
     for name, found in analysis.confirmations.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -54,6 +54,7 @@ class Study:
     incomplete: list[str]
     notes: list[str]
     data_hash: str
+    left_out: list[str] = field(default_factory=list)  # what could not be compared, and was not
 
 
 def method_order(methods: Sequence[str], control: str) -> list[str]:
@@ -149,9 +150,8 @@ def _pair_outcomes(tables: dict[str, pd.DataFrame], notes: list[str]) -> dict[st
     return found
 
 
-def _outcomes(
-    tables: dict[str, pd.DataFrame], control: str, notes: list[str]
-) -> tuple[dict[str, Outcome], dict[str, Outcome]]:
+def _outcomes(tables: dict[str, pd.DataFrame], notes: list[str]) -> dict[str, Outcome]:
+    """Every outcome that the tables hold, by name."""
     cells, retrieval = tables["cells"], tables["retrieval"]
     found: dict[str, Outcome] = {}
     for measure in records.RETRIEVAL_METRICS:
@@ -170,7 +170,13 @@ def _outcomes(
     right = records.Measure("accuracy", "share of questions answered right", True)
     found["vqa"] = _outcome("vqa", "VQA accuracy", right, accuracy, cells)
     found.update({name: o for name, o in of_pairs.items() if name.startswith("stability")})
-    found = _paired(found, control, notes)
+    return found
+
+
+def _headlines(
+    found: Mapping[str, Outcome], control: str, notes: list[str]
+) -> tuple[dict[str, Outcome], dict[str, Outcome]]:
+    """The headline outcomes and the others, of those on which some method can be compared with the control."""
     filled = {name: outcome for name, outcome in found.items() if comparable(outcome.frame, control)}
     headlines = {name: filled.pop(name) for name in HEADLINES if name in filled}
     notes.extend(
@@ -270,12 +276,14 @@ def load(folder: Path, settings: Settings) -> Study:
     cells = tables["cells"]
     students = cells[cells["role"] == "student"]
     notes: list[str] = []
+    left_out: list[str] = []
     tables["retrieval"] = one_protocol(tables["retrieval"], settings.protocol, folder)
     check_tests(tables, folder)
     owners = dict(zip(students["cell"], students["method"], strict=True))
-    tables["retrieval"] = common_directions(tables["retrieval"], owners, folder, notes)
-    tables["vqa"] = common_questions(tables["vqa"], notes)
-    headlines, secondary = _outcomes(tables, settings.control, notes)
+    tables["retrieval"] = common_directions(tables["retrieval"], owners, folder, left_out)
+    tables["vqa"] = common_questions(tables["vqa"], left_out)
+    found = _paired(_outcomes(tables, notes), settings.control, left_out)
+    headlines, secondary = _headlines(found, settings.control, notes)
     _check_outcomes(settings, headlines, secondary)
     planned = set(settings.planned)
     methods = method_order(list(students["method"]), settings.control)
@@ -315,4 +323,5 @@ def load(folder: Path, settings: Settings) -> Study:
         incomplete=_incomplete(headlines, cells),
         notes=notes,
         data_hash=data_hash,
+        left_out=left_out,
     )

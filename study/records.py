@@ -255,10 +255,10 @@ def check(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
         if not column.nullable and values.isna().any():
             row = int(values.isna().to_numpy().argmax())
             raise RecordError(f"table {table.name!r}, column {column.name!r}: empty value in row {row}")
-        if column.dtype.startswith("float") and pd.api.types.is_float_dtype(values) and np.isinf(values).any():
-            row = int(np.isinf(values.to_numpy()).argmax())
-            raise RecordError(f"table {table.name!r}, column {column.name!r}: infinite value in row {row}")
         out[column.name] = _cast(values, column, table)
+        if column.dtype.startswith("float") and np.isinf(out[column.name]).any():
+            row = int(np.isinf(out[column.name].to_numpy()).argmax())
+            raise RecordError(f"table {table.name!r}, column {column.name!r}: infinite value in row {row}")
     checked = pd.DataFrame(out)
     twice = checked.duplicated(subset=list(table.key))
     if twice.any():
@@ -271,30 +271,34 @@ def _cast(values: pd.Series, column: Column, table: Table) -> pd.Series:
     """`values` in the column's dtype; what a cast would change is refused."""
     where = f"table {table.name!r}, column {column.name!r}"
     text = pd.api.types.is_string_dtype(values.dtype) or values.dtype == object
+    number = column.dtype.lower().startswith(("int", "float"))
+    if column.dtype != "bool" and pd.api.types.is_bool_dtype(values) and not values.empty:
+        raise RecordError(f"{where}: holds True and False, not {'numbers' if number else 'names'}")
     if column.dtype == "bool" and not values.empty:
         # bool("False") is True, and so is bool(0.3).
-        wrong = ~values.isin([True, False]).to_numpy() if not text else ~values.map(lambda v: v is True or v is False)
-        if np.any(wrong):
-            row = int(np.argmax(wrong))
+        known = [isinstance(v, bool | np.bool_) for v in values] if text else values.isin([True, False])
+        wrong = ~np.asarray(known, dtype=bool)
+        if wrong.any():
+            row = int(wrong.argmax())
             raise RecordError(f"{where}: {values.iloc[row]!r} in row {row} is not True or False")
-    if column.dtype.lower().startswith("int") and text and not values.empty:
+    if number and text and not values.empty:
         values = pd.Series(_numbers(values, where), index=values.index)
     try:
         cast = values.astype(pd.api.types.pandas_dtype(column.dtype))
     except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(f"{where}: not {column.dtype}: {error}") from None
     if column.dtype.lower().startswith("int"):
-        known = values.notna()
-        changed = (values[known].astype(float) != cast[known].astype(float)).to_numpy()
+        given = values.notna()
+        changed = (values[given].astype(float) != cast[given].astype(float)).to_numpy()
         if changed.any():
-            first = np.asarray(values[known])[int(changed.argmax())]
+            first = np.asarray(values[given])[int(changed.argmax())]
             raise RecordError(f"{where}: {first} is not a whole number that fits {column.dtype}")
     return cast
 
 
 def _numbers(values: pd.Series, where: str) -> np.ndarray:
     """Objects that hold numbers (None among them) as floats; text is refused, even if it spells a number."""
-    wrong = values.map(lambda v: isinstance(v, (str, bool)))
+    wrong = values.map(lambda v: isinstance(v, str | bool | np.bool_))
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
         raise RecordError(f"{where}: {values.iloc[row]!r} in row {row} is not a number")
