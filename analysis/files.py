@@ -40,6 +40,10 @@ def tables(analysis: Analysis, settings: Settings) -> dict[str, pd.DataFrame]:
         "churn_contrasts": churn_contrasts(study, settings),
         "design": design(study),
         "cost": cost(study),
+        "items": analysis.items,
+        "predictions": analysis.predictions,
+        "boundary": analysis.boundary,
+        "power": analysis.power,
         "measures": constructs.table(),
     }  # fmt: skip
     return {name: marked(table) for name, table in found.items()}
