@@ -41,6 +41,10 @@ def tables(analysis: Analysis, settings: Settings) -> dict[str, pd.DataFrame]:
         "design": design(study),
         "runs": runs.table(study, {r.outcome.label: r.outliers for r in analysis.headlines.values()}),
         "cost": cost(study),
+        "items": analysis.items,
+        "predictions": analysis.predictions,
+        "boundary": analysis.boundary,
+        "power": analysis.power,
         "measures": constructs.table(),
     }  # fmt: skip
     return {name: marked(table) for name, table in found.items()}

@@ -55,6 +55,7 @@ class Study:
     notes: list[str]
     data_hash: str
     left_out: list[str] = field(default_factory=list)  # what could not be compared, and was not
+    items: pd.DataFrame = field(default_factory=pd.DataFrame)  # `item_scores`
 
 
 def method_order(methods: Sequence[str], control: str) -> list[str]:
@@ -261,6 +262,19 @@ def _check_outcomes(settings: Settings, headlines: Mapping[str, Outcome], second
             raise AnalysisError(f"settings: primary outcome {name!r} is not in the results{nearest(name, known)}")
 
 
+def item_scores(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The score of each test item in each run, averaged over languages: columns cell, measure, item, score.
+
+    The table of items where there is one. Accuracy of questions is in the answers, whatever tables there are.
+    """
+    found = tables.get("items")
+    parts = [] if found is None else [found[["cell", "measure", "item", "score"]]]
+    if found is None or "accuracy" not in set(found["measure"]):
+        right = tables["vqa"].groupby(["cell", "question"])["correct"].mean().reset_index(name="score")
+        parts.append(right.rename(columns={"question": "item"}).assign(measure="accuracy"))
+    return pd.concat(parts, ignore_index=True)[["cell", "measure", "item", "score"]]
+
+
 def load(folder: Path, settings: Settings) -> Study:
     """Read, check and arrange a results folder.
 
@@ -324,4 +338,5 @@ def load(folder: Path, settings: Settings) -> Study:
         notes=notes,
         data_hash=data_hash,
         left_out=left_out,
+        items=item_scores(tables),
     )

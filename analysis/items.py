@@ -133,19 +133,6 @@ def widened(row: Mapping[str, float], se_items: float, count: int, alpha: float)
     }  # fmt: skip
 
 
-def from_answers(vqa: pd.DataFrame) -> pd.DataFrame:
-    """Item scores of VQA accuracy from the table of answers: the share of languages in which a run is right.
-
-    Args:
-        vqa: columns cell, question, correct.
-
-    Returns:
-        Columns cell, measure, item, score.
-    """
-    mean = vqa.groupby(["cell", "question"])["correct"].mean().reset_index(name="score")
-    return mean.rename(columns={"question": "item"}).assign(measure="accuracy")[["cell", "measure", "item", "score"]]
-
-
 def sentences(table: pd.DataFrame) -> list[str]:
     """One for each outcome: which differences that were found are still found when other items are drawn."""
     out = []

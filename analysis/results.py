@@ -8,12 +8,17 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import (
+    assumptions,
+    boundary,
     confirm,
     contrasts,
     frames,
     influence,
+    items,
     languages,
     paired,
+    power,
+    prediction,
     profile,
     shrunken,
     tradeoff,
@@ -43,6 +48,10 @@ class Analysis:
     single_languages: pd.DataFrame  # contrasts.COLUMNS
     profiles: dict[str, pd.DataFrame]  # profile.COLUMNS
     front: pd.DataFrame  # tradeoff.pareto
+    items: pd.DataFrame  # items.COLUMNS
+    predictions: pd.DataFrame  # prediction.COLUMNS
+    boundary: pd.DataFrame  # boundary.COLUMNS
+    power: pd.DataFrame  # power.COLUMNS
 
 
 def analyse(folder: Path, settings: Settings) -> Analysis:
@@ -85,6 +94,18 @@ def analyse(folder: Path, settings: Settings) -> Analysis:
                   ignore_index=True)
         if every else pd.DataFrame(columns=contrasts.COLUMNS),
         {n: profile.summary(paired.run_means(r.outcome.frame), study.methods, settings.control,
-                            r.outcome.higher_is_better) for n, r in headlines.items()},
-        front,
+                            r.outcome.higher_is_better, settings.alpha) for n, r in headlines.items()},
+        front, items.analyse(headlines, study.items, settings.alpha), prediction.analyse(headlines, settings.alpha),
+        boundary.analyse(headlines, settings.alpha), _power(headlines, found, settings),
+    )  # fmt: skip
+
+
+def _power(headlines: dict[str, contrasts.Result], found: list[tradeoff.Tradeoff], settings: Settings) -> pd.DataFrame:
+    """Power of studies of the usual sizes, and of this one's."""
+    frames_of = [r.outcome.frame for r in headlines.values()]
+    seeds = {int(f.groupby(["arch", "size", "method"])["seed"].nunique().max()) for f in frames_of}
+    spoken = {int(f["language"].nunique()) for f in frames_of if "language" in f.columns}
+    return power.table(
+        assumptions.from_results(headlines, settings, tradeoff.averages(found)), settings,
+        sorted({*power.SEEDS, *(n for n in seeds if n > 1)}), sorted({*power.LANGUAGES, *(n for n in spoken if n > 1)}),
     )  # fmt: skip

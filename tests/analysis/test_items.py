@@ -107,11 +107,16 @@ def test_accuracy_has_its_items_from_the_answers() -> None:
         "cell": ["r"] * 4, "language": ["de", "en", "de", "en"], "question": ["q1", "q1", "q2", "q2"],
         "correct": [True, False, True, True],
     })  # fmt: skip
-    found = items.from_answers(vqa)
-    assert found.to_dict("records") == [
+    answers = [
         {"cell": "r", "measure": "accuracy", "item": "q1", "score": 0.5},
         {"cell": "r", "measure": "accuracy", "item": "q2", "score": 1.0},
     ]
+    assert frames.item_scores({"vqa": vqa}).to_dict("records") == answers
+    table = pd.DataFrame([("r", "map@10", "7", 0.2, 2)], columns=["cell", "measure", "item", "score", "n"])
+    both = frames.item_scores({"vqa": vqa, "items": table})
+    assert both["measure"].tolist() == ["map@10", "accuracy", "accuracy"]
+    given = table.assign(measure="accuracy")
+    assert len(frames.item_scores({"vqa": vqa, "items": given})) == 1
 
 
 def test_the_sentence_names_what_does_not_stand() -> None:
