@@ -93,7 +93,7 @@ def retrieval_languages(study: Study, settings: Settings) -> Figure | None:
                 axis.axvspan(left - 0.5, left + 0.5, color=BAND, alpha=0.5, lw=0, zorder=0)
             for shift, method in zip(spread, study.methods, strict=True):
                 values, look = here[here["method"] == method], looks[method]
-                x = values["language"].map(place) + shift
+                x = values["language"].map(place).astype(float) + shift
                 axis.vlines(x, values["low"], values["high"], color=look.colour, lw=1, alpha=0.75)
                 axis.plot(x, values["estimate"], ls="", marker=look.marker, ms=3.6, color=look.colour, mew=0)
             teacher = outcome.teachers[outcome.teachers["arch"] == arch].groupby("language")["score"].mean()
