@@ -59,7 +59,7 @@ def average(consistency: float, stability: float, **options: Any) -> tradeoff.Tr
 @pytest.mark.parametrize(
     ("consistency", "stability", "sd", "said", "expected"),
     [
-        (6, -4, 1.0, verdict.COST, "Consistency cost stability with FD (consistency +6.0 ["),
+        (6, -4, 1.0, verdict.COST, "Consistency cost stability with FD (consistency +6."),
         (6, 4, 1.0, verdict.BOTH_RAISED, "FD raised both"),
         (6, 0, 0.5, verdict.FREE, "FD raised consistency with stability within 2 points of the control's"),
         (9, 0, 7.0, verdict.GAIN, "raised consistency at a cost that is open"),
