@@ -10,6 +10,7 @@ import numpy as np
 from babel import Locale
 
 from study.corpora.base import CorpusError
+from study.corpora.emoji.quotas import quotas
 
 BABEL_NAMES = {"quz": "qu"}
 
@@ -66,10 +67,6 @@ def shared_languages(
 
     Quotas and not draws: the rarest language's count should not be luck.
     """
-    weights = np.array([share[language] for language in languages], dtype=np.float64)
-    exact = weights / weights.sum() * scenes
-    quota = np.floor(exact).astype(np.int64)
-    rest = np.argsort(-(exact - quota), kind="stable")[: scenes - int(quota.sum())]
-    quota[rest] += 1
+    quota = quotas([share[language] for language in languages], scenes)
     ordered = [language for language, number in zip(languages, quota, strict=True) for _ in range(number)]
     return [ordered[index] for index in rng.permutation(scenes)]

@@ -18,6 +18,7 @@ from study.corpora.emoji.captions import Captioner
 from study.corpora.emoji.compositions import Drawer
 from study.corpora.emoji.concepts import Chosen
 from study.corpora.emoji.prompts import PROMPTS
+from study.corpora.emoji.quotas import quotas
 from study.corpora.emoji.settings import EmojiSettings
 from study.seeds import stream
 
@@ -70,14 +71,14 @@ class Asker:
         self.drawn_alike: list[bool] = []
 
     def ask(self, count: int) -> list[Question]:
-        """`count` questions, the four kinds in turn, right answers in every position equally often."""
-        numbers = [index // len(KINDS) for index in range(count)]
+        """`count` questions, the kinds in their declared shares, right answers in every position equally often."""
+        quota = dict(zip(KINDS, quotas([getattr(self.settings.kinds, kind) for kind in KINDS], count), strict=True))
         position: dict[Kind, np.ndarray] = {}
         for kind in KINDS:
             # A balanced deal: every block of four questions of a kind has its answers in four positions.
-            blocks = [self.rng.permutation(OPTIONS) for _ in range(count // len(KINDS) // OPTIONS + 1)]
+            blocks = [self.rng.permutation(OPTIONS) for _ in range(quota[kind] // OPTIONS + 1)]
             position[kind] = np.concatenate(blocks)
-        return [self._question(KINDS[i % len(KINDS)], numbers[i], position) for i in range(count)]
+        return [self._question(kind, number, position) for kind, number in spread(quota)]
 
     def _question(self, kind: Kind, number: int, position: Mapping[Kind, np.ndarray]) -> Question:
         make = {"what": self._what, "pair": self._pair, "order": self._order, "count": self._count}[kind]
@@ -129,6 +130,12 @@ class Asker:
         picked = wanted[int(self.rng.integers(len(wanted)))]
         self.drawn_alike.append(self.group[picked] == self.group[right])
         return picked
+
+
+def spread(quota: Mapping[Kind, int]) -> list[tuple[Kind, int]]:
+    """Kind and number within it of every question, each kind evenly from the first question to the last."""
+    numbered = [(kind, number) for kind in quota for number in range(quota[kind])]
+    return sorted(numbered, key=lambda each: (each[1] + 0.5) / quota[each[0]])  # stable: kinds in their order
 
 
 def question_columns(split: str, questions: Sequence[Question]) -> dict[str, list[object]]:

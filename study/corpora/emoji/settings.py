@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from study.corpora.base import CorpusSettings, nearest
 
-Vendor = Literal["google", "openmoji", "twitter"]
+Vendor = Literal["fluent", "google", "openmoji", "twitter"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 LANGUAGES = (
@@ -44,6 +44,21 @@ class Questions(CorpusSettings):
     test: int = Field(default=400, ge=4, le=20_000)
 
 
+class Kinds(CorpusSettings):
+    """Weights of the kinds of questions: of all questions, each kind has its part of their sum."""
+
+    what: float = Field(default=1.0, ge=0.0, allow_inf_nan=False, description="which of four things is there")
+    pair: float = Field(default=1.0, ge=0.0, allow_inf_nan=False, description="which two things are there")
+    order: float = Field(default=1.0, ge=0.0, allow_inf_nan=False, description="what is there, from left to right")
+    count: float = Field(default=1.0, ge=0.0, allow_inf_nan=False, description="how many of one thing are there")
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> Self:
+        if not any(dict(self).values()):
+            raise ValueError("every kind of question has weight 0; give at least one of them more")
+        return self
+
+
 class EmojiSettings(CorpusSettings):
     """Settings of the emoji corpus."""
 
@@ -52,6 +67,7 @@ class EmojiSettings(CorpusSettings):
     canvas: int = Field(default=32, ge=16, le=256, description="side of an image in pixels")
     scenes: Scenes = Scenes()
     questions: Questions = Questions()
+    kinds: Kinds = Kinds()
     captions_per_scene: int = Field(default=8, ge=1, description="languages of a teacher scene")
     max_items: int = Field(default=3, ge=2, le=4)
     in_domain: Annotated[tuple[Vendor, ...], Field(strict=False, min_length=1)] = ("google", "openmoji")

@@ -19,7 +19,7 @@ from study.corpora.base import CorpusError
 CLDR_NAMES = {"quz": "qu"}
 """Crossmodal-3600's code to CLDR's, where they differ."""
 
-OPENMOJI_PIXELS = 144
+SVG_PIXELS = 144
 FALLBACKS = {"no": ("nb",), "he": ("iw",), "fil": ("tl",)}
 VARIATION_SELECTOR = "\ufe0f"
 
@@ -65,13 +65,26 @@ class PackageSource:
         folder = self.modules / "openmoji" / "color" / "svg"
         return {path.stem.lower().replace("-fe0f", ""): path for path in sorted(folder.glob("*.svg"))}
 
+    @cached_property
+    def _fluent(self) -> dict[str, str]:
+        """Concept id -> SVG: Iconify's file has the icons' bodies by name, and beside it the names by code point."""
+        folder = self.modules / "@iconify-json" / "fluent-emoji-flat"
+        icons = json.loads((folder / "icons.json").read_text(encoding="utf-8"))
+        names = json.loads((folder / "chars.json").read_text(encoding="utf-8"))
+        start = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {icons["width"]} {icons["height"]}">'
+        return {
+            characters.replace("-fe0f", ""): f"{start}{icons['icons'][name]['body']}</svg>"
+            for characters, name in sorted(names.items())
+            if name in icons["icons"]
+        }
+
     @property
     def candidates(self) -> list[Concept]:
-        """Everything that all three vendors have drawn, in Unicode's order."""
+        """Everything that all four vendors have drawn, in Unicode's order."""
         found = [
             (entry["sort_order"], Concept(id_, entry["category"], entry["subcategory"]))
             for id_, entry in self._emoji.items()
-            if entry["has_img_google"] and entry["has_img_twitter"] and id_ in self._openmoji
+            if entry["has_img_google"] and entry["has_img_twitter"] and id_ in self._openmoji and id_ in self._fluent
         ]
         return [concept for _, concept in sorted(found, key=lambda pair: pair[0])]
 
@@ -92,17 +105,19 @@ class PackageSource:
 
     def art(self, concept: str, vendor: str) -> np.ndarray:
         if vendor == "openmoji":
-            svg = self._openmoji[concept]
-            png = bytes(
-                resvg_py.svg_to_bytes(
-                    svg_path=str(svg), width=OPENMOJI_PIXELS, height=OPENMOJI_PIXELS, skip_system_fonts=True
-                )
-            )
+            png = _rasterised(self._openmoji[concept].read_text(encoding="utf-8"))
+        elif vendor == "fluent":
+            png = _rasterised(self._fluent[concept])
         else:
             image = self._emoji[concept]["image"]
             png = (self.modules / f"emoji-datasource-{vendor}" / "img" / vendor / "64" / image).read_bytes()
         with Image.open(io.BytesIO(png)) as picture:
             return np.asarray(picture.convert("RGBA"))
+
+
+def _rasterised(svg: str) -> bytes:
+    """PNG of a square drawing."""
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg, width=SVG_PIXELS, height=SVG_PIXELS, skip_system_fonts=True))
 
 
 def _id(entry: dict[str, Any]) -> str:

@@ -169,6 +169,11 @@ def test_sprites_fill_their_size_and_stay_premultiplied() -> None:
         ({"sizes": [[0.5, 0.8]]}, "sizes has 1 ranges"),
         ({"share": {"en": 0.0}}, "must be above 0"),
         ({"concepts": "160"}, "valid integer"),
+        ({"kinds": {"what": -1.0}}, "greater than or equal to 0"),
+        ({"kinds": {"what": "1"}}, "valid number"),
+        ({"kinds": {"where": 1.0}}, "not permitted"),
+        ({"kinds": {"what": 0, "pair": 0, "order": 0, "count": 0}}, "every kind of question has weight 0"),
+        ({"in_domain": ["fluent", "google"], "held_out": "fluent"}, "cannot be in domain and held out"),
     ],
 )
 def test_settings_refuse(changes: dict[str, Any], message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from study.corpora.emoji import RECORD
 from study.corpora.emoji.compositions import split_of
 from study.corpora.emoji.concepts import choose
 from study.corpora.emoji.prompts import LEFT_OUT, PROMPTS
-from study.corpora.emoji.questions import KINDS, Asker
+from study.corpora.emoji.questions import KINDS, Asker, spread
 from tests.study.corpora.fake import LANGUAGES, VQA_LANGUAGES, FakeSource, small
 
 
@@ -47,6 +48,39 @@ def test_options_alone_do_not_give_the_answer_away() -> None:
             right = set(question.options[question.answer].concepts)
             # An element of the right option is in as many options as what stands in its place.
             assert len(rivals & right) * 2 == len(rivals)
+
+
+def asked_kinds(count: int, kinds: dict[str, Any]) -> list[str]:
+    settings = small(kinds=kinds)
+    return [q.kind for q in Asker(choose(FakeSource(), 60, 0, LANGUAGES), settings, "test").ask(count)]
+
+
+def test_kinds_come_in_turn_where_they_weigh_the_same() -> None:
+    assert asked_kinds(50, {}) == [KINDS[index % 4] for index in range(50)]
+
+
+def test_kinds_have_their_declared_shares_from_the_first_question_to_the_last() -> None:
+    asked = asked_kinds(400, {"what": 8, "pair": 8.0, "order": 1, "count": 3})
+    assert Counter(asked) == {"what": 160, "pair": 160, "order": 20, "count": 60}
+    for start in range(0, 400, 40):
+        assert abs(asked[start : start + 40].count("what") - 16) <= 1
+        assert abs(asked[start : start + 40].count("count") - 6) <= 1
+
+
+def test_a_kind_of_weight_zero_is_not_asked() -> None:
+    assert Counter(asked_kinds(90, {"order": 0, "count": 0})) == {"what": 45, "pair": 45}
+
+
+def test_answers_stay_balanced_in_unequal_kinds() -> None:
+    settings = small(kinds={"what": 7, "pair": 5, "order": 1, "count": 2})
+    asked = Asker(choose(FakeSource(), 60, 0, LANGUAGES), settings, "test").ask(150)
+    for kind in KINDS:
+        positions = Counter(q.answer for q in asked if q.kind == kind)
+        assert max(positions.values()) - min(positions[place] for place in range(4)) <= 1
+
+
+def test_spread_numbers_each_kind_from_zero() -> None:
+    assert spread({"what": 3, "count": 1}) == [("what", 0), ("what", 1), ("count", 0), ("what", 2)]
 
 
 def test_distractors_share_the_group_as_often_as_declared() -> None:

@@ -61,7 +61,7 @@ def test_groups_are_spread(chosen: Chosen) -> None:
     assert max(groups.count(group) for group in set(groups)) <= 60
 
 
-@pytest.mark.parametrize("vendor", ["google", "openmoji", "twitter"])
+@pytest.mark.parametrize("vendor", ["fluent", "google", "openmoji", "twitter"])
 def test_every_concept_is_drawn_by_every_vendor(chosen: Chosen, source: PackageSource, vendor: str) -> None:
     for concept in chosen.ids:
         art = source.art(concept, vendor)
