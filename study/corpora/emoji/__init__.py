@@ -19,9 +19,9 @@ RECORD = Record(
         "translators gave them, from left to right; questions have four options and come in a vendor's artwork "
         "that no training image has."
     ),
-    source="npm: emoji-datasource-google, emoji-datasource-twitter, openmoji, cldr-annotations-full, "
-    "cldr-annotations-derived-full",
-    revision="16.0.0, 16.0.0, 17.0.0, 48.2.0, 48.2.0; integrity hashes in package-lock.json",
+    source="npm: emoji-datasource-google, emoji-datasource-twitter, @iconify-json/fluent-emoji-flat, openmoji, "
+    "cldr-annotations-full, cldr-annotations-derived-full",
+    revision="16.0.0, 16.0.0, 1.2.6, 17.0.0, 48.2.0, 48.2.0; integrity hashes in package-lock.json",
     licences=(
         Licence("artwork: Noto Emoji (vendor google)", "Apache-2.0", "Noto Emoji, © Google LLC"),
         Licence(
@@ -29,6 +29,7 @@ RECORD = Record(
             "CC-BY-4.0",
             "Twemoji, © Twitter, Inc. and other contributors; cropped, scaled and composed into scenes",
         ),
+        Licence("artwork: Fluent Emoji, flat (vendor fluent)", "MIT", "Fluent Emoji, © Microsoft Corporation"),
         Licence(
             "artwork: OpenMoji",
             "CC-BY-SA-4.0",
