@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis import names
 from analysis.contrasts import Result, rows
 from analysis.layout import Layout
 from analysis.wording import join
@@ -141,7 +142,7 @@ def sentences(table: pd.DataFrame) -> list[str]:
     """One for each outcome: which differences that were found are still found when other items are drawn."""
     out = []
     for outcome, part in table.groupby("outcome", sort=False):
-        lost = list(part.loc[part["found"] & ~part["found_items"], "method"])
+        lost = [names.label(m) for m in part.loc[part["found"] & ~part["found_items"], "method"]]
         kept = int((part["found"] & part["found_items"]).sum())
         what = f"{outcome}: with {int(part['items'].max())} test items drawn anew as well as runs and languages"
         if not part["found"].any():
