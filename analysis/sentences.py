@@ -96,7 +96,7 @@ def outcome_phrases(result: Result, settings: Settings, every: bool) -> list[str
         for i, row in enumerate(groups.get(said, [])):
             text = method_name(row["method"]) + coverage(result, row["method"])
             if every or i == 0:
-                small = f", within {point_count(points)}" if _small(row, settings) else ""
+                small = f", less than {point_count(points)}" if _small(row, settings) else ""
                 text += f" {difference(row)}{small}"
             texts.append(text)
         if texts:
@@ -133,7 +133,7 @@ def answer(found: Sequence[Tradeoff], settings: Settings) -> str:
     if COST in groups:
         told = join([
             f"{method_name(t.method)} (consistency {difference(t.consistency)}, stability {difference(t.stability)}"
-            + (f", within {point_count(settings.smallest('stability'))}" if _small(t.stability, settings) else "") + ")"
+            + (f", less than {point_count(settings.smallest('stability'))}" if _small(t.stability, settings) else "") + ")"
             for t in groups[COST]
         ])  # fmt: skip
         parts.append(f"consistency cost stability with {told}")

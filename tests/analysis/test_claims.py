@@ -125,7 +125,7 @@ def test_what_is_said_of_an_outcome_is_in_the_table(reported: Reported) -> None:
                 assert clause.startswith("no interval"), clause
                 assert np.isnan(row["p_adjusted"])
             if f"{label} " in clause and "points" in clause and clause.startswith(("raised", "lowered")):
-                for small in re.findall(rf"({METHODS}) {NUMBER} \[[^\]]*\], within", clause):
+                for small in re.findall(rf"({METHODS}) {NUMBER} \[[^\]]*\], less than", clause):
                     assert reported.row(outcome, small)["p_equivalent"] < ALPHA
             seen.add((outcome, label))
     methods = set(reported.table.loc[reported.table["outcome"] == "retrieval", "contrast"])
