@@ -125,7 +125,7 @@ def test_what_is_said_of_an_outcome_is_in_the_table(reported: Reported) -> None:
                 assert clause.startswith("no interval"), clause
                 assert np.isnan(row["p_adjusted"])
             if f"{label} " in clause and "points" in clause and clause.startswith(("raised", "lowered")):
-                for small in re.findall(rf"({METHODS}) {NUMBER} \[[^\]]*\], within", clause):
+                for small in re.findall(rf"({METHODS}) {NUMBER} \[[^\]]*\], less than", clause):
                     assert reported.row(outcome, small)["p_equivalent"] < ALPHA
             seen.add((outcome, label))
     methods = set(reported.table.loc[reported.table["outcome"] == "retrieval", "contrast"])
@@ -164,7 +164,7 @@ def written(row: Any) -> str:
 def table_differences(reported: Reported) -> Iterator[tuple[str, str, str]]:
     """Differences in the page's tables: outcome, method, difference with interval."""
     evidence = reported.page.split('id="evidence"')[1].split("</table>")[0]
-    for title, body in re.findall(r'colspan="6">([^<]*?) <span.*?</tr>(.*?)</tbody>', evidence, flags=re.DOTALL):
+    for title, body in re.findall(r'colspan="8">([^<]*?) <span.*?</tr>(.*?)</tbody>', evidence, flags=re.DOTALL):
         for label, value in re.findall(r'<th scope="row">(\w+)[^<]*</th><td>([^<†]*\])', body):
             yield OUTCOMES[html.unescape(title)], label, value
     section = reported.page.split('id="tradeoff"')[1].split("</section>")[0]
@@ -245,7 +245,7 @@ def test_readings_and_stars_of_the_tables_follow_from_the_adjusted_p(reported: R
     evidence = reported.page.split('id="evidence"')[1].split("</table>")[0]
     sides = {"raised": 1, "lowered": -1}
     count = 0
-    for title, body in re.findall(r'colspan="6">([^<]*?) <span.*?</tr>(.*?)</tbody>', evidence, flags=re.DOTALL):
+    for title, body in re.findall(r'colspan="8">([^<]*?) <span.*?</tr>(.*?)</tbody>', evidence, flags=re.DOTALL):
         for label, reading in re.findall(r'<th scope="row">(\w+)[^<]*</th>.*?<td class="text[^"]*">([^<]*)</td>', body):
             count += 1
             assert reported.side(OUTCOMES[html.unescape(title)], label) == sides.get(reading, 0), (title, label)
