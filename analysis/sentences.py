@@ -133,7 +133,8 @@ def answer(found: Sequence[Tradeoff], settings: Settings) -> str:
     if COST in groups:
         told = join([
             f"{method_name(t.method)} (consistency {difference(t.consistency)}, stability {difference(t.stability)}"
-            + (f", less than {point_count(settings.smallest('stability'))}" if _small(t.stability, settings) else "") + ")"
+            + (f", less than {point_count(settings.smallest('stability'))}" if _small(t.stability, settings) else "")
+            + ")"
             for t in groups[COST]
         ])  # fmt: skip
         parts.append(f"consistency cost stability with {told}")
