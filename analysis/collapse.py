@@ -64,9 +64,9 @@ def analyse(study: Study, control: str) -> pd.DataFrame:
         _, arch, size, method, _, indicator, score = row
         is_control = method == control
         reference = of_teacher.get((arch, indicator)) if is_control else own.get((arch, size, indicator))
-        known = reference is not None and indicator in LIMITS
-        tripped = known and LIMITS[indicator].tripped(score, float(reference), is_control)
-        found.append((*row, float(reference) if reference is not None else np.nan, bool(tripped)))
+        level = np.nan if reference is None else float(reference)
+        known = np.isfinite(level) and indicator in LIMITS
+        found.append((*row, level, known and LIMITS[indicator].tripped(score, level, is_control)))
     return pd.DataFrame(found, columns=COLUMNS)
 
 
