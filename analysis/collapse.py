@@ -65,8 +65,8 @@ def analyse(study: Study, control: str) -> pd.DataFrame:
         is_control = method == control
         reference = of_teacher.get((arch, indicator)) if is_control else own.get((arch, size, indicator))
         level = np.nan if reference is None else float(reference)
-        tripped = np.isfinite(level) and indicator in LIMITS and LIMITS[indicator].tripped(score, level, is_control)
-        found.append((*row, level, bool(tripped)))
+        known = np.isfinite(level) and indicator in LIMITS
+        found.append((*row, level, known and LIMITS[indicator].tripped(score, level, is_control)))
     return pd.DataFrame(found, columns=COLUMNS)
 
 

@@ -51,7 +51,7 @@ def zero_phrase(result: Result, boundary: pd.DataFrame) -> str:
     if result.fit is None:
         return ""
     table = result.fit.variance_table()
-    zero = list(table.loc[table["zero"], "component"])
+    zero = [component(str(name)) for name in table.loc[table["zero"], "component"]]
     if not zero:
         return ""
     text = f"estimated at zero: {join(zero)}"
@@ -64,12 +64,18 @@ def zero_phrase(result: Result, boundary: pd.DataFrame) -> str:
     return f"{text}; checks that lean on no such zero find the same"
 
 
+def component(name: str) -> str:
+    """A variance component with the method's label in place of its key: 'run fd' is 'run FD'."""
+    kind, _, method = name.partition(" ")
+    return f"{kind} {names.label(method)}" if kind == "run" and method else name
+
+
 def bound_phrase(result: Result) -> str:
     """Says where the search for the variances ended badly."""
     if result.fit is None:
         return ""
     table = zip((*result.fit.names, "residual"), result.fit.bound, strict=True)
-    high = [name for name, at_bound in table if at_bound]
+    high = [component(name) for name, at_bound in table if at_bound]
     parts = [] if result.fit.converged else ["the optimiser did not converge"]
     return "; ".join(parts + ([f"at the upper bound of the search: {join(high)}"] if high else []))
 

@@ -133,8 +133,7 @@ def answer(found: Sequence[Tradeoff], settings: Settings) -> str:
     if COST in groups:
         told = join([
             f"{method_name(t.method)} (consistency {difference(t.consistency)}, stability {difference(t.stability)}"
-            + (f", less than {point_count(settings.smallest('stability'))}" if _small(t.stability, settings) else "")
-            + ")"
+            + (f", less than {point_count(settings.smallest('stability'))})" if _small(t.stability, settings) else ")")
             for t in groups[COST]
         ])  # fmt: skip
         parts.append(f"consistency cost stability with {told}")
@@ -212,10 +211,9 @@ def constructs_sentence(pairs: Sequence[ConstructPair], found: Sequence[Disagree
         for (consistency, stability), together in d.verdicts.items():
             if together != UNKNOWN:
                 said.setdefault(together, []).append(f"{measure(consistency)} with {measure(stability)}")
-        parts.append(
-            f"{method_name(d.method)}: " + ", but ".join(f"{TOGETHER[v]} by {join(m)}" for v, m in said.items())
-        )
-    return f"Measures disagree about {'; '.join(parts)}."
+        told = [f"“{TOGETHER[v]}” under {join(measures)}" for v, measures in said.items()]
+        parts.append(f"{method_name(d.method)}: {', '.join(told)}")
+    return f"Measures disagree. {'. '.join(capital(p) for p in parts)}."
 
 
 def measure(name: str) -> str:
