@@ -283,7 +283,9 @@ def power_sentence(table: pd.DataFrame, results: Mapping[str, Result]) -> str:
         size = f"{point_count(effect['effect'])} up" if outcome in results else (
             f"{point_count(effect['effect'])} up and {point_count(effect['effect_stability'])} down"
         )  # fmt: skip
-        parts.append(f"{label} ({size}) {100 * float(here['power'].iloc[-1]):.0f} %")
+        found = float(here["power"].iloc[-1])
+        if np.isfinite(found):  # scores that do not vary have no power to speak of
+            parts.append(f"{label} ({size}) {100 * found:.0f} %")
     return f"With {count(seeds, 'seed')}, power for the smallest effects of interest: {join(parts)}." if parts else ""
 
 
