@@ -28,6 +28,7 @@ def texts(analysis: Analysis, settings: Settings) -> dict[str, str]:
                              for r in results.values()),
         "pairs": " ".join(f"{capital(r.outcome.label)}: {text}" for r in results.values()
                           if (text := sentences.pairs_sentence(r, settings))),
+        "power": sentences.power_sentence(analysis.power, results),
         "diagnostics": _residuals(analysis),
     }  # fmt: skip
     for name, table in analysis.by_language.items():

@@ -21,6 +21,7 @@ from scipy import stats
 
 from analysis.contrasts import LIKE_THESE, Result, rows
 from analysis.layout import Layout
+from analysis.names import label
 from analysis.wording import join
 
 COLUMNS = [
@@ -179,8 +180,8 @@ def sentences(table: pd.DataFrame) -> list[str]:
             continue
         zero = list(dict.fromkeys(name for text in here["zero"] for name in text.split(", ")))
         ratio = here["se_anova"] / here["se"]
-        lost = list(here.loc[here["found"] & ~here["found_anova"], "method"])
-        far = list(here.loc[here["found"] & ~here["found_limit"], "method"])
+        lost = [label(m) for m in here.loc[here["found"] & ~here["found_anova"], "method"]]
+        far = [label(m) for m in here.loc[here["found"] & ~here["found_limit"], "method"]]
         said = [f"{outcome}: REML puts {'the variance' if len(zero) == 1 else 'variances'} of {join(zero)} at 0."]
         said.append(
             "An analysis of variance of the paired differences, which sets none to 0, has standard errors "

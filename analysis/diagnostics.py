@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
 from analysis import names
 from analysis.confirm import Confirmation
@@ -40,14 +41,33 @@ def sensitivity_phrase(result: Result, settings: Settings) -> str:
     return "; ".join([agree, *told])
 
 
-def zero_phrase(result: Result) -> str:
-    """Names the variances that were estimated at zero."""
+def zero_phrase(result: Result, boundary: pd.DataFrame) -> str:
+    """Names the variances that were estimated at zero, and what is found without leaning on that.
+
+    Args:
+        result: of the outcome.
+        boundary: `boundary.COLUMNS`.
+    """
     if result.fit is None:
         return ""
     table = result.fit.variance_table()
-    zero = list(table.loc[table["zero"], "component"])
-    which = "it" if len(zero) == 1 else "them"
-    return f"estimated at zero: {join(zero)}, so intervals that rest on {which} may be too narrow" if zero else ""
+    zero = [component(str(name)) for name in table.loc[table["zero"], "component"]]
+    if not zero:
+        return ""
+    text = f"estimated at zero: {join(zero)}"
+    here = boundary[boundary["outcome"] == result.outcome.name] if len(boundary) else boundary
+    if here.empty:
+        return f"{text}, so intervals that rest on {'it' if len(zero) == 1 else 'them'} may be too narrow"
+    lost = [method_name(r["method"]) for r in rows(here) if r["found"] and not (r["found_anova"] and r["found_limit"])]
+    if lost:
+        return f"{text}; not every check that leans on no such zero finds {join(lost)}"
+    return f"{text}; checks that lean on no such zero find the same"
+
+
+def component(name: str) -> str:
+    """A variance component with the method's label in place of its key: 'run fd' is 'run FD'."""
+    kind, _, method = name.partition(" ")
+    return f"{kind} {names.label(method)}" if kind == "run" and method else name
 
 
 def bound_phrase(result: Result) -> str:
@@ -55,7 +75,7 @@ def bound_phrase(result: Result) -> str:
     if result.fit is None:
         return ""
     table = zip((*result.fit.names, "residual"), result.fit.bound, strict=True)
-    high = [name for name, at_bound in table if at_bound]
+    high = [component(name) for name, at_bound in table if at_bound]
     parts = [] if result.fit.converged else ["the optimiser did not converge"]
     return "; ".join(parts + ([f"at the upper bound of the search: {join(high)}"] if high else []))
 
@@ -88,9 +108,9 @@ def influence_phrase(found: Influence | None, result: Result) -> str:
     return f"differences move by at most {' and '.join(parts)}" if parts else ""
 
 
-def outcome_check(result: Result, influence: Influence | None, settings: Settings) -> str:
+def outcome_check(result: Result, influence: Influence | None, boundary: pd.DataFrame, settings: Settings) -> str:
     """What the checks of one outcome say, in one line; empty where there is none."""
-    parts = [sensitivity_phrase(result, settings), influence_phrase(influence, result), zero_phrase(result),
+    parts = [sensitivity_phrase(result, settings), influence_phrase(influence, result), zero_phrase(result, boundary),
              bound_phrase(result)]  # fmt: skip
     text = "; ".join(part for part in parts if part)
     return f"{capital(result.outcome.label)}: {text}." if text else ""

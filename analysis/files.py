@@ -45,6 +45,7 @@ def tables(analysis: Analysis, settings: Settings) -> dict[str, pd.DataFrame]:
         "predictions": analysis.predictions,
         "boundary": analysis.boundary,
         "power": analysis.power,
+        "collapse": analysis.collapse,
         "measures": constructs.table(),
     }  # fmt: skip
     return {name: marked(table) for name, table in found.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis import diagnostics, sentences, studied
+from analysis import collapse, diagnostics, sentences, studied
 from analysis.frames import Study
 from analysis.results import Analysis
 from analysis.settings import Settings
@@ -18,8 +18,8 @@ def findings(analysis: Analysis, settings: Settings, provenance: Provenance) -> 
     students = study.cells[study.cells["role"] == "student"]
     lines = [
         f"{settings.study}: {count(len(students), 'student run')}, {count(students['seed'].nunique(), 'seed')}, "
-        f"{count(len(study.languages), 'language')}; differences from the control in points, with intervals that hold "
-        "together"
+        f"{count(len(study.languages), 'language')}; differences from the control in points, with simultaneous "
+        "intervals"
     ]
     if not analysis.headlines:
         return [*lines, NOTHING, *cautions(analysis, settings, provenance)]
@@ -47,6 +47,7 @@ def cautions(analysis: Analysis, settings: Settings, provenance: Provenance) -> 
     if study.missing:
         lines.append(f"{count(len(study.missing), 'planned run')} missing: {', '.join(study.missing)}.")
     lines += study.left_out
+    lines.append(collapse.sentence(analysis.collapse))
     lines.append(sentences.outlying_sentence(analysis.headlines))
     lines.append(studied.untuned_sentence(provenance))
     for name, found in analysis.confirmations.items():

@@ -56,6 +56,7 @@ class Study:
     data_hash: str
     left_out: list[str] = field(default_factory=list)  # what could not be compared, and was not
     items: pd.DataFrame = field(default_factory=pd.DataFrame)  # `item_scores`
+    collapse: pd.DataFrame = field(default_factory=pd.DataFrame)  # records.COLLAPSE
 
 
 def method_order(methods: Sequence[str], control: str) -> list[str]:
@@ -339,4 +340,5 @@ def load(folder: Path, settings: Settings) -> Study:
         data_hash=data_hash,
         left_out=left_out,
         items=item_scores(tables),
+        collapse=tables.get("collapse", pd.DataFrame()),
     )

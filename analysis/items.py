@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis import names
 from analysis.contrasts import Result, rows
 from analysis.layout import Layout
 from analysis.wording import join
@@ -86,16 +87,20 @@ def differences(wide: pd.DataFrame, cells: pd.DataFrame, layout: Layout, method:
     """
     by_place = []
     for arch, size in layout.shared(method):
-        here = cells[(cells["arch"] == arch) & (cells["size"] == size)].set_index("seed")
-        ours, theirs = (here.loc[here["method"] == m, "cell"] for m in (method, layout.control))
-        seeds = [s for s in ours.index.intersection(theirs.index) if {ours[s], theirs[s]} <= set(wide.index)]
-        if seeds:
-            gap = wide.loc[ours[seeds]].to_numpy() - wide.loc[theirs[seeds]].to_numpy()
-            by_place.append(gap.mean(axis=0))
+        here = cells[(cells["arch"] == arch) & (cells["size"] == size) & cells["cell"].isin(wide.index)]
+        ours, theirs = (_by_seed(wide, here[here["method"] == m]) for m in (method, layout.control))
+        seeds = ours.index.intersection(theirs.index)
+        if len(seeds):
+            by_place.append((ours.loc[seeds].to_numpy() - theirs.loc[seeds].to_numpy()).mean(axis=0))
     if not by_place:
         return np.empty(0)
     mean = np.mean(by_place, axis=0)
     return np.asarray(mean[np.isfinite(mean)])
+
+
+def _by_seed(wide: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """Item scores by seed; those of a seed that was run at several values of a covariate are averaged."""
+    return wide.loc[cells["cell"]].groupby(cells["seed"].to_numpy()).mean(skipna=False)
 
 
 def bootstrap(by_item: np.ndarray, draws: int, seed: int) -> float:
@@ -137,7 +142,7 @@ def sentences(table: pd.DataFrame) -> list[str]:
     """One for each outcome: which differences that were found are still found when other items are drawn."""
     out = []
     for outcome, part in table.groupby("outcome", sort=False):
-        lost = list(part.loc[part["found"] & ~part["found_items"], "method"])
+        lost = [names.label(m) for m in part.loc[part["found"] & ~part["found_items"], "method"]]
         kept = int((part["found"] & part["found_items"]).sum())
         what = f"{outcome}: with {int(part['items'].max())} test items drawn anew as well as runs and languages"
         if not part["found"].any():

@@ -25,6 +25,7 @@ from analysis.contrasts import LIKE_THESE, Result
 from analysis.contrasts import rows as as_rows
 from analysis.layout import Layout
 from analysis.mixed import MixedFit
+from analysis.names import label
 from analysis.wording import count, percent, sign
 
 COLUMNS = ["outcome", "measure", "method", "new", "estimate", "se", "df", "low", "high", "sd_between", "basis"]
@@ -124,10 +125,10 @@ def sentences(table: pd.DataFrame, results: Mapping[str, Result], alpha: float) 
     for name, result in results.items():
         part = table[(table["outcome"] == name) & (table["new"] == LANGUAGE)]
         if len(part):
-            said = [f"{r['method']} {sign(r['low'])} to {sign(r['high'])}" for r in as_rows(part)]
+            said = [f"{label(r['method'])} {sign(r['low'])} to {sign(r['high'])}" for r in as_rows(part)]
             out.append(
-                f"{name}: in one new language the difference from the control lies, with {percent(alpha)}, "
-                f"within {'; '.join(said)} points."
+                f"{name}: in one new language the difference from the control lies within "
+                f"{'; '.join(said)} points ({percent(alpha)} prediction intervals)."
             )
         methods = [] if result.design is None else [m for m in result.design.methods if result.design.shared(m)]
         for kind in (LANGUAGE, PLACE):

@@ -65,7 +65,7 @@ def context(
             "meaning": wording.capital(r.outcome.meaning),
             "levels": sentences.levels_phrase(r, settings),
             "phrases": [wording.capital(p) for p in sentences.outcome_phrases(r, settings, every=False)],
-            "average": tables.contrast_rows(r, settings),
+            "average": tables.contrast_rows(r, settings, analysis.items, analysis.predictions),
             "places": tables.place_rows(r, study, settings),
             "means": tables.means(r, analysis.profiles[name]),
             "smallest": settings.smallest(name),
@@ -108,6 +108,7 @@ def context(
                            if (text := sentences.pairs_sentence(r, settings))],
         "secondary": tables.secondary_rows(analysis.secondary, study, settings),
         "churn": tables.churn(study),
+        "power_sentence": sentences.power_sentence(analysis.power, results),
         "checks": checks(analysis, settings),
         "formulas": [(formula, wording.capital(wording.join(labels))) for formula, labels in formulas.items()],
         "omnibus": tables.omnibus(results, analysis.secondary, settings),
@@ -173,7 +174,8 @@ def _smallest(results: Mapping[str, contrasts.Result], settings: Settings) -> st
 
 def checks(analysis: Analysis, settings: Settings) -> list[str]:
     """Whether other analyses, other data and another program say the same."""
-    lines = [diagnostics.outcome_check(r, analysis.influence.get(n), settings) for n, r in analysis.headlines.items()]
+    lines = [diagnostics.outcome_check(r, analysis.influence.get(n), analysis.boundary, settings)
+             for n, r in analysis.headlines.items()]  # fmt: skip
     lines += diagnostics.confirmation_sentences(analysis.confirmations, analysis.headlines)
     return [line for line in lines if line]
 
@@ -229,6 +231,8 @@ def draw(analysis: Analysis, settings: Settings, folder: Path) -> dict[str, str]
             "profiles": lambda: figures.profiles(study, settings),
             "pairs": lambda: figures.pairs({n: r.pairs for n, r in results.items()},
                                            {n: r.outcome.label for n, r in results.items()}, study, settings),
+            "power": lambda: figures.power(analysis.power, {n: r.outcome.label for n, r in results.items()})
+            if len(analysis.power) else None,
             "diagnostics": lambda: figures.residuals(
                 {n: (r.outcome, r.fit) for n, r in results.items() if r.fit is not None}
             ),

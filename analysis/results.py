@@ -10,6 +10,7 @@ import pandas as pd
 from analysis import (
     assumptions,
     boundary,
+    collapse,
     confirm,
     contrasts,
     frames,
@@ -52,6 +53,7 @@ class Analysis:
     predictions: pd.DataFrame  # prediction.COLUMNS
     boundary: pd.DataFrame  # boundary.COLUMNS
     power: pd.DataFrame  # power.COLUMNS
+    collapse: pd.DataFrame  # collapse.COLUMNS
 
 
 def analyse(folder: Path, settings: Settings) -> Analysis:
@@ -97,6 +99,7 @@ def analyse(folder: Path, settings: Settings) -> Analysis:
                             r.outcome.higher_is_better, settings.alpha) for n, r in headlines.items()},
         front, items.analyse(headlines, study.items, settings.alpha), prediction.analyse(headlines, settings.alpha),
         boundary.analyse(headlines, settings.alpha), _power(headlines, found, settings),
+        collapse.analyse(study, settings.control),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis import power
 from analysis.contrasts import LIKE_THESE, Result, rows
 from analysis.layout import AVERAGE
 from analysis.settings import Settings
@@ -95,7 +96,7 @@ def outcome_phrases(result: Result, settings: Settings, every: bool) -> list[str
         for i, row in enumerate(groups.get(said, [])):
             text = method_name(row["method"]) + coverage(result, row["method"])
             if every or i == 0:
-                small = f", within {point_count(points)}" if row["p_equivalent"] < settings.alpha else ""
+                small = f", less than {point_count(points)}" if _small(row, settings) else ""
                 text += f" {difference(row)}{small}"
             texts.append(text)
         if texts:
@@ -131,7 +132,8 @@ def answer(found: Sequence[Tradeoff], settings: Settings) -> str:
     parts = []
     if COST in groups:
         told = join([
-            f"{method_name(t.method)} (consistency {difference(t.consistency)}, stability {difference(t.stability)})"
+            f"{method_name(t.method)} (consistency {difference(t.consistency)}, stability {difference(t.stability)}"
+            + (f", less than {point_count(settings.smallest('stability'))})" if _small(t.stability, settings) else ")")
             for t in groups[COST]
         ])  # fmt: skip
         parts.append(f"consistency cost stability with {told}")
@@ -157,6 +159,11 @@ def answer(found: Sequence[Tradeoff], settings: Settings) -> str:
     if COST not in groups and any(said in groups for said in (BOTH_RAISED, FREE)):
         parts.insert(0, "no method is shown to pay for consistency with stability")
     return capital("; ".join(parts)) + "."
+
+
+def _small(row: Row, settings: Settings) -> bool:
+    """Whether the whole interval lies within the smallest effect of interest."""
+    return bool(row["p_equivalent"] < settings.alpha)
 
 
 def population_sentence(results: Mapping[str, Result]) -> str:
@@ -204,10 +211,9 @@ def constructs_sentence(pairs: Sequence[ConstructPair], found: Sequence[Disagree
         for (consistency, stability), together in d.verdicts.items():
             if together != UNKNOWN:
                 said.setdefault(together, []).append(f"{measure(consistency)} with {measure(stability)}")
-        parts.append(
-            f"{method_name(d.method)}: " + ", but ".join(f"{TOGETHER[v]} by {join(m)}" for v, m in said.items())
-        )
-    return f"Measures disagree about {'; '.join(parts)}."
+        told = [f"“{TOGETHER[v]}” under {join(measures)}" for v, measures in said.items()]
+        parts.append(f"{method_name(d.method)}: {', '.join(told)}")
+    return f"Measures disagree. {'. '.join(capital(p) for p in parts)}."
 
 
 def measure(name: str) -> str:
@@ -259,3 +265,32 @@ def outlying_sentence(results: Mapping[str, Result]) -> str:
     if parted:
         return f"{text} Without {'it' if len(runs) == 1 else 'them'} the verdict is another one for {join(parted)}."
     return f"{text} Without {'it' if len(runs) == 1 else 'them'} every verdict is the same."
+
+
+def power_sentence(table: pd.DataFrame, results: Mapping[str, Result]) -> str:
+    """How often a study of this one's size finds the smallest effects of interest: of the contrast in the middle."""
+    if table.empty:
+        return ""
+    shown = power.middle(table)
+    seeds = max((int(r.outcome.frame.groupby(["arch", "size", "method"])["seed"].nunique().max()) for r in
+                 results.values()), default=0)  # fmt: skip
+    parts = []
+    for outcome, part in shown[shown["seeds"] == seeds].groupby("outcome", sort=False):
+        languages = _languages_of(results, str(outcome))
+        here = part[part["languages"] == languages] if languages in set(part["languages"]) else part
+        effect = rows(table[table["outcome"] == outcome])[0]
+        label = results[str(outcome)].outcome.label if outcome in results else str(outcome)
+        size = f"{point_count(effect['effect'])} up" if outcome in results else (
+            f"{point_count(effect['effect'])} up and {point_count(effect['effect_stability'])} down"
+        )  # fmt: skip
+        found = float(here["power"].iloc[-1])
+        if np.isfinite(found):  # scores that do not vary have no power to speak of
+            parts.append(f"{label} ({size}) {100 * found:.0f} %")
+    return f"With {count(seeds, 'seed')}, power for the smallest effects of interest: {join(parts)}." if parts else ""
+
+
+def _languages_of(results: Mapping[str, Result], outcome: str) -> int:
+    names = [outcome] if outcome in results else ["consistency", "stability"]
+    counts = [int(results[n].outcome.frame["language"].nunique()) for n in names
+              if n in results and results[n].outcome.by_language]  # fmt: skip
+    return min(counts, default=0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import files, mixed, names
+from analysis import files, mixed, names, prediction
 from analysis.contrasts import Result, rows
 from analysis.frames import Study
 from analysis.layout import AVERAGE, is_average
@@ -30,8 +30,20 @@ MARK = "\N{DAGGER}"
 """Beside what was not declared."""
 
 
-def contrast_rows(result: Result, settings: Settings) -> list[dict[str, Any]]:
-    """The averaged differences of an outcome."""
+def contrast_rows(
+    result: Result, settings: Settings, items: pd.DataFrame | None = None, predictions: pd.DataFrame | None = None
+) -> list[dict[str, Any]]:
+    """The averaged differences of an outcome.
+
+    Args:
+        result: of the outcome.
+        settings: the declared choices.
+        items: `items.COLUMNS`, for the interval with test items drawn anew.
+        predictions: `prediction.COLUMNS`, for the interval of one new language.
+    """
+    drawn = _intervals(items, result.outcome.name)
+    language = predictions[predictions["new"] == prediction.LANGUAGE] if predictions is not None else None
+    new = _intervals(language, result.outcome.name)
     return [
         {
             "method": names.label(row["method"]) + coverage(result, row["method"]),
@@ -40,9 +52,19 @@ def contrast_rows(result: Result, settings: Settings) -> list[dict[str, Any]]:
             "p_equivalent": _p(row["p_equivalent"]),
             "mde": number(row["mde"]) if row["mde"] < 100 else "n/a",
             "verdict": READINGS[verdict(row, settings.alpha)],
+            "items": drawn.get(row["method"], "\N{EN DASH}"),
+            "new_language": new.get(row["method"], "\N{EN DASH}"),
         }
         for row in rows(result.marginal())
     ]
+
+
+def _intervals(table: pd.DataFrame | None, outcome: str) -> dict[str, str]:
+    """Method -> its interval in a table with columns outcome, method, low and high."""
+    if table is None or table.empty:
+        return {}
+    here = table[(table["outcome"] == outcome) & table["low"].notna()]
+    return {str(row["method"]): interval(row["low"], row["high"]) for row in rows(here)}
 
 
 def place_rows(result: Result, study: Study, settings: Settings) -> list[dict[str, Any]]:

@@ -292,16 +292,22 @@ def report(chunks: Mapping[tuple[Task, int], Path]) -> str:
     for (task, _), path in chunks.items():
         by_task.setdefault(task, []).append(path)
     parts = ["percent (Monte-Carlo standard error); !: more than two of them beyond 4-6, 94-96, or above 5"]
-    lines = [
-        {"kind": task[0], "scenario": task[1], "seeds": task[2], "languages": task[3],
-         **line(pd.concat([pd.read_csv(path) for path in paths]))}
-        for task, paths in by_task.items()
-    ]  # fmt: skip
-    for kind, table in pd.DataFrame(lines).groupby("kind", sort=False) if lines else ():
-        shown = table.drop(columns="kind")
-        shown = (
-            shown.drop(columns=["languages"]) if kind == "run" else shown.drop(columns=["correlation"], errors="ignore")
-        )
+    tables = {task: pd.concat([pd.read_csv(path) for path in paths]) for task, paths in by_task.items()}
+    lines = [dict(zip(("kind", "scenario", "seeds", "languages"), task, strict=True)) | line(table)
+             for task, table in tables.items()]  # fmt: skip
+    for kind, scenario in dict.fromkeys(task[:2] for task in tables):
+        same = {task: table for task, table in tables.items() if task[:2] == (kind, scenario)}
+        for seeds in (*dict.fromkeys(task[2] for task in same), "all"):
+            # Data sets of different sizes have the same numbers: told apart before they are put together.
+            chosen = [t for task, t in same.items() if seeds in (task[2], "all")]
+            pooled = pd.concat([t.assign(index=t["index"] + 1_000_000 * i) for i, t in enumerate(chosen)])
+            if kind != "run" or seeds == "all":
+                lines.append({"kind": kind, "scenario": scenario, "seeds": seeds, "languages": "all"} | line(pooled))
+    order = {scenario: i for i, scenario in enumerate(SCENARIOS)}
+    found = pd.DataFrame(lines, columns=list(lines[-1]) if lines else ["kind"])
+    for kind in dict.fromkeys(found["kind"]):
+        table = found[found["kind"] == kind].sort_values("scenario", key=lambda v: v.map(order), kind="stable")
+        shown = table.drop(columns=["kind", "languages" if kind == "run" else "correlation"], errors="ignore")
         parts.append(f"{kind}\n{shown.to_string(index=False)}")
     return "\n\n".join(parts)
 

@@ -73,7 +73,7 @@ def _heat(axis: Axes, values: np.ndarray, significant: np.ndarray, limit: float)
         if np.isfinite(value):
             axis.text(
                 column + 0.5, row + 0.53, sign(float(value)), ha="center", va="center", fontsize=7,
-                color=INK if significant[row, column] else SOFT,
+                color=INK if significant[row, column] else SOFT, in_layout=False,
             )  # fmt: skip
 
 

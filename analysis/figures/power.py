@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -10,19 +12,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from analysis.figures.style import STYLE, legend, new
+from analysis.figures.style import AXIS, STYLE, legend, new
 from analysis.names import SPARE_MARKERS as MARKERS
 from analysis.power import TARGET, TRADEOFF, middle
+from analysis.wording import capital, points
 
-SHADES = ("#9ecae1", "#4292c6", "#08519c", "#08306b", "#3f007d", "#000000")
+SHADES = ("#7fb8dc", "#4292c6", "#08519c", "#08306b", "#3f007d", "#000001")
 """Few languages light, many dark: they differ in print and to every eye."""
 
 
-def power(table: pd.DataFrame) -> Figure:
+def power(table: pd.DataFrame, labels: Mapping[str, str] | None = None) -> Figure:
     """One panel per outcome: power over seeds, a line for each number of languages, over the contrasts a band.
 
     Args:
         table: `power.COLUMNS`.
+        labels: names of the outcomes, where their keys are not to be shown.
     """
     found = middle(table)
     outcomes = list(dict.fromkeys(found["outcome"]))
@@ -36,7 +40,7 @@ def power(table: pd.DataFrame) -> Figure:
                 axis.set_visible(False)
                 continue
             _panel(axis, found[found["outcome"] == outcomes[index]], languages)
-            axis.set_title(_title(outcomes[index], table))
+            axis.set_title(_title(outcomes[index], table, labels or {}), loc="left", fontweight="bold")
             axis.set_ylabel("power" if index % columns == 0 else "")
             # The last panel of a column, which a shorter last row may leave above its end.
             last = index + columns >= len(outcomes)
@@ -45,13 +49,13 @@ def power(table: pd.DataFrame) -> Figure:
         legend(figure, [
             *(Line2D([], [], color=_shade(i, len(languages)), marker=MARKERS[i % len(MARKERS)], ms=4, lw=1.4,
                      label=f"{n} languages") for i, n in enumerate(languages)),
-            Line2D([], [], color="#666666", lw=1.0, ls=(0, (4, 3)), label=f"{TARGET:.0%}"),
+            Line2D([], [], color=AXIS, lw=1.0, ls=(0, (4, 3)), label=f"{TARGET:.0%}"),
         ])  # fmt: skip
     return figure
 
 
 def _panel(axis: Axes, part: pd.DataFrame, languages: list[int]) -> None:
-    axis.axhline(TARGET, color="#666666", lw=1.0, ls=(0, (4, 3)))
+    axis.axhline(TARGET, color=AXIS, lw=1.0, ls=(0, (4, 3)))
     seeds = sorted(set(part["seeds"]))
     for i, n in enumerate(languages):
         rows = part[part["languages"] == n].sort_values("seeds")
@@ -80,9 +84,9 @@ def _shade(index: int, count: int) -> str:
     return SHADES[round(index * (min(len(SHADES), max(count, 3)) - 1) / max(count - 1, 1))]
 
 
-def _title(outcome: str, table: pd.DataFrame) -> str:
+def _title(outcome: str, table: pd.DataFrame, labels: Mapping[str, str]) -> str:
     rows = table[table["outcome"] == outcome]
     up, down = rows["effect"].iloc[0], rows["effect_stability"].iloc[0]
     if outcome == TRADEOFF and np.isfinite(down):
-        return f"{outcome}: consistency +{up:g}, stability \N{MINUS SIGN}{down:g}"
-    return f"{outcome}: {up:g} points"
+        return f"Trade-off: consistency +{up:g}, stability \N{MINUS SIGN}{down:g}"
+    return f"{capital(labels.get(outcome, outcome))}: {points(up)}"

@@ -36,6 +36,10 @@ def language_of_run(f: pd.DataFrame) -> pd.Series:
     return pd.Series(languages == runs % (languages.max() + 1), index=f.index)
 
 
+def one_direction(f: pd.DataFrame) -> pd.DataFrame:
+    return f[~(f["cell"].str.contains("-fd-") & (f["direction"] == "image_to_text"))]
+
+
 def without(*prefixes: str) -> dict[str, Change]:
     return dict.fromkeys(TABLES, lambda f: f[~f["cell"].str.startswith(prefixes)])
 
@@ -49,6 +53,11 @@ TWO = replace(simulate.smoke(), archs=("clip", "siglip2"), seeds=3)
         pytest.param(replace(simulate.smoke(), methods=("none", "zeta", "dr+ed")), {}, id="methods of their own"),
         pytest.param(TWO, without("clip-half-fd-s0", "siglip2-half-none-s1"), id="runs lost"),
         pytest.param(TWO, without("clip-half-none"), id="control lacks an architecture"),
+        pytest.param(TWO, without("siglip2-half-fd"), id="a method in one architecture"),
+        pytest.param(
+            TWO, without("siglip2-half-fd-s0", "siglip2-half-none-s1", "siglip2-half-none-s2"), id="seeds that part"
+        ),
+        pytest.param(TWO, {"retrieval": one_direction}, id="a method with one direction"),
         pytest.param(TWO, without("clip-half-none", "siglip2-half-fd"), id="a method never beside the control"),
         pytest.param(simulate.smoke(), without("clip-teacher"), id="no teacher"),
         pytest.param(simulate.smoke(), {"vqa": lambda f: f.head(0)}, id="no vqa"),
@@ -184,3 +193,31 @@ def test_names_with_signs_of_html_and_latex_are_escaped(tmp_path: Path) -> None:
     assert "<i>" not in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     source = (tmp_path / "report" / "tables" / "contrasts-retrieval.tex").read_text(encoding="utf-8")
     assert r"a\_b\&c\%" in source
+
+
+def test_runs_of_a_seed_may_repeat_at_other_values_of_a_covariate(tmp_path: Path) -> None:
+    """Scores rise by 2 points from one temperature to the other; the methods' differences stay as they were."""
+    plan = replace(TWO, archs=("clip",), methods=("none", "fd"), vqa_languages=3)
+    tables, warm = simulate.tables(plan), simulate.tables(replace(plan, seed=12))
+    folder = tmp_path / "results"
+    folder.mkdir()
+    for name, table in tables.items():
+        cool, hot = table.copy(), (table if name == "vqa" else warm[name]).copy()  # the same questions
+        group = hot["level"] == "group" if name == "stability" else pd.Series(False, index=hot.index)
+        hot = hot[~group & ~hot["cell"].str.endswith("teacher")]
+        hot["cell"] += "-hot"
+        if name == "retrieval":
+            hot["score"] += 0.02
+        if name == "cells":
+            cool["temperature"], hot["temperature"] = 0.1, 0.5
+        pd.concat([cool, hot], ignore_index=True).to_parquet(folder / f"{name}.parquet", index=False)
+    with pytest.raises(AnalysisError, match="unknown columns"):
+        report.build(folder, tmp_path / "report", Settings())
+    report.build(folder, tmp_path / "report", Settings(covariates=("temperature",)))
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "+ temperature" in page
+    contrasts = pd.read_csv(tmp_path / "report" / "tables" / "contrasts.csv").query("language == 'average'")
+    row = contrasts[contrasts["outcome"] == "retrieval"].iloc[0]
+    raw = pd.read_parquet(folder / "retrieval.parquet").query("metric == 'map@10'")
+    means = raw[~raw["cell"].str.contains("teacher")].groupby(raw["cell"].str.split("-").str[2])["score"].mean()
+    assert row["estimate"] == pytest.approx(100 * (means["fd"] - means["none"]), abs=1e-6)

@@ -124,6 +124,6 @@ def test_the_sentence_names_what_does_not_stand() -> None:
     found, _ = analysed(drawn, table)
     rows = found.assign(found=[True, True], found_items=[True, False])
     start = "vqa: with 60 test items drawn anew as well as runs and languages "
-    assert items.sentences(rows) == [start + "the intervals of sd hold 0; 1 of 2 differences stand."]
+    assert items.sentences(rows) == [start + "the intervals of SD hold 0; 1 of 2 differences stand."]
     assert items.sentences(rows.assign(found_items=True)) == [start + "every difference that is found stands."]
     assert items.sentences(rows.assign(found=False)) == [start + "no difference is found either."]

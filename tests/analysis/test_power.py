@@ -223,8 +223,8 @@ def test_the_figure_has_a_panel_for_every_outcome() -> None:
     table = power.table(given, Settings(), seeds=(3, 5), languages=(8, 16))
     figure = figures.power(table)
     shown = [axis for axis in figure.axes if axis.get_visible()]
-    assert [axis.get_title() for axis in shown] == [
-        "consistency: 2 points", "stability: 2 points", "trade-off: consistency +2, stability \N{MINUS SIGN}2",
+    assert [axis.get_title(loc="left") for axis in shown] == [
+        "Consistency: 2 points", "Stability: 2 points", "Trade-off: consistency +2, stability \N{MINUS SIGN}2",
     ]  # fmt: skip
     drawn = shown[0].lines[1].get_ydata()
     expected = power.middle(table).query("outcome == 'consistency' and languages == 8")["power"]

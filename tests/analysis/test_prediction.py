@@ -89,7 +89,7 @@ def test_what_cannot_be_predicted_has_a_reason() -> None:
     table = prediction.analyse({"vqa": result}, 0.05)
     assert table["new"].tolist() == ["language"]
     said = prediction.sentences(table, {"vqa": result}, 0.05)
-    assert said[0].startswith("vqa: in one new language the difference from the control lies, with 95 %, within fd ")
+    assert said[0].startswith("vqa: in one new language the difference from the control lies within FD ")
     assert said[1].startswith("vqa: no prediction for a new place: 2 places with 2 architectures")
     fixed = replace(result, population=contrasts.TESTED)
     assert "fixed by declaration" in prediction.withheld(fixed, "fd", "language")

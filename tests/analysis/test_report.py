@@ -42,7 +42,7 @@ def test_everything_is_written(report: Path) -> None:
     assert {"retrieval", "consistency", "vqa", "stability"} <= set(table["outcome"])
     files = {"contrasts", "effects", "means", "pairs", "f_tests", "sensitivity", "variances", "influence", "runs"}
     files |= {"languages", "profiles", "tradeoff", "tradeoff_by_place", "churn", "churn_contrasts", "design", "cost"}
-    files |= {"tradeoff_by_construct", "measures", "items", "predictions", "power"}
+    files |= {"tradeoff_by_construct", "measures", "items", "predictions", "boundary", "power"}
     assert files <= {p.stem for p in (report / "tables").glob("*.csv")}
     for path in (report / "tables").glob("*.csv"):
         found = pd.read_csv(path)
