@@ -107,7 +107,7 @@ def check_ranges(tables: dict[str, pd.DataFrame], folder: Path) -> None:
         if name not in tables:
             continue
         path, table, known = folder / f"{name}.parquet", tables[name], {m.name: m for m in measures}
-        for value in sorted(set(table[column]) - set(known)):
+        for value in sorted(set(table[column].unique()) - set(known)):
             raise AnalysisError(f"{path}: unknown {column} {value!r}{nearest(value, known)}")
         low = table[column].map({m.name: m.low for m in measures}).astype(float)
         high = table[column].map({m.name: m.high for m in measures}).astype(float)
@@ -171,10 +171,10 @@ def check_cells(tables: dict[str, pd.DataFrame], folder: Path, settings: Setting
         raise AnalysisError(f"{folder / 'cells.parquet'}: {name!r} repeats an arch, size, method and {hint}")
     _check_names(students, folder / "cells.parquet")
     for name in ("retrieval", "consistency", "vqa", *(n for n in records.OPTIONAL_TABLES if n in tables)):
-        for cell in sorted(set(tables[name]["cell"]) - known):
+        for cell in sorted(set(tables[name]["cell"].unique()) - known):
             raise AnalysisError(f"{folder / f'{name}.parquet'}: cell {cell!r} is not in cells{nearest(cell, known)}")
     runs = tables["stability"].query("level == 'run'")
-    for cell in sorted(set(runs["cell"]) - known):
+    for cell in sorted(set(runs["cell"].unique()) - known):
         raise AnalysisError(f"{folder / 'stability.parquet'}: cell {cell!r} is not in cells{nearest(cell, known)}")
     _check_factors(runs, cells, folder / "stability.parquet")
 

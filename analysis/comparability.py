@@ -28,7 +28,7 @@ def one_protocol(retrieval: pd.DataFrame, wanted: str, folder: Path) -> pd.DataF
     Raises:
         AnalysisError: the declared one is not there, or there are several and none was declared.
     """
-    present = sorted(set(retrieval["protocol"]))
+    present = sorted(retrieval["protocol"].unique())
     path = folder / "retrieval.parquet"
     if wanted and present and wanted not in present:
         raise AnalysisError(f"{path}: no rows of protocol {wanted!r}{nearest(wanted, present)}")

@@ -206,8 +206,9 @@ def judge(table: pd.DataFrame, families: Sequence[Family], alpha: float, points:
         if not len(kept):
             continue
         found = family.largest(known[index], nu[kept])
+        critical = {df: found.critical(alpha / family.widened, df) for df in set(nu[kept])}
         for row in kept:
-            reach = found.critical(alpha / family.widened, nu[row]) * scale[row]
+            reach = critical[nu[row]] * scale[row]
             low[row], high[row] = estimate[row] - reach, estimate[row] + reach
             chances = [found.chance(abs(estimate[row]) / scale[row], nu[row])]
             chances.append(found.chance(inside[row], nu[row]) if inside[row] > 0 else 1.0)

@@ -141,7 +141,8 @@ def crossed_design(
     """
     frame = outcome.frame
     key = pd.MultiIndex.from_frame(frame[["arch", "size", "method"]])
-    x = np.column_stack([key == column for column in layout.columns]).astype(float)
+    column = pd.MultiIndex.from_tuples(layout.columns).get_indexer(key)
+    x = (column[:, None] == np.arange(len(layout.columns))).astype(float)
     block = frame["arch"] + "|" + frame["size"] + "|" + frame["seed"].astype(str)
     fixed = " * ".join(["method", *(f for f in ("arch", "size") if frame[f].nunique() > 1)])
     terms, words = [], []

@@ -25,7 +25,7 @@ def language_scores(pairs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns cell, language, score in the units of `pairs`; empty where no run has three languages.
     """
-    languages = sorted({*pairs["language"], *pairs["partner"]})
+    languages = sorted({*pairs["language"].unique(), *pairs["partner"].unique()})
     wide = pairs.pivot_table(index="cell", columns=["language", "partner"], values="score", sort=True)
     design = np.zeros((wide.shape[1], len(languages)))
     for row, pair in enumerate(wide.columns):
