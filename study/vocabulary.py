@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -29,6 +30,8 @@ TOGETHER = 8192
 """Texts that are tokenised at a time: `tokenizers` keeps some kilobytes of each until it is done."""
 UNLEARNT_STEP = 1e-4
 """What the trainer of `tokenizers` adds from one character that no piece covers to the next."""
+PRUNED_TO = 0.75
+"""Share of the pieces that a round of trimming leaves."""
 SCORE_DIGITS = 4
 """Decimals of a score that are kept: far above the rounding error of a sum, far below what matters."""
 
@@ -140,8 +143,10 @@ class Vocabulary:
         return out
 
     def trim(self, size: int, texts: Iterable[str]) -> tuple[Self, np.ndarray]:
-        """Keep the `size` tokens that `texts` use most; returns them and, for each, its old id.
+        """Keep the `size` tokens that save `texts` most tokens; returns them and, for each, its old id.
 
+        As a Unigram model is pruned in training (Kudo 2018, section 3.2): in rounds, those go first whose
+        texts are spelled almost as shortly without them, and after each round the texts are split anew.
         Special tokens and bytes always stay. Ties go to the likelier piece, so the result does not
         depend on the order of `texts`.
 
@@ -152,13 +157,8 @@ class Vocabulary:
             raise VocabularyError(
                 f"cannot trim {len(self)} tokens to {size}: allowed are {SMALLEST + 1} to {len(self)}"
             )
-        used: Counter[int] = Counter()
-        for part in self._parts(texts):
-            for ids in part:
-                used.update(ids)
         pieces = self.pieces()
-        order = sorted(range(len(pieces)), key=lambda i: (-used[i + SMALLEST], -pieces[i][1], i))
-        kept = sorted(order[: size - SMALLEST])
+        kept = _pruned(tuple(pieces), size - SMALLEST, tuple(texts))
         old = np.concatenate([np.arange(SMALLEST), np.asarray(kept, dtype=np.int64) + SMALLEST])
         return type(self)(_assemble([pieces[i] for i in kept])), old
 
@@ -167,6 +167,35 @@ class Vocabulary:
         return {
             language: float(np.mean([len(ids) for ids in self.split(samples)])) for language, samples in texts.items()
         }
+
+
+@lru_cache(maxsize=4)  # all methods of an architecture and size ask for the same
+def _pruned(pieces: tuple[tuple[str, float], ...], size: int, texts: tuple[str, ...]) -> list[int]:
+    """The places of the `size` pieces that stay, ascending."""
+    kept = list(range(len(pieces)))
+    while True:
+        split = Vocabulary(_assemble([pieces[i] for i in kept]))
+        used = Counter(token for ids in split.split(texts) for token in ids)
+        present = {pieces[i][0] for i in kept}
+        uses = {i: used[SMALLEST + at] for at, i in enumerate(kept)}
+        saved = {i: uses[i] * (spelled(pieces[i][0], present) - 1) for i in kept}
+        ranked = sorted(kept, key=lambda i: (-saved[i], -uses[i], -pieces[i][1], i))
+        kept = sorted(ranked[: max(size, int(PRUNED_TO * len(kept)))])
+        if len(kept) <= size:
+            return kept
+
+
+def spelled(piece: str, present: Collection[str]) -> int:
+    """Fewest tokens that spell `piece` without itself: other pieces, and bytes where a character is none."""
+    fewest = [0]
+    for end in range(1, len(piece) + 1):
+        last = piece[end - 1]
+        best = fewest[end - 1] + (1 if last in present and last != piece else len(last.encode()))
+        for start in range(end - 1):
+            if piece[start:end] in present and piece[start:end] != piece:
+                best = min(best, fewest[start] + 1)
+        fewest.append(best)
+    return fewest[-1]
 
 
 def clean(text: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import combinations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study.vocabulary import BOS, EOS, PAD, SMALLEST, SPECIAL, Vocabulary, VocabularyError
+from study.vocabulary import BOS, EOS, PAD, SMALLEST, SPECIAL, Vocabulary, VocabularyError, _assemble, spelled
 
 TEXTS = ["red apple, green pear", "roter Apfel, grüne Birne", "красное яблоко", "赤いりんご"] * 5
 VOCABULARY = Vocabulary.train(TEXTS, 330)
@@ -46,6 +47,34 @@ def test_trimming_fragments_what_it_was_not_told_of() -> None:
     before = VOCABULARY.fragmentation({"ja": TEXTS[3:4], "en": TEXTS[:1]})
     after = trimmed.fragmentation({"ja": TEXTS[3:4], "en": TEXTS[:1]})
     assert after["ja"] > before["ja"]
+
+
+def test_trimming_keeps_the_pieces_that_save_most_tokens() -> None:
+    """The commoner word is one letter; the rarer one falls apart into six bytes. Oracle: all choices of two pieces."""
+    texts = [*["a"] * 50, *["\u0c1a\u0c3f"] * 20]
+    vocabulary = Vocabulary.train(texts, SMALLEST + 8)
+    trimmed, old = vocabulary.trim(SMALLEST + 2, texts)
+    pieces = vocabulary.pieces()
+    assert [pieces[place - SMALLEST] for place in old[SMALLEST:]] == trimmed.pieces()
+
+    def needed(kept: Vocabulary) -> int:
+        return sum(map(len, kept.split(texts)))
+
+    assert needed(trimmed) == min(needed(Vocabulary(_assemble(pair))) for pair in combinations(pieces, 2))
+
+
+def by_hand(piece: str, present: frozenset[str]) -> int:
+    """Fewest tokens over all ways to divide `piece`."""
+    ways = [1 if piece in present else len(piece.encode())] if len(piece) == 1 else []
+    ways += [1] if piece in present else []
+    ways += [by_hand(piece[:at], present) + by_hand(piece[at:], present) for at in range(1, len(piece))]
+    return min(ways)
+
+
+@given(st.text("ab\u0c1a", min_size=1, max_size=6), st.frozensets(st.text("ab\u0c1a", min_size=1, max_size=4)))
+def test_a_piece_is_spelled_in_the_fewest_tokens_without_itself(piece: str, present: frozenset[str]) -> None:
+    assert spelled(piece, present) == by_hand(piece, present - {piece})
+    assert spelled(piece, present | {piece}) == spelled(piece, present - {piece})
 
 
 def test_trimming_does_not_depend_on_the_order_of_texts() -> None:

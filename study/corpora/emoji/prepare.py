@@ -12,6 +12,7 @@ from study.corpora.base import CorpusError, Progress, Record, check_languages
 from study.corpora.emoji.captions import Captioner, balanced_languages, shared_languages
 from study.corpora.emoji.compositions import TRAINING, Drawer, shuffled
 from study.corpora.emoji.concepts import Chosen, choose
+from study.corpora.emoji.prompted import PromptedCaptioner
 from study.corpora.emoji.questions import Asker, question_columns, text_columns
 from study.corpora.emoji.scenes import Sprites, place, render
 from study.corpora.emoji.settings import EmojiSettings
@@ -114,13 +115,15 @@ def _captions(
 ) -> dict[str, list[Any] | np.ndarray]:
     rng = stream("emoji", "languages", split, settings.seed)
     numbers = np.arange(len(scenes), dtype=np.int32)
+    write = PromptedCaptioner(captioners, settings, split)
     if split == "distil":
         drawn = shared_languages(len(scenes), settings.share, languages, rng)
+        pairs = [write(scene, language, ENGLISH) for language, scene in zip(drawn, scenes, strict=True)]
         return {
             "image": numbers,
             "language": drawn,
-            "text": [captioners[language](scene) for language, scene in zip(drawn, scenes, strict=True)],
-            "english": [captioners[ENGLISH](scene) for scene in scenes],
+            "text": [own for own, _ in pairs],
+            "english": [english for _, english in pairs],
         }
     if split == "teacher":
         each = settings.captions_per_scene
@@ -128,7 +131,7 @@ def _captions(
         return {
             "image": np.repeat(numbers, each),
             "language": [language for row in rows for language in row],
-            "text": [captioners[language](scene) for row, scene in zip(rows, scenes, strict=True) for language in row],
+            "text": [write(scene, language)[0] for row, scene in zip(rows, scenes, strict=True) for language in row],
         }
     return {
         "image": np.tile(numbers, len(languages)),

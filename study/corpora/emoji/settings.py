@@ -73,6 +73,7 @@ class EmojiSettings(CorpusSettings):
     in_domain: Annotated[tuple[Vendor, ...], Field(strict=False, min_length=1)] = ("google", "openmoji")
     held_out: Vendor = Field(default="twitter", description="whose artwork the questions are asked about")
     share: dict[str, float] = Field(default=WEB_SHARE, description="weights of languages in distil")
+    prompt_share: Fraction = Field(default=0.0, description="of captions to train on: opened by a question's prompt")
     held_out_compositions: float = Field(default=0.2, gt=0.0, le=0.8, description="kept for evaluation, in four parts")
     repeat_share: Fraction = Field(default=0.15, description="of scenes of two or more items")
     same_group_share: Fraction = Field(default=0.5, description="of wrong concepts: the right one's group")

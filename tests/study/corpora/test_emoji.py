@@ -19,6 +19,8 @@ from study.corpora.emoji.captions import BABEL_NAMES, Captioner, balanced_langua
 from study.corpora.emoji.compositions import EVALUATION, TRAINING, Drawer, split_of
 from study.corpora.emoji.concepts import choose
 from study.corpora.emoji.prepare import prepare
+from study.corpora.emoji.prompted import answers
+from study.corpora.emoji.prompts import PROMPTS
 from study.corpora.emoji.scenes import Sprites, place
 from study.corpora.emoji.settings import WEB_SHARE, EmojiSettings
 from study.seeds import stream
@@ -113,6 +115,36 @@ def test_teacher_languages_are_balanced_and_distil_follows_the_share(fake_corpus
     total = sum(WEB_SHARE[language] for language in LANGUAGES)
     for language in LANGUAGES:
         assert counts[language] == pytest.approx(WEB_SHARE[language] / total, abs=1 / 200)
+
+
+def test_a_share_of_training_captions_is_opened_by_a_prompt_that_they_answer(tmp_path: Path) -> None:
+    kinds = {"what": 1, "pair": 1, "order": 1, "count": 0}
+    plain, opened = build(tmp_path / "plain"), build(tmp_path / "opened", prompt_share=0.5, kinds=kinds)
+    for split, column in (("teacher", "text"), ("distil", "text"), ("distil", "english")):
+        before, after = plain.captions(split), opened.captions(split)
+        languages = before["language"].astype(str)
+        if column == "english":
+            languages = languages.where(languages == "mi", "en")  # no prompt in the one, none in the other
+        found = []
+        for language, short, long in zip(languages, before[column], after[column], strict=True):
+            prompts = {k: getattr(PROMPTS[language], k) for k in kinds} if language != "mi" else {}
+            kinds_found = [k for k, prompt in prompts.items() if long == f"{prompt} {short}"]
+            assert kinds_found or long == short
+            assert "count" not in kinds_found
+            found.append(bool(kinds_found))
+        share = np.mean(np.array(found)[np.asarray(languages != "mi")])
+        assert share == pytest.approx(0.5, abs=0.1)
+    for split in ("validation", "test"):
+        assert opened.captions(split).equals(plain.captions(split))
+
+
+@pytest.mark.parametrize(
+    ("scene", "kinds"),
+    [("a", {"what"}), ("aa", {"what", "count"}), ("ab", {"what", "pair", "order"}), ("aba", {"what", "pair"}),
+     ("abc", {"what", "order"})],
+)  # fmt: skip
+def test_which_kinds_of_question_a_caption_of_the_whole_scene_answers(scene: str, kinds: set[str]) -> None:
+    assert {kind for kind in ("what", "pair", "order", "count") if answers(scene, kind)} == kinds
 
 
 def test_balance_holds_in_every_block() -> None:
