@@ -55,7 +55,7 @@ def score_rows(names: list[str], table: str) -> pd.DataFrame:
 def result_tables(names: list[str]) -> dict[str, pd.DataFrame]:
     """All tables of these cells. Without questions there is nothing to be stable: two empty tables."""
     tables = {"cells": cell_rows(names)}
-    for table in ("retrieval", "consistency", "vqa", "collapse"):
+    for table in ("retrieval", "consistency", "vqa", "collapse", "items"):
         tables[table] = score_rows(names, table)
     if tables["vqa"].empty:
         tables["stability"] = records.check(pd.DataFrame(columns=records.STABILITY.names), records.STABILITY)

@@ -18,6 +18,7 @@ from study.corpora.layout import HELD_BACK, PreparedCorpus, QuestionSplit, score
 from study.embedding import embed_images, embed_texts
 from study.scoring.collapse import collapse_rows
 from study.scoring.consistency import consistency_rows
+from study.scoring.items import ItemScores
 from study.scoring.retrieval import retrieval_rows
 from study.scoring.submission import submission_files
 from study.scoring.vqa import submitted_rows, vqa_rows
@@ -36,12 +37,14 @@ class Scores:
     consistency: pd.DataFrame
     vqa: pd.DataFrame
     collapse: pd.DataFrame
+    items: pd.DataFrame
     submissions: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     """Answers that the publisher of the questions scores, by the name of the file (`submission_files`)."""
 
     def tables(self) -> Mapping[str, pd.DataFrame]:
         return {
             "retrieval": self.retrieval, "consistency": self.consistency, "vqa": self.vqa, "collapse": self.collapse,
+            "items": self.items,
         }  # fmt: skip
 
 
@@ -74,14 +77,17 @@ def evaluate(
 ) -> Scores:
     """All scores of `model` on `split`, in every language of the corpus."""
     texts, index = caption_features(model, corpus, split, device, protocol)
-    retrieval = retrieval_rows(images.gallery, texts, index, protocol=protocol)
+    items = ItemScores()
+    retrieval = retrieval_rows(images.gallery, texts, index, protocol=protocol, items=items)
     answers, submitted = answers_of(model, corpus, images, split, device)
     parallel, shared = parallel_queries(texts, index)
+    consistency = consistency_rows(images.gallery, parallel, shared, items=items)
     return Scores(
         _named(retrieval, name, records.RETRIEVAL),
-        _named(consistency_rows(images.gallery, parallel, shared), name, records.CONSISTENCY),
+        _named(consistency, name, records.CONSISTENCY),
         _named(answers, name, records.VQA),
         _named(collapse_rows(images.gallery, parallel, answers), name, records.COLLAPSE),
+        _named(items.rows(), name, records.ITEMS),
         submission_files(submitted),
     )
 

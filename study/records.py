@@ -173,7 +173,18 @@ COLLAPSE = Table(
     ("cell", "language", "indicator"),
 )
 
-OPTIONAL_TABLES: Mapping[str, Table] = {t.name: t for t in (PAIRS, COLLAPSE)}
+ITEMS = Table(
+    "items",
+    (
+        _CELL,
+        Column("measure", "str", "-", "a metric of retrieval or a construct of consistency"),
+        Column("item", "str", "-", "test image, the same in every run"),
+        Column("score", "float64", "see measure", "mean over languages, directions and captions"),
+    ),
+    ("cell", "measure", "item"),
+)
+
+OPTIONAL_TABLES: Mapping[str, Table] = {t.name: t for t in (PAIRS, COLLAPSE, ITEMS)}
 """Tables that a folder of results may lack."""
 
 TABLES: Mapping[str, Table] = {t.name: t for t in (CELLS, RETRIEVAL, CONSISTENCY, VQA, STABILITY)}

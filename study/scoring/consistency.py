@@ -17,12 +17,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from study.records import CONSISTENCY, CONSISTENCY_CONSTRUCTS
 from study.scoring.alignment import centre, centred_cosine, linear_cka
 from study.scoring.checks import FloatArray, IntArray, ScoringError, frame, row_index, unit_rows
-from study.scoring.rankings import PairArray, RankArray, pairwise_minimum, rank_gallery, tail_weights
+from study.scoring.items import ItemScores
+from study.scoring.rankings import PairArray, RankArray, pair_sums, pairwise_minimum, rank_gallery, tail_weights
 
 PERSISTENCE = 0.9
 RBO_DEPTH = 100
@@ -30,7 +31,12 @@ RANKC_DEPTH = 10
 
 
 def consistency_rows(
-    images: ArrayLike, texts: Mapping[str, ArrayLike], gold: ArrayLike | None = None, *, block: int = 1 << 17
+    images: ArrayLike,
+    texts: Mapping[str, ArrayLike],
+    gold: ArrayLike | None = None,
+    *,
+    block: int = 1 << 17,
+    items: ItemScores | None = None,
 ) -> pd.DataFrame:
     """Score every construct of `records.CONSISTENCY_CONSTRUCTS` for each language.
 
@@ -39,6 +45,7 @@ def consistency_rows(
         texts: language -> [Q, D] unit vectors; row i describes the same image in every language.
         gold: [Q] that image; None when it is image i.
         block: similarities, over all languages, that are ranked at a time (at least one query's).
+        items: is given the overlap of every image's parallel captions, above that with the neighbours' captions.
 
     Returns:
         The columns of `records.CONSISTENCY` less `cell`.
@@ -59,6 +66,7 @@ def consistency_rows(
     pairs = {name: np.zeros((languages, languages)) for name in ("rbo_gold_deleted", "rankc", "mrc")}
     pairs["gold_rank_variance"] = np.zeros((languages, languages))
     chance, compared, before = np.zeros((languages, languages)), 0, None
+    parallel, unparallel = np.zeros(queries), np.full(queries, np.nan)  # of each query; of it and the next one
     generator = np.random.default_rng(0)  # only ever read for queries that see no difference
     step = max(1, block // (languages * len(gallery)))
     for start in range(0, queries, step):
@@ -70,6 +78,8 @@ def consistency_rows(
         pairs["rankc"] += share * rankc(ranks)
         pairs["mrc"] += share * mrc(ranks)
         pairs["gold_rank_variance"] += share * gold_rank_variance(ranks, target[part])
+        if items is not None:
+            parallel[part] = query_rbo(ranks, target[part])
         # Each query beside the one before it, the first beside the last one, so that every one is compared.
         if before is None:
             opening = (ranks[:, :1].copy(), target[:1])
@@ -81,8 +91,17 @@ def consistency_rows(
             golds = np.concatenate([golds, opening[1]])
         total, count = unparallel_rbo(stacked, golds)
         chance, compared = chance + total, compared + count
+        if items is not None and len(golds) > 1:
+            first = start - len(before[1])
+            unparallel[first : first + len(golds) - 1] = unparallel_query_rbo(stacked, golds)
         before = (ranks[:, -1:].copy(), target[part][-1:])
     pairs["rbo_excess"] = pairs["rbo_gold_deleted"] - chance / max(compared, 1)
+    if items is not None:
+        # What a query's own neighbours overlap by, before and after it; over all queries the mean is that of `chance`.
+        beside = np.stack([unparallel, np.roll(unparallel, 1)])
+        known = np.isfinite(beside)
+        chances = np.where(known, beside, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        items.add("rbo_excess", target, parallel - chances)
     centred = centre(embeddings)  # a copy of ours, which is not read again
     pairs["centred_cosine"], pairs["linear_cka"] = centred_cosine(centred), linear_cka(centred)
 
@@ -155,6 +174,28 @@ def unparallel_rbo(
     one, other = (_rbo_weights(ranks[:, rows], deleted, p, depth).reshape(languages, -1) for rows in (kept, kept + 1))
     total = np.array([np.minimum(row, other).sum(axis=1, dtype=np.float64) for row in one])
     return (total + total.T) / 2, len(kept)
+
+
+def query_rbo(ranks: RankArray, gold: IntArray, p: float = PERSISTENCE, depth: int = RBO_DEPTH) -> NDArray[np.float64]:
+    """`rbo` of every query, [Q], mean over the pairs of languages."""
+    languages = len(ranks)
+    return pair_sums(_rbo_weights(ranks, [gold], p, depth)) / (languages * (languages - 1) / 2)
+
+
+def unparallel_query_rbo(
+    ranks: RankArray, gold: IntArray, p: float = PERSISTENCE, depth: int = RBO_DEPTH
+) -> NDArray[np.float64]:
+    """`unparallel_rbo` of every query and the next one, [Q - 1], mean over pairs of languages; nan where left out."""
+    languages = len(ranks)
+    overlap = np.full(len(gold) - 1, np.nan)
+    kept = np.flatnonzero(gold[:-1] != gold[1:])
+    if len(kept):
+        deleted = [gold[kept], gold[kept + 1]]
+        one, other = (_rbo_weights(ranks[:, rows], deleted, p, depth) for rows in (kept, kept + 1))
+        # Of all pairs of rankings those of one query are taken away, and those of one language.
+        across = pair_sums(np.concatenate([one, other])) - pair_sums(one) - pair_sums(other)
+        overlap[kept] = (across - np.minimum(one, other).sum(axis=(0, 2))) / (languages * (languages - 1))
+    return overlap
 
 
 def _rbo_weights(ranks: RankArray, deleted: Sequence[IntArray], p: float, depth: int) -> FloatArray:

@@ -76,3 +76,13 @@ def pairwise_minimum(weights: FloatArray) -> PairArray:
         np.minimum(weights[row], weights[row + 1 :], out=rest)
         total[row, row + 1 :] = rest.sum(axis=1)
     return total + total.T
+
+
+def pair_sums(weights: FloatArray) -> NDArray[np.float64]:
+    """[Q] sums over pairs of rows and over columns of the smaller weight, of weights [L, Q, G] >= 0.
+
+    Of L sorted values the k-th smallest is the smaller one in L - k pairs.
+    """
+    ordered = np.sort(np.moveaxis(weights, 0, -1), axis=-1)
+    larger = np.arange(len(weights))[::-1].astype(np.float32)
+    return np.asarray((ordered @ larger).sum(axis=-1, dtype=np.float64))

@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from study.records import DIRECTIONS, RETRIEVAL
 from study.scoring.checks import TIE, FloatArray, IntArray, ScoringError, frame, row_index, unit_rows
+from study.scoring.items import ItemScores
 
 DEPTH = 10
 """Depth of map, mrr and ndcg."""
@@ -44,6 +45,7 @@ def retrieval_rows(
     *,
     protocol: str,
     block: int = 1024,
+    items: ItemScores | None = None,
 ) -> pd.DataFrame:
     """Score retrieval in each language: text to image, and image to text of that language.
 
@@ -56,6 +58,7 @@ def retrieval_rows(
             An image without a caption in a language stays in the gallery and is not a query.
         protocol: written into the rows: which captions count as relevant, and the gallery.
         block: captions, and images, in one block of similarities: 4 block^2 bytes at a time.
+        items: is given the average precision of every image, as query and of the captions that ask for it.
 
     Returns:
         The columns of `records.RETRIEVAL` less `cell`; scores are fractions, means over queries.
@@ -77,6 +80,9 @@ def retrieval_rows(
         sizes = dict(zip(DIRECTIONS, (len(gallery), len(captions)), strict=True))
         for direction in DIRECTIONS:
             scores, queries = metrics(ranks[direction])
+            if items is not None:
+                asked, precision = average_precisions(ranks[direction])
+                items.add(f"map@{DEPTH}", index[asked] if direction == DIRECTIONS[0] else asked, precision)
             common: dict[str, object] = {"language": language, "direction": direction, "protocol": protocol}
             common |= {"queries": queries, "gallery": sizes[direction]}
             rows += [{**common, "metric": metric, "score": score} for metric, score in scores.items()]
@@ -137,15 +143,21 @@ def metrics(relevant: Relevant) -> tuple[dict[str, float], int]:
     leads = relevant.position == 0
     best[query[leads]] = relevant.rank[leads]
     within = relevant.rank <= DEPTH
-    precision = np.where(within, (relevant.position + 1) / relevant.rank, 0.0)
     gain = np.where(within, 1.0 / np.log2(relevant.rank + 1.0), 0.0)
     ideal = np.cumsum(1.0 / np.log2(np.arange(1, DEPTH + 1) + 1.0))
     possible = np.minimum(count, DEPTH)
     scores = {f"recall@{k}": float((best <= k).mean()) for k in RECALL_DEPTHS}
-    scores[f"map@{DEPTH}"] = float((np.bincount(query, precision) / possible).mean())
+    scores[f"map@{DEPTH}"] = float(average_precisions(relevant)[1].mean())
     scores[f"mrr@{DEPTH}"] = float(np.where(best <= DEPTH, 1.0 / best, 0.0).mean())
     scores[f"ndcg@{DEPTH}"] = float((np.bincount(query, gain) / ideal[possible - 1]).mean())
     return scores, len(count)
+
+
+def average_precisions(relevant: Relevant) -> tuple[IntArray, NDArray[np.float64]]:
+    """The queries that have a relevant item [N], ascending, and each one's sum of precisions by min(10, relevant)."""
+    queries, query = np.unique(relevant.query, return_inverse=True)
+    precision = np.where(relevant.rank <= DEPTH, (relevant.position + 1) / relevant.rank, 0.0)
+    return queries, np.bincount(query, precision) / np.minimum(np.bincount(query), DEPTH)
 
 
 def _slots(index: IntArray, similarity: FloatArray) -> IntArray:

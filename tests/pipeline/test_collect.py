@@ -29,6 +29,8 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             frame[frame["cell"] == name].to_parquet(paths.SCORES / name / f"{table}.parquet", index=False)
         sign = {"cell": name, "language": "en", "indicator": "effective_rank", "score": 9.0}
         pd.DataFrame([sign]).to_parquet(paths.SCORES / name / "collapse.parquet", index=False)
+        item = {"cell": name, "measure": "map@10", "item": "0", "score": 0.5}
+        pd.DataFrame([item]).to_parquet(paths.SCORES / name / "items.parquet", index=False)
     return [row["cell"] for row in cells]
 
 
@@ -42,7 +44,8 @@ def test_every_cell_is_in_every_table(names: list[str]) -> None:
     tables = collect.result_tables(names)
     for name in ("cells", "retrieval", "consistency", "vqa"):
         assert list(dict.fromkeys(tables[name]["cell"])) == names
-    assert set(tables["pairs"]["cell"]) == set(tables["collapse"]["cell"]) == set(names)
+    for name in ("pairs", "collapse", "items"):
+        assert set(tables[name]["cell"]) == set(names)
     assert set(tables["stability"].query("level == 'run'")["cell"]) == set(names)
 
 

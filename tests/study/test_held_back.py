@@ -143,7 +143,7 @@ def test_the_files_are_written_beside_the_scores(tmp_path: Path, monkeypatch: py
     scoring.EvaluateTask(model, "clip").make(tmp_path / "scores", "cpu", lambda done, total: None)  # type: ignore[arg-type]
     names = {path.name for path in (tmp_path / "scores").iterdir()}
     assert names == {
-        *("retrieval.parquet", "consistency.parquet", "vqa.parquet", "collapse.parquet"),
+        *("retrieval.parquet", "consistency.parquet", "vqa.parquet", "collapse.parquet", "items.parquet"),
         *("submission-cvqa-english.csv", "submission-cvqa-local.csv"),
     }
     text = (tmp_path / "scores" / "submission-cvqa-english.csv").read_text()
