@@ -63,7 +63,7 @@ def build(
             "text": [caption.text for caption in captions],
         }
         if split == "distil":
-            columns["english"] = [c.text if c.language == settings.pivot else chosen.pivot[c.image] for c in captions]
+            columns["english"] = list(chosen.pivots)
         writer.captions(split, columns)
     if vqa_languages:
         _write_questions(writer, chosen, pictures)

@@ -15,6 +15,8 @@ from study.records import ALL_LANGUAGES
 CAPTION_SPLITS: tuple[CaptionSplit, ...] = ("teacher", "distil", "validation", "test")
 QUESTION_SPLITS: tuple[QuestionSplit, ...] = ("validation", "test")
 CAPTION_COLUMNS = ("image", "language", "text", "split")
+PAIR = "pair"
+"""Optional column of the captions: those of an image with the same value belong together."""
 QUESTION_COLUMNS = ("question", "split", "image", "type", "language", "prompt", "answer", "options")
 CODE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
 
@@ -28,6 +30,8 @@ class Caption:
     language: str
     text: str
     split: str
+    pair: str | None
+    """None: the table has no such column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,10 @@ def read(captions: str, questions: str | None) -> Contents:
 
 def _captions(file: str, images: _Images) -> list[Caption]:
     found: dict[tuple[str, ...], Caption] = {}
-    for row in read_rows(file, CAPTION_COLUMNS):
+    for row in read_rows(file, CAPTION_COLUMNS, (PAIR,)):
         split = row.name("split", CAPTION_SPLITS)
-        caption = Caption(row, images.path(row, split), _language(row), row.text("text"), split)
+        pair = row.text(PAIR) if PAIR in row.values and split == "distil" else None
+        caption = Caption(row, images.path(row, split), _language(row), row.text("text"), split, pair)
         key = (caption.image, caption.language, caption.text)
         if key in found:
             raise row.error(f"the same image, language, text and split as in {found[key].row}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from study.corpora.base import CorpusError, check_languages
 from study.corpora.layout import CaptionSplit, QuestionSplit
 from study.corpora.manifest.contents import CAPTION_SPLITS, QUESTION_SPLITS, Caption, Contents, Text
+from study.corpora.pairing import paired
 
 MOST_LANGUAGES = 127
 """The layout numbers languages in eight bits."""
@@ -24,8 +25,8 @@ class Selection:
     """
 
     captions: Mapping[CaptionSplit, list[Caption]]
-    pivot: Mapping[str, str]
-    """Image -> its first caption in the pivot language, of the distil split."""
+    pivots: Sequence[str]
+    """Of every caption of the distil split the one in the pivot language that it is distilled beside."""
     texts: Mapping[QuestionSplit, list[Text]]
 
 
@@ -61,7 +62,7 @@ def select(
     for language in vqa_languages:
         if not any(text.language == language for text in texts["test"]):
             raise CorpusError(f"questions: none of split 'test' in {language!r}: leave it out of vqa_languages")
-    return Selection(chosen, _pivot(contents, chosen["distil"], pivot), texts)
+    return Selection(chosen, _pivots(contents, chosen["distil"], pivot), texts)
 
 
 def _check_parallel(file: str, test: Sequence[Caption], languages: Sequence[str]) -> None:
@@ -76,15 +77,34 @@ def _check_parallel(file: str, test: Sequence[Caption], languages: Sequence[str]
         )
 
 
-def _pivot(contents: Contents, distil: Sequence[Caption], pivot: str) -> dict[str, str]:
+def _pivots(contents: Contents, distil: Sequence[Caption], pivot: str) -> list[str]:
+    """By the column `pair` where the table has it, else by the captions' order (`pairing.paired`)."""
     check_languages([pivot], contents.languages, "pivot")
-    found: dict[str, str] = {}
+    of_image: dict[tuple[str, str], list[Caption]] = {}
     for caption in contents.captions:
-        if caption.split == "distil" and caption.language == pivot:
-            found.setdefault(caption.image, caption.text)
+        if caption.split == "distil":
+            of_image.setdefault((caption.image, caption.language), []).append(caption)
+    beside: dict[tuple[str, str], dict[str, str]] = {}
     for caption in distil:
-        if caption.image not in found:
+        key = caption.image, caption.language
+        if key in beside:
+            continue
+        captions, pivots = of_image[key], of_image.get((caption.image, pivot))
+        if pivots is None:
             raise caption.row.error(
                 f"the image has no caption in {pivot!r}: every image of split 'distil' needs one in the pivot language"
             )
-    return found
+        if caption.language == pivot:
+            beside[key] = {own.text: own.text for own in captions}
+        elif caption.pair is not None:
+            beside[key] = {own.text: _of_the_pair(own, pivots, pivot) for own in captions}
+        else:
+            beside[key] = dict(paired([own.text for own in captions], [own.text for own in pivots]))
+    return [beside[caption.image, caption.language][caption.text] for caption in distil]
+
+
+def _of_the_pair(caption: Caption, pivots: Sequence[Caption], pivot: str) -> str:
+    found = [other.text for other in pivots if other.pair == caption.pair]
+    if len(found) != 1:
+        raise caption.row.error(f"{len(found)} captions of the image in {pivot!r} have pair {caption.pair!r}, not one")
+    return found[0]

@@ -97,8 +97,10 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def read_rows(file: str, columns: Sequence[str]) -> Iterator[Row]:
-    """The rows of a .csv (UTF-8, comma, header) or .parquet file; columns besides `columns` are ignored.
+def read_rows(file: str, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Row]:
+    """The rows of a .csv (UTF-8, comma, header) or .parquet file: `columns`, and those of `optional` that it has.
+
+    Other columns are ignored.
 
     Raises:
         CorpusError: the file is missing, of another kind, not whole, or lacks a column.
@@ -110,7 +112,7 @@ def read_rows(file: str, columns: Sequence[str]) -> Iterator[Row]:
     if not path.is_file():
         raise CorpusError(f"{file}: no such file in {Path.cwd()}")
     empty = True
-    for row in readers[path.suffix.lower()](file, columns):
+    for row in readers[path.suffix.lower()](file, columns, optional):
         empty = False
         yield row
     if empty:
@@ -128,14 +130,21 @@ def check_columns(file: str, found: Sequence[str], wanted: Sequence[str]) -> Non
             )
 
 
-def _csv_rows(file: str, columns: Sequence[str]) -> Iterator[Row]:
+def _present(file: str, found: Sequence[str], wanted: Sequence[str], optional: Sequence[str]) -> list[str]:
+    """The `wanted` columns and those of `optional` that are there; raises as `check_columns`."""
+    columns = [*wanted, *(column for column in optional if column in found)]
+    check_columns(file, found, columns)
+    return columns
+
+
+def _csv_rows(file: str, columns: Sequence[str], optional: Sequence[str]) -> Iterator[Row]:
     # utf-8-sig: spreadsheets put a byte order mark before the first column's name.
     with Path(file).open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.reader(stream, strict=True)
         number = 1
         try:
             header = next(reader, [])
-            check_columns(file, header, columns)
+            columns = _present(file, header, columns, optional)
             for number, cells in enumerate(reader, start=2):
                 if not cells:
                     continue
@@ -149,10 +158,10 @@ def _csv_rows(file: str, columns: Sequence[str]) -> Iterator[Row]:
             raise CorpusError(f"{file}, after row {number}: not UTF-8: {error.reason}") from None
 
 
-def _parquet_rows(file: str, columns: Sequence[str]) -> Iterator[Row]:
+def _parquet_rows(file: str, columns: Sequence[str], optional: Sequence[str]) -> Iterator[Row]:
     try:
         with pq.ParquetFile(file) as table:
-            check_columns(file, table.schema_arrow.names, columns)
+            columns = _present(file, table.schema_arrow.names, columns, optional)
             number = 0
             for batch in table.iter_batches(columns=list(columns)):
                 for values in batch.to_pylist():

@@ -8,6 +8,7 @@ from typing import Any
 
 from study.corpora.base import CorpusError, Progress
 from study.corpora.layout import CaptionSplit
+from study.corpora.pairing import BLANK, paired
 from study.corpora.published.items import PartFacts, items_of
 from study.corpora.published.ledger import Ledger
 from study.corpora.published.sources import Part
@@ -103,25 +104,19 @@ def write_split(
 def _rows(captions: Captions) -> Iterator[tuple[str, ...]]:
     """Language and text."""
     for language, texts in captions.items():
-        yield from ((language, text) for text in texts)
+        yield from ((language, text) for text in texts if text != BLANK)
 
 
 def _distil_rows(captions: Captions, pivot: str, where: str) -> Iterator[tuple[str, ...]]:
-    """Language, text and the pivot caption that belongs to it; a text once an image and language.
-
-    The k-th caption goes with the k-th in the pivot language, or with the first where there are fewer:
-    translations stand in the order of what they translate.
-    """
+    """Language, text and the pivot caption that belongs to it (`pairing.paired`); each different text once."""
     if pivot not in captions:
         raise CorpusError(
             f"{where}: the image has no caption in {pivot!r}: every image of split 'distil' needs one in the pivot "
             "language"
         )
-    pivots = captions[pivot]
     for language, texts in captions.items():
-        for text in dict.fromkeys(texts):
-            place = texts.index(text)
-            yield language, text, text if language == pivot else pivots[place if place < len(pivots) else 0]
+        for text, beside in paired(texts, captions[pivot]):
+            yield language, text, text if language == pivot else beside
 
 
 def _check_image(content: bytes, where: str) -> None:

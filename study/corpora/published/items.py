@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from study.corpora.base import CorpusError
+from study.corpora.pairing import BLANK
 from study.corpora.published.registry import caption_source
 from study.corpora.published.sources import Captioned, Part
 from study.seeds import stream
@@ -67,6 +68,8 @@ def drawn(part: Part, languages: Sequence[str]) -> Iterator[Captioned]:
 def cleaned(item: Captioned, part: Part, facts: PartFacts) -> dict[str, list[str]]:
     """The item's captions in Unicode's form NFC and without space around them; languages without any left out.
 
+    Of a caption that is left out because it is empty, `pairing.BLANK` keeps the place.
+
     Raises:
         CorpusError: a caption is empty (on the hub, where nobody can mend it, it is left out and counted) or no
             text; the message names its row.
@@ -80,13 +83,12 @@ def cleaned(item: Captioned, part: Part, facts: PartFacts) -> dict[str, list[str
                 facts.normalised[language] += 1
             if any("\ud800" <= character <= "\udfff" for character in composed):
                 raise CorpusError(f"{at} has half of a surrogate pair, which is no character: {text!a}")
-            if composed.strip():
-                found.setdefault(language, []).append(composed.strip())
-            elif part.hub is not None:
+            if not composed.strip():
+                if part.hub is None:
+                    raise CorpusError(f"{at} is empty")
                 facts.blank[language] += 1
-            else:
-                raise CorpusError(f"{at} is empty")
-    return found
+            found.setdefault(language, []).append(composed.strip() or BLANK)
+    return {language: texts for language, texts in found.items() if any(texts)}
 
 
 def items_of(

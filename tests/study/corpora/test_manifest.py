@@ -181,6 +181,34 @@ def test_further_captions_of_an_image_are_kept_and_english_ones_teach_themselves
     assert own["english"].tolist()[:3] == [caption(PAIRS[14], "en")] * 3
 
 
+def test_the_k_th_caption_goes_with_the_k_th_english_one(data: Path, tmp_path: Path) -> None:
+    more = [
+        {"image": "images/14.png", "language": code, "text": text, "split": "distil"}
+        for code, text in (("de", "zwei"), ("en", "two"), ("de", "drei"))
+    ]
+    write_tables(data, [*captions(), *more], questions())
+    distil = build(declared(), tmp_path / "out").captions("distil").set_index("text")["english"]
+    assert distil["zwei"] == distil["two"] == "two"
+    assert distil["drei"] == caption(PAIRS[14], "en")  # there is no third English caption
+
+
+def test_a_column_of_pairs_says_which_captions_belong_together(data: Path, tmp_path: Path) -> None:
+    said = [{**row, "pair": "a"} for row in captions()]
+    more = [
+        {"image": "images/14.png", "language": code, "text": text, "split": "distil", "pair": pair}
+        for code, text, pair in (("de", "drei", "c"), ("de", "zwei", "b"), ("en", "two", "b"), ("en", "three", "c"))
+    ]
+    write_tables(data, [*said, *more], questions())
+    distil = build(declared(), tmp_path / "out").captions("distil").set_index("text")["english"]
+    assert (distil["zwei"], distil["drei"]) == ("two", "three")
+    write_tables(data, [*said, *more[:-1]], questions())
+    with pytest.raises(CorpusError, match=r"captions\.csv, row \d+: 0 captions of the image in 'en' have pair 'c'"):
+        build(declared(), tmp_path / "none")
+    write_tables(data, [*said, *more[:-1], {**more[0], "pair": " "}], questions())
+    with pytest.raises(CorpusError, match="pair is empty"):
+        build(declared(), tmp_path / "empty")
+
+
 def at(n: int, **values: Any) -> Edit:
     return lambda said, asked: said[n].update(values)
 

@@ -23,7 +23,7 @@ from pipeline.sources import ROOT
 from pipeline.stage import StageError
 from study.corpora import CorpusError, PreparedCorpus, corpus, known_languages, known_splits, writing
 from study.corpora.published import PublishedSettings, needs
-from study.corpora.published.captions import _distil_rows
+from study.corpora.published.captions import _distil_rows, _rows
 from study.corpora.published.items import PartFacts, cleaned, drawn
 from study.corpora.published.sources import Captioned, Image, Part
 from study.corpora.watched import END, ends_hash
@@ -206,6 +206,21 @@ def test_captions_go_with_the_pivot_caption_of_their_number() -> None:
         list(_distil_rows(captions, "fr", "row 1"))
 
 
+def test_a_blank_caption_does_not_shift_its_successors() -> None:
+    written = {"en": ["a dog", "two cats", "a red bus"], "de": ["ein Hund", " ", "ein roter Bus"]}
+    facts = PartFacts()
+    found = list(_distil_rows(cleaned(item(**written), HUB, facts), "en", "row 1"))
+    assert [row for row in found if row[0] == "de"] == [
+        ("de", "ein Hund", "a dog"),
+        ("de", "ein roter Bus", "a red bus"),
+    ]
+    assert facts.blank == {"de": 1}
+    # A blank in the pivot language: what belongs to it goes with the first one that is there.
+    found = list(_distil_rows(cleaned(item(en=[" ", "b"], de=["x", "y"]), HUB, PartFacts()), "en", "row 1"))
+    assert found == [("en", "b", "b"), ("de", "x", "b"), ("de", "y", "b")]
+    assert list(_rows(cleaned(item(de=["x", " ", "y"]), HUB, PartFacts()))) == [("de", "x"), ("de", "y")]
+
+
 LOCAL, HUB = Part(source="xtd10", path="x"), Part(source="crossmodal3600", hub="x", revision="1")
 
 
@@ -218,7 +233,7 @@ def test_captions_are_normalised_and_counted(written: list[str]) -> None:
     facts = PartFacts()
     kept = [text for text in written if text.strip()]
     found = cleaned(item(de=written), HUB, facts)
-    assert found == ({"de": [unicodedata.normalize("NFC", text).strip() for text in kept]} if kept else {})
+    assert found == ({"de": [unicodedata.normalize("NFC", text).strip() for text in written]} if kept else {})
     assert facts.normalised["de"] == sum(not unicodedata.is_normalized("NFC", text) for text in written)
     assert facts.blank["de"] == len(written) - len(kept)
 
