@@ -10,11 +10,18 @@ from pathlib import Path, PurePosixPath
 from study.corpora.base import CorpusError
 
 BLOCK = tarfile.BLOCKSIZE
+COMPRESSED = {
+    b"\x1f\x8b": ("gzip", "gunzip"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "unzstd"),
+    b"BZh": ("bzip2", "bunzip2"),
+    b"\xfd7zXZ\x00": ("xz", "unxz"),
+}
+"""First bytes of compressed files, the format's name and the command that undoes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in a shard: `key` is its path up to the name's first dot, `ending` what follows in lower case."""
+    """A file in a shard: `key` is its path up to the name's first dot, `ending` what follows, as written."""
 
     name: str
     key: str
@@ -28,9 +35,12 @@ class Member:
 def read_members(shard: Path, wanted: Callable[[str], bool]) -> Iterator[Member]:
     """The files of a shard in order; contents of those whose ending is `wanted`.
 
+    Hidden files are passed over: macOS puts a ._name beside every file.
+
     Raises:
-        CorpusError: the shard is no tar or ends too early; names it and the last whole member.
+        CorpusError: the shard is no tar, is compressed or ends too early; names it and the last whole member.
     """
+    _check_plain(shard)
     last, end = "its beginning", 0
     try:
         with tarfile.open(shard, "r:") as archive:
@@ -38,10 +48,9 @@ def read_members(shard: Path, wanted: Callable[[str], bool]) -> Iterator[Member]
                 # Else the archive remembers every member that it has met.
                 archive.members = []  # type: ignore[attr-defined]
                 end = entry.offset_data + -(-entry.size // BLOCK) * BLOCK
-                if entry.isfile():
-                    path = PurePosixPath(entry.name)
+                path = PurePosixPath(entry.name)
+                if entry.isfile() and not path.name.startswith("."):
                     stem, _, ending = path.name.partition(".")
-                    ending = ending.lower()
                     content = _content(archive, entry) if wanted(ending) else None
                     key = (path.parent / stem).as_posix()
                     yield Member(entry.name, key, ending, entry.offset_data, entry.size, content)
@@ -49,6 +58,20 @@ def read_members(shard: Path, wanted: Callable[[str], bool]) -> Iterator[Member]
     except (tarfile.TarError, OSError, EOFError) as error:
         raise CorpusError(f"{shard}: not a whole tar, after {last}: {error}") from None
     _check_end(shard, last, end)
+
+
+def _check_plain(shard: Path) -> None:
+    """Images are read where they lie in the file, which a compressed one does not allow."""
+    try:
+        with shard.open("rb") as file:
+            start = file.read(max(map(len, COMPRESSED)))
+    except OSError as error:
+        raise CorpusError(f"{shard}: {error.strerror}") from None
+    for magic, (name, command) in COMPRESSED.items():
+        if start.startswith(magic):
+            raise CorpusError(
+                f"{shard}: compressed with {name}; shards are read without unpacking: `{command}` it first"
+            )
 
 
 def read_range(shard: Path, member: Member) -> bytes:

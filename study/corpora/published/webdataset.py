@@ -3,7 +3,7 @@
 A shard is a tar; files of one sample stand together and share their name up to the first dot:
 <key>.jpg (or .jpeg, .png, .webp) with its captions in <key>.<language>.txt, in <key>.txt (the part's
 `language` says which), or in <key>.json under `captions`: {"en": "a cat", "de": ["eine Katze", "..."]}.
-What else is in a sample or in its JSON is passed over.
+What else is in a sample or in its JSON is passed over, and so are hidden files. A key names a sample within its shard.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from glob import has_magic
 from itertools import product
 from pathlib import Path
@@ -24,6 +24,7 @@ from study.corpora.published.sources import Captioned, CaptionSource, Image, Par
 
 IMAGES = ("jpg", "jpeg", "png", "webp")
 BRACES = re.compile(r"\{([^{}]*)\}")
+MOST_NAMED = 8
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 
@@ -45,15 +46,15 @@ class Webdataset(CaptionSource):
     splits = ("all",)
 
     def languages(self, part: Part) -> tuple[str, ...]:
-        """Those of the first shard: reading all of them may take long."""
+        """Those of all shards: a language may begin late, or have shards of its own."""
         shards = self._shards(part)
-        found = {language for _, captions in _samples(shards[:1], part.language) for language in captions}
+        found = _languages(tuple((shard, shard.stat().st_mtime_ns) for shard in shards), part.language)
         if not found:
             raise CorpusError(
                 f"{shards[0]}: no captions in <key>.<language>.txt or <key>.json (captions: ...); those in <key>.txt "
                 "are read if the part says which `language` they are in"
             )
-        return tuple(sorted(found))
+        return found
 
     def items(self, part: Part, languages: Sequence[str]) -> Iterator[Captioned]:
         for image, captions in _samples(self._shards(part), part.language):
@@ -95,48 +96,71 @@ def _matching(pattern: str) -> list[Path]:
             raise CorpusError(f"there is no shard {path}{meant(path)}")
         return [path]
     fixed = next((place for place, piece in enumerate(path.parts) if has_magic(piece)), 0)
-    found = sorted(Path(*path.parts[:fixed]).glob(str(Path(*path.parts[fixed:]))))
+    folder, rest = Path(*path.parts[:fixed]), str(Path(*path.parts[fixed:]))
+    found = sorted(shard for shard in folder.glob(rest) if not shard.name.startswith("."))
     if not found:
-        raise CorpusError(f"there is no shard {path}")
+        packed = sorted(shard.name for shard in folder.glob(f"{rest}.*"))
+        raise CorpusError(f"there is no shard {path}" + (f"; unpack {packed[0]} and its like first" if packed else ""))
     return found
 
 
 def _samples(shards: Sequence[Path], plain: str | None) -> Iterator[tuple[Image, dict[str, list[str]]]]:
     """Every sample's image and captions; `plain` is the language of <key>.txt."""
-    first: dict[str, Path] = {}
     for shard in shards:
+        known: set[str] = set()  # writers may count from 0 in every shard
         members: list[Member] = []
-        for member in read_members(shard, lambda ending: ending.rpartition(".")[2] in ("txt", "json")):
+        for member in read_members(shard, lambda ending: _kind(ending) in ("txt", "json")):
             if members and member.key != members[0].key:
-                yield _sample(shard, members, plain, first)
+                yield _sample(shard, members, plain, known)
                 members = []
             members.append(member)
         if members:
-            yield _sample(shard, members, plain, first)
+            yield _sample(shard, members, plain, known)
+
+
+@lru_cache(maxsize=16)
+def _languages(shards: tuple[tuple[Path, int], ...], plain: str | None) -> tuple[str, ...]:
+    """The codes of all captions, sorted; `shards` with the times of their last change."""
+    samples = _samples([shard for shard, _ in shards], plain)
+    return tuple(sorted({language for _, captions in samples for language in captions}))
+
+
+def _kind(ending: str) -> str:
+    """What a member is by its last suffix."""
+    return ending.rpartition(".")[2].lower()
 
 
 def _sample(
-    shard: Path, members: Sequence[Member], plain: str | None, first: dict[str, Path]
+    shard: Path, members: Sequence[Member], plain: str | None, known: set[str]
 ) -> tuple[Image, dict[str, list[str]]]:
     key = members[0].key
     where = f"{shard}, sample {key}"
-    if key in first:
-        raise CorpusError(f"{where}: this key is in {first[key]} already; files of a sample stand together")
-    first[key] = shard
-    images = [member for member in members if member.ending in IMAGES]
+    if key in known:
+        raise CorpusError(f"{where}: this key is in the shard already; files of a sample stand together")
+    known.add(key)
+    images = [member for member in members if member.ending.lower() in IMAGES]
+    for member in members:
+        if "." in member.ending and _kind(member.ending) in IMAGES:
+            raise CorpusError(
+                f"{where}: {member.name}: a key ends at the first dot of a file's name; write keys without"
+            )
     captions: dict[str, list[str]] = {}
     for member in members:
         for language, texts in _captions(shard, member, plain).items():
             captions.setdefault(language, []).extend(texts)
     if len(images) != 1:
-        found = ", ".join(member.name for member in members)
-        raise CorpusError(f"{where}: {len(images)} images, there must be one; its files: {found}")
+        found = ", ".join(member.name for member in members[:MOST_NAMED]) + ", ..." * (len(members) > MOST_NAMED)
+        dotted = any("." in member.ending and _kind(member.ending) in IMAGES for member in members)
+        hint = (
+            "; a key ends at the first dot of a file's name: write names without dots in their keys" if dotted else ""
+        )
+        raise CorpusError(f"{where}: {len(images)} images, there must be one; its files: {found}{hint}")
     return Image(key, where, partial(read_range, shard, images[0])), captions
 
 
 def _captions(shard: Path, member: Member, plain: str | None) -> dict[str, list[str]]:
     where = f"{shard}, {member.name}"
-    stem, _, kind = member.ending.rpartition(".")
+    stem, kind = member.ending.rpartition(".")[0], _kind(member.ending)
     if member.content is None:
         return {}
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -197,7 +199,11 @@ SHARDS: dict[str, tuple[Sequence[tuple[str, bytes]], str]] = {
     "two images": ([("1.jpg", b"x"), ("1.png", b"x"), ("1.en.txt", b"c")], r"x\.tar, sample 1: 2 images"),
     "key twice": (
         [("1.jpg", b"x"), ("1.en.txt", b"c"), ("2.jpg", b"x"), ("1.de.txt", b"c")],
-        r"x\.tar, sample 1: this key is in x\.tar already",
+        r"x\.tar, sample 1: this key is in the shard already",
+    ),
+    "dots in keys": (
+        [("a.b.jpg", b"x"), ("a.b.en.txt", b"c"), ("a.c.jpg", b"x")],
+        r"x\.tar, sample a: a\.b\.jpg: a key ends at the first dot",
     ),
     "no captions": ([("1.jpg", b"x"), ("1.txt", b"c")], r"x\.tar: no captions in .*says which `language`"),
     "latin-1": ([("1.jpg", b"x"), ("1.de.txt", "ü".encode("latin-1"))], r"x\.tar, 1\.de\.txt: not UTF-8"),
@@ -212,6 +218,41 @@ SHARDS: dict[str, tuple[Sequence[tuple[str, bytes]], str]] = {
 def test_what_is_wrong_in_a_shard_is_named(members: Sequence[tuple[str, bytes]], message: str) -> None:
     with pytest.raises(CorpusError, match=message):
         sample(members)
+
+
+def test_hidden_files_are_passed_over_and_codes_kept_as_written() -> None:
+    members = [("1.jpg", photograph(0)), ("1.pt-BR.TXT", b"gato"), ("1.JSON", b'{"captions": {"zh-Hant": "c"}}')]
+    hidden = [(f"./._{name}", b"\0\5\x16\7") for name, _ in members]
+    mixed = [file for pair in zip(hidden, members, strict=True) for file in pair]
+    assert sample([*mixed, ("./.DS_Store", b"x")]) == [{"pt-BR": ["gato"], "zh-Hant": ["c"]}]
+
+
+def test_languages_are_those_of_all_shards_and_keys_may_restart_in_each() -> None:
+    data_sets.write_tar(Path("0.tar"), [("1.jpg", photograph(0)), ("1.en.txt", b"cat")])
+    data_sets.write_tar(Path("1.tar"), [("1.jpg", photograph(1)), ("1.en.txt", b"dog"), ("1.de.txt", b"Hund")])
+    source, part = caption_source("webdataset"), Part(source="webdataset", path="{0,1}.tar")
+    assert source.languages(part) == ("de", "en")
+    read = list(source.items(part, ("de", "en")))  # type: ignore[arg-type]
+    assert [dict(item.captions) for item in read] == [{"en": ["cat"]}, {"en": ["dog"], "de": ["Hund"]}]
+    assert [item.image.read() for item in read] == [photograph(0), photograph(1)]
+
+
+@pytest.mark.parametrize(
+    ("pack", "name", "command"),
+    [(gzip.compress, "gzip", "gunzip"), (bz2.compress, "bzip2", "bunzip2"), (lzma.compress, "xz", "unxz"),
+     (lambda content: b"\x28\xb5\x2f\xfd" + content, "zstd", "unzstd")],
+)  # fmt: skip
+def test_a_compressed_shard_is_refused_with_the_command_that_unpacks_it(
+    pack: Callable[[bytes], bytes], name: str, command: str
+) -> None:
+    data_sets.write_tar(Path("x.tar"), [("1.jpg", photograph(0)), ("1.en.txt", b"cat")])
+    Path("x.tar").write_bytes(pack(Path("x.tar").read_bytes()))
+    source = caption_source("webdataset")
+    with pytest.raises(CorpusError, match=rf"x\.tar: compressed with {name}; .* `{command}` it first"):
+        source.languages(Part(source="webdataset", path="x.tar"))
+    Path("x.tar").rename("x.tar.gz")
+    with pytest.raises(CorpusError, match=r"there is no shard \*\.tar; unpack x\.tar\.gz and its like first"):
+        source.languages(Part(source="webdataset", path="*.tar"))
 
 
 def test_a_shard_that_is_cut_anywhere_is_refused(study: Path) -> None:
