@@ -15,6 +15,8 @@ from typing import Literal, Protocol
 import numpy as np
 from PIL import Image, ImageOps
 
+from study import lfs
+
 Rows = Sequence[int] | np.ndarray
 
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -75,6 +77,8 @@ def decode(content: bytes) -> Image.Image:
     Raises:
         PictureError: it cannot be decoded, or is so large that Pillow takes it for an attack.
     """
+    if lfs.is_pointer(content):
+        raise PictureError(lfs.PROBLEM)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -105,10 +105,7 @@ def _declared(folder: Path) -> dict[str, Any]:
     missing = [key for key in ("hidden_size", "max_position_embeddings", "pad_token_id") if config.get(key) is None]
     if missing or type(_config(config)) not in MODEL_MAPPING:
         raise PublishedError(f"{where}: a {config['model_type']} is no text encoder with a table of positions")
-    if not any(path for pattern in WEIGHTS[:2] for path in folder.glob(pattern)):
-        raise hub.no_safetensors(folder)
-    if not (folder / "tokenizer.json").is_file():
-        raise PublishedError(f"{folder} holds no tokenizer.json: put the encoder's fast tokenizer there")
+    hub.check_files(folder, WEIGHTS[:2], "the encoder's")
     return config
 
 

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
+from study import lfs
 from study.towers.protocol import PublishedError
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -68,6 +71,8 @@ def bring(name: str, revision: str, weights: Sequence[str]) -> Path:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The mapping in a JSON file; raises PublishedError, which names it."""
+    if lfs.points(path):
+        raise PublishedError(f"{path} {lfs.PROBLEM}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -77,6 +82,37 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise PublishedError(f"{path} must be a mapping, is {type(content).__name__}")
     return content
+
+
+def check_files(folder: Path, weights: Sequence[str], whose: str) -> None:
+    """Refuse a folder whose weights or tokenizer are missing or cut off, by their headers; raises PublishedError.
+
+    Args:
+        folder: the checkpoint.
+        weights: patterns of its weights.
+        whose: whose fast tokenizer it needs.
+    """
+    found = [path for pattern in weights for path in sorted(folder.glob(pattern))]
+    if not found:
+        raise no_safetensors(folder)
+    for path in found:
+        check_whole(path)
+    tokenizer = folder / "tokenizer.json"
+    if not tokenizer.is_file():
+        raise PublishedError(f"{folder} holds no tokenizer.json: put {whose} fast tokenizer there")
+    if lfs.points(tokenizer):
+        raise PublishedError(f"{tokenizer} {lfs.PROBLEM}")
+
+
+def check_whole(file: Path) -> None:
+    """Refuse a safetensors file that is cut off or none, by its header alone; raises PublishedError."""
+    if lfs.points(file):
+        raise PublishedError(f"{file} {lfs.PROBLEM}")
+    try:
+        with safe_open(file, framework="numpy"):
+            pass
+    except (OSError, SafetensorError) as error:
+        raise PublishedError(f"{file} is not whole: {error}") from None
 
 
 def no_safetensors(folder: Path) -> PublishedError:

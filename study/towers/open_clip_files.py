@@ -65,11 +65,7 @@ class Parts:
         where = self.folder / CARD
         image_kind(self.config).check(where)
         of_open_clip(self.config["preprocess"], where)
-        if not (self.folder / "tokenizer.json").is_file():
-            raise PublishedError(
-                f"{self.folder} holds no tokenizer.json: put the fast tokenizer of the checkpoint's text tower there"
-            )
-        _ = self.weights
+        hub.check_files(self.folder, (self.weights.name,), "the checkpoint's")
 
 
 def parts(folder: Path, card: Mapping[str, Any] | None = None) -> Parts:

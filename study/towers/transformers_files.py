@@ -41,10 +41,7 @@ class Parts:
 
     def check(self) -> None:
         """Refuse what cannot be used, without reading weights; raises PublishedError."""
-        if not any(path for pattern in WEIGHTS[:2] for path in self.folder.glob(pattern)):
-            raise hub.no_safetensors(self.folder)
-        if not (self.folder / "tokenizer.json").is_file():
-            raise PublishedError(f"{self.folder} holds no tokenizer.json: put the checkpoint's fast tokenizer there")
+        hub.check_files(self.folder, WEIGHTS[:2], "the checkpoint's")
         preprocess(self.config, self.folder)
 
 

@@ -21,11 +21,14 @@ to round numbers, and a larger rest is another tokenizer's."""
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, in single precision; raises PublishedError."""
+    """The tensors of a safetensors file, in single precision; raises PublishedError, for weights that are NaN too."""
     try:
         state = load_file(file)
     except (OSError, SafetensorError) as error:
         raise PublishedError(f"{file} is not whole: {error}") from None
+    broken = [name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if broken:
+        raise PublishedError(f"{file}: not all finite: {', '.join(broken[:SHOWN])}{more(broken)}")
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,6 +95,24 @@ def _must_exist(row: Row, name: str, path: Path) -> None:
     raise row.error(f"there is no image {path}{meant}")
 
 
+OTHERS_NAMES = {
+    "train": "distil",
+    "training": "distil",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+}
+"""What most data sets call a split, and what it is here."""
+
+
+def _split(row: Row, known: Sequence[str]) -> str:
+    given = row.text("split")
+    if given not in known and given.lower() in OTHERS_NAMES:
+        meant = OTHERS_NAMES[given.lower()]
+        raise row.error(f"unknown split {given!r}; here it is called {meant!r}, and the splits are {', '.join(known)}")
+    return row.name("split", known)
+
+
 def _language(row: Row) -> str:
     code = row.text("language")
     if not CODE.fullmatch(code) or code == ALL_LANGUAGES:
@@ -114,7 +133,7 @@ def read(captions: str, questions: str | None) -> Contents:
 def _captions(file: str, images: _Images) -> list[Caption]:
     found: dict[tuple[str, ...], Caption] = {}
     for row in read_rows(file, CAPTION_COLUMNS, (PAIR,)):
-        split = row.name("split", CAPTION_SPLITS)
+        split = _split(row, CAPTION_SPLITS)
         pair = row.text(PAIR) if PAIR in row.values and split == "distil" else None
         caption = Caption(row, images.path(row, split), _language(row), row.text("text"), split, pair)
         key = (caption.image, caption.language, caption.text)
@@ -128,7 +147,7 @@ def _texts(file: str, images: _Images) -> list[Text]:
     found: dict[tuple[str, str], Text] = {}
     first: dict[str, Text] = {}
     for row in read_rows(file, QUESTION_COLUMNS):
-        split, options = row.name("split", QUESTION_SPLITS), tuple(row.texts("options"))
+        split, options = _split(row, QUESTION_SPLITS), tuple(row.texts("options"))
         text = Text(
             row,
             row.text("question"),

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from study import lfs
 from study.corpora.base import CorpusError, nearest
 
 MOST_OPTIONS = 127
@@ -111,12 +112,31 @@ def read_rows(file: str, columns: Sequence[str], optional: Sequence[str] = ()) -
         raise CorpusError(f"{file}: the name must end in .csv or .parquet")
     if not path.is_file():
         raise CorpusError(f"{file}: no such file in {Path.cwd()}")
+    if lfs.points(path):
+        raise CorpusError(f"{file} {lfs.PROBLEM}")
     empty = True
     for row in readers[path.suffix.lower()](file, columns, optional):
         empty = False
         yield row
     if empty:
         raise CorpusError(f"{file}: it has no rows")
+
+
+def batch_rows(batch: pa.RecordBatch, file: str, before: int) -> list[dict[str, Any]]:
+    """A batch of a parquet file as rows, `before` of which come before it.
+
+    Raises:
+        CorpusError: a text is not UTF-8, which parquet does not check; names file and row.
+    """
+    try:
+        return list(batch.to_pylist())
+    except UnicodeDecodeError:
+        for place in range(len(batch)):
+            try:
+                batch.slice(place, 1).to_pylist()
+            except UnicodeDecodeError as error:
+                raise CorpusError(f"{file}, row {before + place + 1}: a text is not UTF-8: {error.reason}") from None
+        raise
 
 
 def check_columns(file: str, found: Sequence[str], wanted: Sequence[str]) -> None:
@@ -164,7 +184,7 @@ def _parquet_rows(file: str, columns: Sequence[str], optional: Sequence[str]) ->
             columns = _present(file, table.schema_arrow.names, columns, optional)
             number = 0
             for batch in table.iter_batches(columns=list(columns)):
-                for values in batch.to_pylist():
+                for values in batch_rows(batch, file, number):
                     number += 1
                     yield Row(file, number, values)
     except (pa.ArrowException, OSError) as error:

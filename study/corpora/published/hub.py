@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from study.corpora.base import CorpusError
-from study.corpora.manifest.tables import Row, check_columns
+from study.corpora.manifest.tables import Row, batch_rows, check_columns
 from study.corpora.published.sources import Image
 from study.names import hint
 
@@ -76,7 +76,7 @@ def read_rows(files: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
             with _open(file) as table:
                 check_columns(file, table.schema_arrow.names, columns)
                 for batch in table.iter_batches(batch_size=BATCH, columns=list(columns)):
-                    for values in batch.to_pylist():
+                    for values in batch_rows(batch, file, number):
                         number += 1
                         yield Row(file, number, values)
         except (pa.ArrowException, OSError) as error:

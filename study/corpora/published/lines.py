@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from study import lfs
 from study.corpora.base import CorpusError
 from study.corpora.published.sources import Image
 from study.names import nearest
@@ -44,11 +45,14 @@ def read_lines(file: Path) -> list[str]:
 def read_bytes(file: Path) -> bytes:
     """A file's bytes; raises CorpusError, with the nearest name, if it is not there."""
     try:
-        return file.read_bytes()
+        content = file.read_bytes()
     except FileNotFoundError:
         raise CorpusError(f"there is no file {file}{meant(file)}") from None
     except OSError as error:
         raise CorpusError(f"{file} cannot be read: {error.strerror}") from None
+    if lfs.is_pointer(content):
+        raise CorpusError(f"{file} {lfs.PROBLEM}")
+    return content
 
 
 def check_aligned(names: Path, rows: int, texts: Path, found: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from study import lfs
 from study.corpora.base import CorpusError
 
 BLOCK = tarfile.BLOCKSIZE
@@ -64,9 +65,11 @@ def _check_plain(shard: Path) -> None:
     """Images are read where they lie in the file, which a compressed one does not allow."""
     try:
         with shard.open("rb") as file:
-            start = file.read(max(map(len, COMPRESSED)))
+            start = file.read(len(lfs.START))
     except OSError as error:
         raise CorpusError(f"{shard}: {error.strerror}") from None
+    if lfs.is_pointer(start):
+        raise CorpusError(f"{shard} {lfs.PROBLEM}")
     for magic, (name, command) in COMPRESSED.items():
         if start.startswith(magic):
             raise CorpusError(

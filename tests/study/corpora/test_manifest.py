@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -367,6 +369,37 @@ def test_parquet_that_is_not_whole_or_has_empty_values_is_named(data: Path) -> N
         known_languages("manifest", declared("parquet"))
     with pytest.raises(CorpusError, match=r"data/captions\.tsv: the name must end in \.csv or \.parquet"):
         known_languages("manifest", declared(captions="data/captions.tsv"))
+
+
+@pytest.mark.parametrize(("given", "meant"), [("train", "distil"), ("Training", "distil"), ("dev", "validation")])
+def test_a_split_by_its_usual_name_is_told_what_it_is_called_here(data: Path, given: str, meant: str) -> None:
+    rows = captions()
+    rows[0]["split"] = given
+    write_tables(data, rows, questions())
+    with pytest.raises(CorpusError, match=rf"row 2: unknown split '{given}'; here it is called '{meant}', .*distil"):
+        known_languages("manifest", declared())
+
+
+def test_parquet_with_a_text_that_is_not_utf8_is_named_by_row(data: Path) -> None:
+    rows = captions()
+    written = [row["text"].encode() for row in rows]
+    written[4] = "caf\u00e9".encode("latin-1")
+    offsets = pa.array(written, pa.binary()).buffers()
+    columns = {name: pa.array([row[name] for row in rows]) for name in ("image", "language", "split")}
+    columns["text"] = pa.Array.from_buffers(pa.string(), len(rows), offsets)
+    pq.write_table(pa.table(columns), data / "captions.parquet")
+    with pytest.raises(CorpusError, match=r"captions\.parquet, row 5: a text is not UTF-8"):
+        known_languages("manifest", declared("parquet"))
+
+
+def test_pointers_of_git_lfs_are_named(data: Path, tmp_path: Path) -> None:
+    pointer = b"version https://git-lfs.example/spec/v1\noid sha256:0\nsize 3\n"
+    (data / "images" / "14.png").write_bytes(pointer)
+    with pytest.raises(CorpusError, match=r"14\.png\)? ?.*is a git-lfs pointer and not the file itself"):
+        build(declared(), tmp_path / "out")
+    (data / "captions.csv").write_bytes(pointer)
+    with pytest.raises(CorpusError, match=r"captions\.csv is a git-lfs pointer"):
+        known_languages("manifest", declared())
 
 
 def test_a_spreadsheets_csv_is_read(data: Path) -> None:
