@@ -30,7 +30,7 @@ from study.training import History, Progress, Schedule, fit
 class StudentSpec(BaseModel):
     """The `students` block of params.yaml: what all cells share."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     towers: Literal["text", "both"] = "text"
     init: Literal["teacher", "random"] = "teacher"

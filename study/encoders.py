@@ -15,7 +15,7 @@ FAMILY = "encoder"
 class EncoderSpec(BaseModel):
     """A size's block of params.yaml with an `encoder`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     encoder: str = Field(min_length=1, description="a folder, seen from the study's, or a name on the hub")
     revision: str | None = Field(default=None, description="commit of a name; a folder needs none")

@@ -16,7 +16,7 @@ from study.towers.protocol import DualEncoder
 class PublishedSpec(BaseModel):
     """A teacher's block of params.yaml with a `checkpoint`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     family: str = Field(description="the library that loads it: open_clip or transformers")
     checkpoint: str = Field(min_length=1, description="a folder, seen from the study's, or a name that is resolved")

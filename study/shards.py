@@ -41,7 +41,7 @@ class ShardError(ValueError):
 class EmbeddingSpec(BaseModel):
     """The `embedding` block of params.yaml: how the teacher's outputs are kept for its students."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     dtype: Dtype = Field(
         default="float32",

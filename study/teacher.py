@@ -26,7 +26,7 @@ TOKENIZER_TEXTS = 60_000
 class TeacherSpec(BaseModel):
     """A teacher's block of params.yaml."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     family: str
     model: str = Field(description="a configuration registered with the family")

@@ -27,7 +27,7 @@ Progress = Callable[[int, int], None]
 class Schedule(BaseModel):
     """How long, in what batches and how fast: a block of params.yaml."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     steps: int = Field(gt=0)
     batch: int = Field(gt=1)

@@ -21,7 +21,7 @@ class CorpusError(ValueError):
 class CorpusSettings(BaseModel):
     """Base of every corpus's settings: unknown keys and wrong types are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

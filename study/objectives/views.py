@@ -20,7 +20,7 @@ from torch import Tensor, nn
 class Settings(BaseModel):
     """Options that every objective has; its own file adds its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     weight: float = Field(default=1.0, gt=0, description="factor in the method's weighted sum")
 

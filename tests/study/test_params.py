@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,24 @@ CASES: dict[str, tuple[Edit, str]] = {
     "a language twice": (lambda p: p["corpus"]["languages"].append("en"), "more than once"),
     "a seed twice": (lambda p: p["grid"]["seeds"].append(0), "twice in grid.seeds"),
     "a dash in a name": (lambda p: p["methods"].update({"fd-x": {"fd": {}}}), "fd-x"),
+    "a device left out": (lambda p: p["execution"].pop("device"), "missing key 'execution.device'"),
+    "a device in other digits": (lambda p: p["execution"].update(device="cuda:\u0661"), "execution.device is"),
+    "a command in a folder's name": (lambda p: p["tuning"].update(values="tuning;touch X"), "tuning.values is"),
+    "a folder outside": (lambda p: p["tuning"].update(values="../tuning"), "tuning.values is"),
+    "a folder without a name": (lambda p: p["tuning"].update(values=""), "tuning.values is"),
+    "a command in the root": (lambda p: p.update(root="$(touch X)"), "root is"),
+    "a name of 300 letters": (lambda p: p["methods"].update({"a" * 300: {"fd": {}}}), "at most 64 characters"),
+    "a seed that torch does not take": (
+        lambda p: p["grid"].update(seeds=[2**63]),
+        "grid.seeds.0 is 9223372036854775808",
+    ),
+    "an endless rate": (lambda p: p["students"]["training"].update(learning_rate=float("inf")), "finite number"),
+    "a rate that is no number": (lambda p: p["tuning"].update(learning_rate=[float("nan"), 1.0]), "finite number"),
+    "an endless weight": (lambda p: p["methods"]["fd"]["fd"].update(weight=float("inf")), "finite number"),
+    "a corpus as a whole": (
+        lambda p: p["corpus"]["settings"].update(in_domain=["google", "twitter"]),
+        "cannot be in domain and held out at once",
+    ),
     "a boolean language": (lambda p: p["corpus"].update(languages=["en", False]), "corpus.languages"),
 }
 
@@ -164,3 +183,40 @@ def test_broken_and_missing_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("- 1\n")
     with pytest.raises(ParamsError, match="mapping"):
         load(tmp_path / "params.yaml")
+
+
+FILES: dict[str, tuple[Callable[[str], str | bytes], str]] = {
+    "a control character": (lambda text: text + 'x: "\x07"\n', "no YAML"),
+    "not UTF-8": (lambda text: text.encode().replace(b"description: ", b"description: \xe9", 1), "not UTF-8"),
+    "UTF-16": (lambda text: text.encode("utf-16"), "not UTF-8"),
+    "an impossible date": (lambda text: re.sub("description: ", "description: 2026-13-45 #", text, count=1), "no YAML"),
+    "5,000 digits": (lambda text: text.replace("threads: 1", "threads: " + "9" * 5000), "execution.threads is|no YAML"),
+    "3,000 nestings": (lambda text: text + "x: " + "[" * 3000 + "]" * 3000, "nested too deeply"),
+    "aliases that multiply": (
+        lambda text: text + "x0: &a0 [1, 1]\n" + "".join(f"x{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 30)),
+        "more than 100,000 values",
+    ),
+    "a long file": (lambda text: text + "# " + "x" * 1_000_000, "larger than"),
+    "a long value": (
+        lambda text: re.sub("name: .*", f"name: {'A' * 5000}", text, count=1),
+        "name is .A{90,}.*[.][.][.]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message"), FILES.values(), ids=FILES.keys())
+def test_a_file_that_cannot_be_read_is_one_short_line(
+    spoil: Callable[[str], str | bytes], message: str, tmp_path: Path
+) -> None:
+    content = spoil((ROOT / "params.yaml").read_text())
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ParamsError, match=message) as raised:
+        read(path)
+    assert len(str(raised.value)) < 2000
+
+
+def test_a_folder_of_that_name_is_named(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").mkdir()
+    with pytest.raises(ParamsError, match=r"params\.yaml: cannot be read: Is a directory"):
+        read(tmp_path / "params.yaml")
