@@ -232,7 +232,7 @@ def test_languages_are_those_of_all_shards_and_keys_may_restart_in_each() -> Non
     data_sets.write_tar(Path("1.tar"), [("1.jpg", photograph(1)), ("1.en.txt", b"dog"), ("1.de.txt", b"Hund")])
     source, part = caption_source("webdataset"), Part(source="webdataset", path="{0,1}.tar")
     assert source.languages(part) == ("de", "en")
-    read = list(source.items(part, ("de", "en")))  # type: ignore[arg-type]
+    read = list(source.items(part, ("de", "en")))
     assert [dict(item.captions) for item in read] == [{"en": ["cat"]}, {"en": ["dog"], "de": ["Hund"]}]
     assert [item.image.read() for item in read] == [photograph(0), photograph(1)]
 
