@@ -23,8 +23,11 @@ from study.corpora.emoji.prompted import answers
 from study.corpora.emoji.prompts import PROMPTS
 from study.corpora.emoji.scenes import Sprites, place
 from study.corpora.emoji.settings import WEB_SHARE, EmojiSettings
+from study.corpora.layout import CaptionSplit
 from study.seeds import stream
 from tests.study.corpora.fake import FAKE_RECORD, LANGUAGES, VQA_LANGUAGES, FakeSource, small
+
+EVALUATION_SPLITS: tuple[CaptionSplit, ...] = ("validation", "test")
 
 
 def build(out: Path, **changes: object) -> PreparedCorpus:
@@ -120,7 +123,8 @@ def test_teacher_languages_are_balanced_and_distil_follows_the_share(fake_corpus
 def test_a_share_of_training_captions_is_opened_by_a_prompt_that_they_answer(tmp_path: Path) -> None:
     kinds = {"what": 1, "pair": 1, "order": 1, "count": 0}
     plain, opened = build(tmp_path / "plain"), build(tmp_path / "opened", prompt_share=0.5, kinds=kinds)
-    for split, column in (("teacher", "text"), ("distil", "text"), ("distil", "english")):
+    columns: list[tuple[CaptionSplit, str]] = [("teacher", "text"), ("distil", "text"), ("distil", "english")]
+    for split, column in columns:
         before, after = plain.captions(split), opened.captions(split)
         languages = before["language"].astype(str)
         if column == "english":
@@ -134,7 +138,7 @@ def test_a_share_of_training_captions_is_opened_by_a_prompt_that_they_answer(tmp
             found.append(bool(kinds_found))
         share = np.mean(np.array(found)[np.asarray(languages != "mi")])
         assert share == pytest.approx(0.5, abs=0.1)
-    for split in ("validation", "test"):
+    for split in EVALUATION_SPLITS:
         assert opened.captions(split).equals(plain.captions(split))
 
 

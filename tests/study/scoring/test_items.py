@@ -55,8 +55,8 @@ def test_items_average_to_the_scores_of_the_tables(block: int) -> None:
 @pytest.mark.parametrize("gold", [[0, 1, 2, 3, 4], [0, 0, 2, 3, 3]])
 def test_each_query_overlaps_as_it_does_alone(gold: list[int]) -> None:
     golds = np.array(gold)
-    ranks = np.stack([np.argsort(np.argsort(-TEXTS[name][:5] @ IMAGES.T, axis=1), axis=1) for name in TEXTS])
-    ranks = ranks.astype(np.int32)
+    orders = [np.argsort(np.argsort(-TEXTS[name][:5] @ IMAGES.T, axis=1), axis=1) for name in TEXTS]
+    ranks = np.stack([order.astype(np.int32) for order in orders])
     pairs = np.triu_indices(3, 1)
     alone = [rbo(ranks[:, [q]], golds[[q]])[pairs].mean() for q in range(5)]
     assert query_rbo(ranks, golds) == pytest.approx(alone, abs=1e-6)
