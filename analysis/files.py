@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from analysis import constructs, effects, runs
+from analysis.construct_pairs import ConstructPair
 from analysis.contrasts import COLUMNS, Result
 from analysis.frames import Study
 from analysis.inference import holm
 from analysis.influence import Influence
 from analysis.results import Analysis
 from analysis.settings import Settings
-from analysis.tradeoff import ConstructPair, Tradeoff
+from analysis.tradeoff import Tradeoff
 
 
 def tables(analysis: Analysis, settings: Settings) -> dict[str, pd.DataFrame]:

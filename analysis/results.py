@@ -12,12 +12,14 @@ from analysis import (
     boundary,
     collapse,
     confirm,
+    construct_pairs,
     contrasts,
     frames,
     influence,
     items,
     languages,
     paired,
+    pareto,
     power,
     prediction,
     profile,
@@ -41,14 +43,14 @@ class Analysis:
     secondary: dict[str, contrasts.Result]
     tradeoffs: list[tradeoff.Tradeoff]
     places: list[tradeoff.Tradeoff]
-    by_construct: list[tradeoff.ConstructPair]
-    disagreements: list[tradeoff.Disagreement]
+    by_construct: list[construct_pairs.ConstructPair]
+    disagreements: list[construct_pairs.Disagreement]
     confirmations: dict[str, confirm.Confirmation]
     influence: dict[str, influence.Influence]
     by_language: dict[str, pd.DataFrame]  # shrunken.COLUMNS
     single_languages: pd.DataFrame  # contrasts.COLUMNS
     profiles: dict[str, pd.DataFrame]  # profile.COLUMNS
-    front: pd.DataFrame  # tradeoff.pareto
+    front: pd.DataFrame  # pareto.front
     items: pd.DataFrame  # items.COLUMNS
     predictions: pd.DataFrame  # prediction.COLUMNS
     boundary: pd.DataFrame  # boundary.COLUMNS
@@ -66,7 +68,7 @@ def analyse(folder: Path, settings: Settings) -> Analysis:
     headlines = {name: contrasts.analyse(o, study, settings) for name, o in study.headlines.items()}
     # A secondary outcome that was declared primary gets the full model with all that stands beside it; one that a
     # trade-off needs, the model alone.
-    needed = set(tradeoff.secondary_measures(list(study.secondary))) - set(settings.primary)
+    needed = set(construct_pairs.secondary_measures(list(study.secondary))) - set(settings.primary)
     secondary = {
         name: contrasts.analyse(o, study, settings, name in needed or name in settings.primary, name not in needed)
         for name, o in study.secondary.items()
@@ -82,14 +84,14 @@ def analyse(folder: Path, settings: Settings) -> Analysis:
     if {"consistency", "stability"} <= set(headlines):
         pair = (headlines["consistency"], headlines["stability"])
         found = tradeoff.analyse(*pair, settings)
-        front = tradeoff.pareto(tradeoff.averages(found), *pair, settings.control)
-    by_construct = tradeoff.construct_pairs(found, every, settings)
+        front = pareto.front(tradeoff.averages(found), *pair, settings.control)
+    by_construct = construct_pairs.analyse(found, every, settings)
     crossed = {
         n: (r.outcome, r.fit, r.design) for n, r in headlines.items() if r.fit is not None and r.design is not None
     }
     return Analysis(
         study, headlines, secondary, tradeoff.averages(found), tradeoff.by_place(found), by_construct,
-        tradeoff.disagreements(by_construct), confirmations,
+        construct_pairs.disagreements(by_construct), confirmations,
         {n: influence.leave_out(o, study, settings, fit) for n, (o, fit, _) in crossed.items()},
         {n: shrunken.language_differences(fit, o, d, settings.alpha) for n, (o, fit, d) in crossed.items()},
         pd.concat([languages.contrast_table(r.outcome, study.methods, settings) for r in every.values()],

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from analysis import power
+from analysis.construct_pairs import ConstructPair, Disagreement
 from analysis.contrasts import LIKE_THESE, Result, rows
 from analysis.layout import AVERAGE
 from analysis.settings import Settings
-from analysis.tradeoff import ConstructPair, Disagreement, Tradeoff
+from analysis.tradeoff import Tradeoff
 from analysis.verdict import (
     BOTH_LOWERED,
     BOTH_RAISED,

@@ -42,7 +42,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from analysis import contrasts, frames, inference, layout, mixed, paired, pairs, reml, search, tradeoff
+from analysis import contrasts, frames, inference, joint, layout, mixed, paired, pairs, reml, search, tradeoff
 from analysis.layout import AVERAGE
 from analysis.settings import Settings
 from pipeline.sources import ROOT
@@ -63,9 +63,9 @@ KINDS = ("pairs", "rows", "run")
 SHARE = 0.75
 """Languages of stability, of those of consistency."""
 SHIFT, CHUNK, ALPHA = 4.0, 10, 0.05
-CODE = (inference, layout, mixed, paired, pairs, reml, search, tradeoff.Differences, tradeoff.analyse,
-        tradeoff.correlation, tradeoff.correlation_of_estimates, tradeoff.joint_region,
-        tradeoff.region_radius.__wrapped__)  # fmt: skip
+CODE = (inference, layout, mixed, paired, pairs, reml, search, joint.Differences, tradeoff.analyse,
+        tradeoff.correlation, joint.correlation_of_estimates, joint.joint_region,
+        joint.region_radius.__wrapped__)  # fmt: skip
 """What makes the numbers: a chunk is made again when its source has changed."""
 STORE = ROOT / ".scratch" / "calibration"
 

@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis import assumptions, boundary, contrasts, frames, items, mixed, power, prediction, profile, tradeoff
+from analysis import assumptions, boundary, contrasts, frames, items, joint, mixed, power, prediction, profile, tradeoff
 from analysis.layout import Layout, crossed_design
 from analysis.settings import Settings
 from analysis.verdict import COST
@@ -101,7 +101,7 @@ def correlation(seeds: int, studies: int, rng: np.random.Generator) -> Rows:
         control = rng.multivariate_normal([0, 0], cov, len(index))
         found = [
             _Points(f"m{i}", pd.DataFrame(effect + rng.multivariate_normal([0, 0], cov, len(index)) - control, index,
-                                          list(tradeoff.NAMES)))
+                                          list(joint.NAMES)))
             for i, effect in enumerate(effects)
         ]  # fmt: skip
         said = tradeoff.correlation(cast(Any, found), ALPHA)
@@ -224,7 +224,7 @@ def found(seeds: int, studies: int, rng: np.random.Generator, count: int) -> Row
     hits = np.zeros(3)
     for _ in range(studies):
         drawn = study(seeds, count, rng, {"consistency": {"fd": effect}, "stability": {"fd": -effect}}, SD)
-        results = [contrasts.analyse(drawn.headlines[name], drawn, settings) for name in tradeoff.NAMES]
+        results = [contrasts.analyse(drawn.headlines[name], drawn, settings) for name in joint.NAMES]
         first = [contrasts.rows(result.marginal())[0] for result in results]
         up, down = first[0]["ci_low"] > 0, first[1]["ci_high"] < 0
         both = tradeoff.analyse(results[0], results[1], settings)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import contrasts, frames, sentences, tradeoff, verdict
+from analysis import construct_pairs, contrasts, frames, joint, pareto, sentences, tradeoff, verdict
 from analysis.frames import FACTORS, Outcome
 from analysis.settings import Settings
 
@@ -78,7 +78,7 @@ def test_the_verdict_follows_from_the_rows(
 def test_every_number_is_a_row_of_the_contrasts() -> None:
     pair = results({"fd": (3.0, -2.0), "sd": (1.0, 0.5)})
     for found in tradeoff.analyse(*pair, SETTINGS):
-        for name, result in zip(tradeoff.NAMES, pair, strict=True):
+        for name, result in zip(joint.NAMES, pair, strict=True):
             table = result.contrasts
             here = (table["arch"] == found.arch) & (table["size"] == found.size) & (table["method"] == found.method)
             assert contrasts.rows(table[here]) == [getattr(found, name)]
@@ -112,11 +112,11 @@ def test_one_place_without_languages_is_the_textbook_hotelling_region() -> None:
 @pytest.mark.parametrize("df", [3.0, 6.0, 12.0, 40.0])
 def test_with_one_number_of_degrees_of_freedom_the_radius_is_hotellings(df: float) -> None:
     expected = np.sqrt(2 * df / (df - 1) * stats.f.isf(0.05, 2, df - 1))
-    assert tradeoff.region_radius(df, df, df, 0.05) == pytest.approx(expected, rel=0.04)
+    assert joint.region_radius(df, df, df, 0.05) == pytest.approx(expected, rel=0.04)
 
 
 def test_with_all_variances_known_the_radius_is_that_of_chi_squared() -> None:
-    assert tradeoff.region_radius(1e7, 1e7, 1e7, 0.05) == pytest.approx(np.sqrt(stats.chi2.isf(0.05, 2)), rel=0.01)
+    assert joint.region_radius(1e7, 1e7, 1e7, 0.05) == pytest.approx(np.sqrt(stats.chi2.isf(0.05, 2)), rel=0.01)
 
 
 def test_every_point_of_the_outline_is_on_the_edge_of_the_region() -> None:
@@ -153,14 +153,14 @@ def test_the_method_by_task_contrast_is_a_paired_t_test() -> None:
 def test_the_pareto_front_holds_what_nothing_beats() -> None:
     pair = results({"fd": (3.0, -2.0), "ed": (2.0, 1.0), "sd": (1.0, 0.0)}, sd=0.2)
     found = tradeoff.averages(tradeoff.analyse(*pair, SETTINGS))
-    front = tradeoff.pareto(found, *pair, "none").set_index("method")
+    front = pareto.front(found, *pair, "none").set_index("method")
     assert front["member"].to_dict() == {"none": False, "fd": True, "ed": True, "sd": False}
     assert front.loc["ed", "probability"] == 1
     assert front.loc["sd", "probability"] == 0
     said = sentences.front_sentence(front.reset_index())
     assert "FD (100 % of bootstrap draws) and ED (100 % of bootstrap draws)" in said
     single = results({"fd": (1.0, 1.0)}, seeds=1)
-    assert tradeoff.pareto(tradeoff.averages(tradeoff.analyse(*single, SETTINGS)), *single, "none").empty
+    assert pareto.front(tradeoff.averages(tradeoff.analyse(*single, SETTINGS)), *single, "none").empty
 
 
 def test_a_price_that_the_average_hides_is_found_where_it_was_paid() -> None:
@@ -186,10 +186,10 @@ def test_pairs_of_measures_that_disagree_are_named() -> None:
     other = results({"fd": (6.0, 4.0), "sd": (6.0, 4.0)}, seed=3)[1]
     main = tradeoff.analyse(first, second, SETTINGS)
     pairs = [
-        tradeoff.ConstructPair("consistency", "stability", True, main),
-        tradeoff.ConstructPair("consistency", "both_right", False, tradeoff.analyse(first, other, SETTINGS)),
+        construct_pairs.ConstructPair("consistency", "stability", True, main),
+        construct_pairs.ConstructPair("consistency", "both_right", False, tradeoff.analyse(first, other, SETTINGS)),
     ]
-    found = tradeoff.disagreements(pairs)
+    found = construct_pairs.disagreements(pairs)
     assert {d.method for d in found} == {"fd"}
     whole = next(d for d in found if d.arch == "average")
     assert list(whole.verdicts.values()) == [verdict.COST, verdict.BOTH_RAISED]
@@ -201,10 +201,10 @@ def test_a_study_has_its_trade_off_under_three_pairs_of_measures(medium: Path) -
     every = {
         n: contrasts.analyse(o, study, SETTINGS, checks=False)
         for n, o in {**study.headlines, **study.secondary}.items()
-        if n in ("consistency", "stability", *tradeoff.secondary_measures(list(study.secondary)))
+        if n in ("consistency", "stability", *construct_pairs.secondary_measures(list(study.secondary)))
     }
     main = tradeoff.analyse(every["consistency"], every["stability"], SETTINGS)
-    pairs = tradeoff.construct_pairs(main, every, SETTINGS)
+    pairs = construct_pairs.analyse(main, every, SETTINGS)
     assert [(p.consistency, p.stability) for p in pairs] == [
         ("rbo_excess", "shared_right"), ("rbo_gold_deleted", "agreement"), ("centred_cosine", "both_right"),
     ]  # fmt: skip
@@ -213,7 +213,7 @@ def test_a_study_has_its_trade_off_under_three_pairs_of_measures(medium: Path) -
         assert {t.populations for t in pair.tradeoffs} == {(contrasts.LIKE_THESE, contrasts.LIKE_THESE)}
         assert {t.consistency["measure"] for t in pair.tradeoffs} == {pair.consistency}
     # Scores that are multiples of one another come to one verdict, so only stability can make a difference.
-    for found in tradeoff.disagreements(pairs):
+    for found in construct_pairs.disagreements(pairs):
         assert set(found.verdicts) <= {(p.consistency, p.stability) for p in pairs}
 
 
