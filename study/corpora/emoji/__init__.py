@@ -42,7 +42,8 @@ RECORD = Record(
     languages=LANGUAGES,
     vqa_languages=tuple(PROMPTS),
     in_domain="validation and test: new compositions in the artwork of the training images",
-    out_of_domain="questions: new compositions in the held-out vendor's artwork; other wording than the captions",
+    out_of_domain="questions: new compositions in the held-out vendor's artwork; a text is a prompt and an option, as "
+    "prompt_share of the captions to train on are (0: none of them)",
     notes=(
         "Captions are lists of names, not sentences; names are CLDR's, written by people, with their gaps and habits.",
         f"No questions in {', '.join(f'{language} ({reason})' for language, reason in LEFT_OUT.items())}.",
