@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
 
-from study import records
-from study.distillation import StudentSpec
+from study import plain_yaml, records
+from study.embedding_spec import EmbeddingSpec
 from study.encoders import KINDS as SIZE_KINDS
 from study.encoders import Size
 from study.names import hint
 from study.published import KINDS, AnyTeacher
-from study.shards import EmbeddingSpec
+from study.schedule import MOST_RATE
+from study.student_spec import StudentSpec
 
 OUTCOMES = (
     *("retrieval", "consistency", "vqa", "stability"),
@@ -27,8 +26,14 @@ OUTCOMES = (
 )
 """What an analysis can be about: a headline, or `table:measure`."""
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_.+][a-z0-9]+)*$")]
-"""Factor levels become parts of a cell's name, where `-` divides them."""
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_.+][a-z0-9]+)*$", max_length=40)]
+"""Factor levels become parts of a cell's name, where `-` divides them, and so of folders and commands."""
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+_PART = r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?"
+InnerPath = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART})*$", max_length=200)]
+"""A folder below the study's: names of letters, digits, `_`, `.` and `-`, divided by `/`."""
 
 
 class ParamsError(ValueError):
@@ -36,7 +41,7 @@ class ParamsError(ValueError):
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Study(Strict):
@@ -48,21 +53,24 @@ class Grid(Strict):
     archs: list[Name] = Field(min_length=1)
     sizes: list[Name] = Field(min_length=1)
     methods: list[Name] = Field(min_length=1)
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    seeds: list[Seed] = Field(min_length=1)
+
+
+Languages = list[Annotated[str, Field(min_length=1, max_length=40)]] | Literal["all"]
 
 
 class CorpusSpec(Strict):
-    name: str
-    languages: list[str] | Literal["all"] = "all"
-    vqa_languages: list[str] | Literal["all"] = "all"
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    languages: Languages = "all"
+    vqa_languages: Languages = "all"
     settings: dict[str, Any] = {}
 
 
 class Tuning(Strict):
-    values: str
-    trials: int = Field(gt=0)
-    seeds: list[int] = Field(min_length=1)
-    learning_rate: list[Annotated[float, Field(gt=0)]] = Field(min_length=2, max_length=2)
+    values: InnerPath = Field(description="folder of the tuned values; DVC watches it, so it must be there")
+    trials: int = Field(gt=0, le=100_000)
+    seeds: list[Seed] = Field(min_length=1)
+    learning_rate: list[Annotated[float, Field(gt=0, le=MOST_RATE)]] = Field(min_length=2, max_length=2)
     search: dict[str, dict[str, list[float]]] = {}
 
 
@@ -88,9 +96,9 @@ class Analysis(Strict):
 
 
 class Execution(Strict):
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
-    workers: Annotated[int, Field(gt=0)] | Literal["auto"] = "auto"
-    threads: int = Field(default=1, gt=0)
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = "auto"
+    workers: Annotated[int, Field(gt=0, le=4096)] | Literal["auto"] = "auto"
+    threads: int = Field(default=1, gt=0, le=4096)
 
 
 TAGGED: Mapping[str, Mapping[str, type[BaseModel] | None]] = {"teachers": KINDS, "sizes": SIZE_KINDS}
@@ -110,9 +118,9 @@ class Params(Strict):
     sizes: dict[Name, Size]
     methods: dict[Name, dict[str, dict[str, Any]]]
     tuning: Tuning
-    evaluation: Evaluation
+    evaluation: Evaluation = Evaluation()
     analysis: Analysis
-    execution: Execution
+    execution: Execution = Execution()
 
 
 def read(path: Path) -> Params:
@@ -122,11 +130,9 @@ def read(path: Path) -> Params:
         ParamsError: it is not there, is no YAML, or breaks the schema; every problem is named.
     """
     try:
-        raw = YAML(typ="safe", pure=True).load(path)
-    except FileNotFoundError:
-        raise ParamsError(f"{path}: no such file") from None
-    except MarkedYAMLError as error:
-        raise ParamsError(f"{path}: {error.problem or error.context} ({error.problem_mark})") from None
+        raw = plain_yaml.read(path)
+    except plain_yaml.PlainYamlError as error:
+        raise ParamsError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
     if not isinstance(raw, Mapping):
         raise ParamsError(f"{path}: must be a mapping of blocks, is {type(raw).__name__}")
     try:
@@ -154,6 +160,8 @@ def _without_types(where: Sequence[str | int]) -> list[str]:
 def describe(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     """One line for one of pydantic's errors: key, value, what is allowed, nearest name."""
     where = _without_types(problem["loc"])
+    if not where:  # of the block as a whole
+        return f"{problem['msg'].removeprefix('Value error, ')}"
     kinds = TAGGED.get(where[0], {})
     if len(where) > 2 and where[2] in kinds:
         # pydantic names the kind of block between its name and its keys; params.yaml does not.
@@ -167,7 +175,7 @@ def describe(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return f"missing key {key!r}"
     value = problem["input"]
-    text = f"{key} is {value!r} ({type(value).__name__}): {problem['msg']}"
+    text = f"{key} is {plain_yaml.shown(repr(value))} ({type(value).__name__}): {problem['msg']}"
     if isinstance(value, str) and problem["type"].startswith(("float", "int")) and _is_number(value):
         text += f"; YAML reads {value!r} as text, write it like 1.0e-3"
     return text

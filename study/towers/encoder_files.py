@@ -16,7 +16,7 @@ from torch import nn
 from study.published_tokens import PublishedTokens
 from study.towers import hub, torchvision_ops
 from study.towers.encoder_config import encoder_config
-from study.towers.protocol import PublishedError
+from study.towers.errors import PublishedError
 from study.towers.transformers_files import WEIGHTS, locate
 from study.towers.weights import SHOWN, check_vocabulary, more, own_memory, quietly
 

@@ -10,8 +10,8 @@ from typing import Any
 from study.published_tokens import PublishedTokens
 from study.towers import hub, torchvision_ops
 from study.towers.encoder_config import architecture
+from study.towers.errors import PublishedError
 from study.towers.preprocess import Preprocess, of_transformers, square
-from study.towers.protocol import PublishedError
 
 torchvision_ops.ensure()
 
