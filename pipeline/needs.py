@@ -6,7 +6,6 @@ Files are told of studies that use what others published; a study that makes eve
 from __future__ import annotations
 
 import os
-from collections.abc import Sized
 from pathlib import Path
 from typing import NamedTuple
 
@@ -219,8 +218,8 @@ def summary(params: Params) -> list[str]:
     shape = " x ".join(f"{len(levels)} {name}" for name, levels in factors.items())
     students = len(list(cells(grid.archs, grid.sizes, grid.methods, grid.seeds)))
     here = [arch for arch in grid.archs if isinstance(params.teachers[arch], TeacherSpec)]
-    teachers = f"{len(grid.archs)} teachers, {len(here)} trained here" if len(grid.archs) > 1 else "1 teacher"
-    out = [f"{params.study.name}: {students} students ({shape}) of {teachers}"]
+    teachers = f"{counted(len(grid.archs), 'teacher')}, {len(here)} of them trained here"
+    out = [f"{params.study.name}: {counted(students, 'student')} ({shape}) of {teachers}"]
     total, uncounted = Cost(0, 0.0, 0.0, 0.0), [s for s in grid.sizes if isinstance(params.sizes[s], EncoderSpec)]
     for arch in grid.archs:
         spec = params.teachers[arch]
@@ -234,14 +233,19 @@ def summary(params: Params) -> list[str]:
     count, device, speed = workers(params)
     if total.flops:
         out.append(
-            f"about {duration(total.flops / (count * speed))} of training on {count} {device} "
-            f"worker{'s' if count > 1 else ''} ({speed:.0e} FLOP/s each, assumed); {size(total.disk)} of disk for the "
+            f"about {duration(total.flops / (count * speed))} of training on {counted(count, f'{device} worker')} "
+            f"({speed:.0e} FLOP/s each, assumed); {size(total.disk)} of disk for the "
             f"models; {size(count * (total.memory + PROGRAM))} of memory for the programs, weights and optimiser; "
             "the corpus and the teachers' embeddings come on top"
         )
     if uncounted:
         out.append(f"not in these figures: {', '.join(uncounted)}")
     return out
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 seed`, `2 seeds`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
