@@ -6,6 +6,7 @@ Files are told of studies that use what others published; a study that makes eve
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -209,13 +210,8 @@ def workers(params: Params) -> tuple[int, str, float]:
 def summary(params: Params) -> list[str]:
     """What was found in a params.yaml that is right: students, teachers, time, disk and memory, as text."""
     grid = params.grid
-    factors: dict[str, Sized] = {
-        "architectures": grid.archs,
-        "sizes": grid.sizes,
-        "methods": grid.methods,
-        "seeds": grid.seeds,
-    }
-    shape = " x ".join(f"{len(levels)} {name}" for name, levels in factors.items())
+    levels: dict[str, Sequence[object]] = {"architecture": grid.archs, "size": grid.sizes, "method": grid.methods}
+    shape = " x ".join(counted(len(names), factor) for factor, names in {**levels, "seed": grid.seeds}.items())
     students = len(list(cells(grid.archs, grid.sizes, grid.methods, grid.seeds)))
     here = [arch for arch in grid.archs if isinstance(params.teachers[arch], TeacherSpec)]
     teachers = f"{counted(len(grid.archs), 'teacher')}, {len(here)} of them trained here"

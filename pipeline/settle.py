@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import paths, stage
-from pipeline.tuned import tuned_values, untuned
+from pipeline.tuned import sentence, tuned_values
 from pipeline.validate import student_code
 from study.published import teacher_spec
 
@@ -51,8 +51,8 @@ def main() -> None:
             }
             settled[name] = apply(plan, found)
 
-        if sentence := untuned({name: plan["tuned"] for name, plan in settled.items()}):
-            print(f"settle: {sentence}")
+        if line := sentence({name: plan["tuned"] for name, plan in settled.items()}):
+            print(f"settle: {line}")
 
         def make(folder: Path) -> None:
             for name, content in settled.items():

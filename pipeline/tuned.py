@@ -12,7 +12,8 @@ from pipeline import stage
 from study.published import teacher_spec
 from study.student_spec import StudentSpec
 
-FACTORS = ("architecture", "size", "method")
+FACTORS = {"method": 2, "size": 1, "architecture": 0}
+"""Where each stands in a cell's name."""
 
 
 def completed(declared: dict[str, Any]) -> dict[str, Any]:
@@ -40,25 +41,32 @@ def tuned_values(file: Path, declared: dict[str, Any]) -> dict[str, Any]:
     return best
 
 
-def untuned(tuned: Mapping[str, bool]) -> str:
-    """A sentence on the cells `arch-size-method` without tuned values, where others have them; else nothing.
+def untuned(tuned: Mapping[str, bool]) -> list[tuple[str, str]]:
+    """What has no tuned values, where other cells `arch-size-method` have them: (factor, level), or ("cell", name).
 
-    Levels of a factor without any tuned cell are named as such: a method, a size or an architecture that is new.
+    Levels without any tuned cell are named as such: a method, a size or an architecture that is new.
     """
     without = [name for name, found in tuned.items() if not found]
-    if not without or len(without) == len(tuned):
-        return ""
+    if len(without) == len(tuned):
+        return []
     named, rest = [], set(without)
-    for position in (2, 1, 0):
+    for factor, position in FACTORS.items():
         levels: dict[str, list[str]] = {}
         for name in tuned:
             levels.setdefault(name.split("-")[position], []).append(name)
         for level, names in levels.items():
             if rest.intersection(names) and not any(tuned[name] for name in names):
-                named.append(f"{FACTORS[position]} {level}")
+                named.append((factor, level))
                 rest.difference_update(names)
-    named += [name for name in without if name in rest]
+    return named + [("cell", name) for name in without if name in rest]
+
+
+def sentence(tuned: Mapping[str, bool]) -> str:
+    """A line on `untuned`, or nothing."""
+    named = untuned(tuned)
+    if not named:
+        return ""
     return (
-        f"not tuned, and compared with {len(tuned) - len(without)} of {len(tuned)} that are: {', '.join(named)}; "
-        "the comparison may favour the tuned ones"
+        f"not tuned, and compared with cells that are: {', '.join(' '.join(pair) for pair in named)}; "
+        "a difference between them may be the tuning: `make tune`"
     )

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import needs, paths, stage
-from pipeline.sources import ROOT, code_hash
-from pipeline.tuned import tuned_values, untuned
+from pipeline.sources import ROOT, code_hash, module_file
+from pipeline.tuned import sentence, tuned_values
 from study.corpora import corpus as find_corpus
 from study.corpora.layout import file_hash
 from study.corpora.watched import ends_hash
@@ -131,9 +131,23 @@ def further_families(plan: Mapping[str, Any]) -> list[str]:
 
 
 def _corpus_code(name: str) -> str:
-    package = ROOT / "study" / "corpora" / name
-    data = [p for p in package.rglob("*") if p.is_file() and p.suffix != ".py"] if package.is_dir() else []
-    return code_hash([f"study.corpora.{name}"], data=sorted(data), without=REGISTRIES)
+    """The code of a corpus, wherever it lies and whatever it is called, and the data files beside it."""
+    found = find_corpus(name)
+    modules = {_module(part) for part in (found.build, found.check, found.Settings, found.needs) if part is not None}
+    data: set[Path] = set()
+    for module in modules:
+        file = module_file(module)
+        if file is not None and file.name == "__init__.py":
+            data.update(file.parent.rglob("*"))
+        elif file is not None:
+            data.update(file.parent.glob(f"{file.stem}.*"))
+    beside = sorted(path for path in data if path.is_file() and path.suffix not in (".py", ".pyc"))
+    return code_hash(sorted(modules), data=beside, without=REGISTRIES)
+
+
+def _module(part: object) -> str:
+    """The module of a function or class, or of an object's class."""
+    return str(getattr(part, "__module__", None) or type(part).__module__)
 
 
 def _tuning(params: Params, arch: str, size: str, method: str) -> Mapping[str, Any]:
@@ -246,8 +260,7 @@ def told(params: Params) -> list[str]:
         )
         for arch, size, method in product(params.grid.archs, params.grid.sizes, params.grid.methods)
     }
-    sentence = untuned(tuned)
-    return [*needs.summary(params), *([sentence] if sentence else [])]
+    return [line for line in (*needs.summary(params), sentence(tuned)) if line]
 
 
 def main(check_only: bool) -> None:

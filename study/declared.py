@@ -15,8 +15,10 @@ from study.corpora import corpus as find_corpus
 from study.encoders import EncoderSpec
 from study.names import UnknownNameError, hint
 from study.objectives import options_of
-from study.params import OUTCOMES, CorpusSpec, Params, ParamsError, describe, read
+from study.params import CorpusSpec, Params, ParamsError, describe, read
+from study.plain_yaml import shown
 from study.published import AnyTeacher, PublishedSpec
+from study.records import OUTCOMES
 from study.shape import SizeError, Towers, shape_of
 from study.teacher_spec import TeacherSpec
 from study.towers import PUBLISHED, TRAINABLE, check_model
@@ -49,8 +51,10 @@ def _names(params: Params) -> list[str]:
     problems: list[str] = []
 
     def must_be_in(names: list[str], known: Mapping[str, Any], kind: str, where: str) -> None:
-        problems.extend(f"unknown {kind} {n!r} in {where}{hint(n, known)}" for n in names if n not in known)
-        problems.extend(f"{kind} {n!r} is twice in {where}" for n in sorted(set(names)) if names.count(n) > 1)
+        problems.extend(f"unknown {kind} {shown(repr(n))} in {where}{hint(n, known)}" for n in names if n not in known)
+        problems.extend(
+            f"{kind} {shown(repr(n))} is twice in {where}" for n in sorted(set(names)) if names.count(n) > 1
+        )
 
     must_be_in(params.grid.archs, params.teachers, "architecture", "grid.archs")
     must_be_in(params.grid.sizes, params.sizes, "size", "grid.sizes")

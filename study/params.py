@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from study import plain_yaml, records
+from study import plain_yaml
 from study.embedding_spec import EmbeddingSpec
 from study.encoders import KINDS as SIZE_KINDS
 from study.encoders import Size
@@ -17,14 +17,6 @@ from study.names import hint
 from study.published import KINDS, AnyTeacher
 from study.schedule import MOST_RATE
 from study.student_spec import StudentSpec
-
-OUTCOMES = (
-    *("retrieval", "consistency", "vqa", "stability"),
-    *(f"retrieval:{measure.name}" for measure in records.RETRIEVAL_METRICS),
-    *(f"consistency:{measure.name}" for measure in records.CONSISTENCY_CONSTRUCTS),
-    *(f"stability:{measure.name}" for measure in records.STABILITY_CONSTRUCTS),
-)
-"""What an analysis can be about: a headline, or `table:measure`."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_.+][a-z0-9]+)*$", max_length=40)]
 """Factor levels become parts of a cell's name, where `-` divides them, and so of folders and commands."""
@@ -169,7 +161,7 @@ def describe(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
         allowed = _fields(found, where[2:-1]) if found is not None else []
     else:
         allowed = _fields(model, where[:-1])
-    key = ".".join(where)
+    key = plain_yaml.shown(".".join(where))
     if problem["type"] == "extra_forbidden":
         return f"unknown key {key!r}{hint(where[-1], allowed)}"
     if problem["type"] == "missing":
