@@ -18,11 +18,12 @@ from pipeline.tuned import sentence, tuned_values
 from study.corpora import corpus as find_corpus
 from study.corpora.layout import file_hash
 from study.corpora.watched import ends_hash
-from study.declared import load, resolved_languages
+from study.declared import problems as wrong_in
+from study.declared import resolved_languages
 from study.design import cells, teacher_name
 from study.encoders import FAMILY, EncoderSpec, Size
 from study.objectives import module_of
-from study.params import Params, ParamsError, read
+from study.params import Params, read
 from study.published import PublishedSpec
 from study.teacher_spec import TeacherSpec
 from study.towers import FAMILIES
@@ -214,19 +215,15 @@ def check_fresh(params: Params) -> None:
 
 
 def check(declared: Path, *, tell: bool) -> Params:
-    """A params.yaml that can be run; with `tell`, what it needs is printed first.
+    """A params.yaml of the working folder that can be run; with `tell`, what it needs is printed first.
 
     Raises:
         ParamsError: it cannot be read.
         StageError: something does not fit, or is missing; every problem has its line.
     """
-    params, problems = read(declared), []
+    params = read(declared)
     missing = needs.tell(params) if tell else []
-    try:
-        load(declared)
-    except ParamsError as error:
-        problems += str(error).splitlines()
-    problems += [f"{declared}: {problem}" for problem in _places(params)]
+    problems = [f"{declared}: {problem}" for problem in (*wrong_in(params), *_places(params))]
     if missing:
         problems.append(f"{len(missing)} of what is read are missing; nothing was downloaded or trained")
     if problems:

@@ -40,14 +40,17 @@ def load(path: Path) -> Params:
     """
     params = read(path)
     with contextlib.chdir(path.parent):  # a corpus's own paths start at the study's folder
-        problems = _names(params)
-    if problems:
-        raise ParamsError("\n".join(f"{path}: {line}" for line in problems))
+        wrong = problems(params)
+    if wrong:
+        raise ParamsError("\n".join(f"{path}: {line}" for line in wrong))
     return params
 
 
-def _names(params: Params) -> list[str]:
-    """What the schema of single values cannot see: names that refer to one another."""
+def problems(params: Params) -> list[str]:
+    """What the schema of single values cannot see: names that refer to one another, and data.
+
+    Paths start at the working folder.
+    """
     problems: list[str] = []
 
     def must_be_in(names: list[str], known: Mapping[str, Any], kind: str, where: str) -> None:

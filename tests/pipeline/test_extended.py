@@ -16,6 +16,7 @@ from pipeline import sources, validate
 from pipeline.sources import ROOT
 from study import corpora, objectives
 from study.corpora.emoji import CORPUS as EMOJI
+from study.declared import load
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_a_corpus_is_hashed_whatever_it_is_called(layout: str, tree: Path, monke
 def test_an_objective_is_hashed_by_the_module_that_it_is_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objectives, "OBJECTIVES", {**objectives.OBJECTIVES, "rkd": "study.objectives.nowhere:Rkd"})
     with pytest.raises(sources.SourceError, match=r"study\.objectives\.nowhere"):
-        validate.model_code([], [], validate.load(ROOT / "params.yaml").teachers["clip"], ["rkd"])
+        validate.model_code([], [], load(ROOT / "params.yaml").teachers["clip"], ["rkd"])
 
 
 REPORT = """
