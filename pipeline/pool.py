@@ -121,6 +121,8 @@ def main(what: str, stamp: Path) -> None:
     with stage.main("pool"):
         stage.sweep()
         todo = [job for job in jobs(what) if missing(job)]
+        for task in (task for job in todo for task in job if task.in_place()):
+            stage.keep(task.out, task.folder)  # DVC empties all outputs of a stage before it runs
         if todo:
             open_corpus().verify()  # a cache that has decayed would go unnoticed otherwise
             started = time.perf_counter()

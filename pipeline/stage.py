@@ -141,6 +141,21 @@ def adopt(folder: Path, out: Path) -> None:
     os.replace(folder, out)
 
 
+def keep(out: Path, folder: Path) -> None:
+    """Make a finished output a finished scratch folder too, by hard links where the disk has them."""
+
+    def link(source: str, target: str) -> None:
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
+
+    def maker(working: Path) -> None:
+        shutil.copytree(out, working, copy_function=link, dirs_exist_ok=True)
+
+    make(folder, maker)
+
+
 def write_folder(out: Path, maker: Make) -> None:
     """A stage's output folder, whole or not at all."""
     key = hashlib.sha256(str(out).encode()).hexdigest()[:16]

@@ -145,7 +145,7 @@ def test_dvc_reads_a_study_with_every_default_left_out(study: Path) -> None:
     declared = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
     with Repo.init(str(study), no_scm=True) as repo:
         resolved = DataResolver(repo, str(study), declared).resolve()["stages"]
-    assert "distil@0-clip-half-none" in resolved
+    assert "student@0-clip-half-none" in resolved
 
 
 def tuned(methods: Mapping[str, bool], sizes: tuple[str, ...] = ("half", "quarter")) -> dict[str, bool]:
