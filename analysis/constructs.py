@@ -85,13 +85,18 @@ CONSTRUCTS: Mapping[str, Construct] = {
     "positive_flips": Construct(_TEACHER, _FLIPS),
     "net_flips": Construct(_TEACHER, _FLIPS),
 }
-"""Name of a measure -> its construct, for every measure of `KINDS`."""
+"""Name of a measure -> its construct, where the measure's own declaration does not say it."""
+
+
+def construct(measure: records.Measure) -> Construct:
+    """How a measure is worked out, and its source; a dash where nothing is said."""
+    return CONSTRUCTS.get(measure.name, Construct(measure.detail or "-", measure.source or "-"))
 
 
 def table() -> pd.DataFrame:
     """tables/measures.csv: definition, range, direction and source; its own scale, before points are made of it."""
     return pd.DataFrame([
-        {"kind": kind, "measure": m.name, "meaning": m.meaning, "detail": CONSTRUCTS[m.name].detail, "low": m.low,
-         "high": m.high, "higher_is_better": m.higher_is_better, "source": CONSTRUCTS[m.name].source}
+        {"kind": kind, "measure": m.name, "meaning": m.meaning, "detail": construct(m).detail, "low": m.low,
+         "high": m.high, "higher_is_better": m.higher_is_better, "source": construct(m).source}
         for kind, found in KINDS.items() for m in found
     ])  # fmt: skip

@@ -111,11 +111,6 @@ def _independent(scores: pd.DataFrame, pairs: pd.DataFrame | None, name: str, no
     return found
 
 
-def _headline(kind: str, present: set[str]) -> str:
-    """The measure of a headline outcome: the first of its list that the tables have."""
-    return next((name for name in records.HEADLINES[kind] if name in present), records.HEADLINES[kind][-1])
-
-
 def _pair_outcomes(tables: dict[str, pd.DataFrame], notes: list[str]) -> dict[str, Outcome]:
     """The outcomes of the consistency and stability tables, measures over pairs of languages by language."""
     cells, every = tables["cells"], tables.get("pairs")
@@ -132,7 +127,7 @@ def _pair_outcomes(tables: dict[str, pd.DataFrame], notes: list[str]) -> dict[st
     }
     found = {}
     for kind, (measures, by_language, by_run) in sources.items():
-        main = _headline(kind, {*by_language["construct"], *by_run["construct"]})
+        main = records.headline(kind, {*by_language["construct"], *by_run["construct"]})
         for measure in measures:
             if measure.name in ("accuracy", "churn", "churn_excess"):
                 continue
@@ -156,13 +151,14 @@ def _outcomes(tables: dict[str, pd.DataFrame], notes: list[str]) -> dict[str, Ou
     """Every outcome that the tables hold, by name."""
     cells, retrieval = tables["cells"], tables["retrieval"]
     found: dict[str, Outcome] = {}
+    main = records.headline("retrieval", set(retrieval["metric"]))
     for measure in records.RETRIEVAL_METRICS:
         rows = retrieval[retrieval["metric"] == measure.name]
         # Both directions weigh the same, whatever the number of rows of each.
         by_direction = rows.groupby(["cell", "language", "direction"], as_index=False)["score"].mean()
         scores = by_direction.groupby(["cell", "language"], as_index=False)["score"].mean()
-        name = "retrieval" if measure.name == "map@10" else f"retrieval:{measure.name}"
-        label = "retrieval mAP@10" if measure.name == "map@10" else f"retrieval {measure.name}"
+        name = "retrieval" if measure.name == main else f"retrieval:{measure.name}"
+        label = f"retrieval {measure.name.replace('map@', 'mAP@')}"
         directions = [d.replace("_", " ") for d in records.DIRECTIONS if (rows["direction"] == d).any()]
         meaning = f"{measure.meaning}, {'averaged over ' if len(directions) > 1 else ''}{' and '.join(directions)}"
         found[name] = _outcome(name, label, measure, scores, cells, meaning)

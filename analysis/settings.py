@@ -12,16 +12,10 @@ from typing import Any
 
 from study import records
 
-HEADLINES = ("retrieval", "consistency", "vqa", "stability")
-"""The four headline outcomes, in the order of the report."""
+HEADLINES = tuple(records.HEADLINES)
+"""The headline outcomes, in the order of the report."""
 
-
-OUTCOMES = (
-    *HEADLINES,
-    *(f"retrieval:{m.name}" for m in records.RETRIEVAL_METRICS),
-    *(f"consistency:{m.name}" for m in records.CONSISTENCY_CONSTRUCTS),
-    *(f"stability:{m.name}" for m in records.STABILITY_CONSTRUCTS),
-)
+OUTCOMES = records.OUTCOMES
 """Every name that an outcome may have."""
 
 

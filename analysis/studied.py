@@ -18,7 +18,8 @@ Provenance = Mapping[str, Any]
 
 corpus: corpus, description, source, revision, in_domain, out_of_domain, licences (list of covers, name, attribution),
 images and questions (part -> number) · teachers: architecture -> family, model, steps · tuned: method -> [cells with
-tuned values, cells] · methods: method -> name spelled out · commit, dirty, date (ISO), version, machine.
+tuned values, cells] · untuned: (factor, level) without tuned values, where others have them · methods: method -> name
+spelled out · commit, dirty, date (ISO), version, machine.
 """
 
 
@@ -48,15 +49,12 @@ def facts(study: Study, settings: Settings, provenance: Provenance) -> list[Fact
 
 
 def untuned_sentence(provenance: Provenance) -> str:
-    """Names the methods that were not tuned where others were."""
-    tuned = {method: bool(done) for method, (done, _) in provenance.get("tuned", {}).items()}
-    if len(set(tuned.values())) < 2:
+    """Names the methods, sizes, architectures or cells that were not tuned where others were."""
+    named = provenance.get("untuned", ())
+    if not named:
         return ""
-    one, other = ([method_name(m) for m, done in tuned.items() if done == said] for said in (True, False))
-    return (
-        f"{capital(join(one))} {'was' if len(one) == 1 else 'were'} tuned, {join(other)} "
-        f"{'was' if len(other) == 1 else 'were'} not: part of a difference between them may be the tuning."
-    )
+    levels = [f"{factor} {method_name(level) if factor == 'method' else level}" for factor, level in named]
+    return f"Not tuned, where others were: {join(levels)}. Part of a difference between them may be the tuning."
 
 
 def _corpus(corpus: Mapping[str, Any]) -> tuple[str, ...]:

@@ -23,10 +23,11 @@ from pipeline import paths, stage
 from pipeline.work.device import execution, torch_device
 from pipeline.work.inputs import open_corpus, open_teacher
 from study.declared import load
-from study.distillation import Corner, StudentSpec, distil
+from study.distillation import Corner, distil
 from study.encoders import scale_of
 from study.evaluation import Scores, evaluate, images_of
 from study.scoring.stability import run_stability_rows
+from study.student_spec import StudentSpec
 from study.towers.protocol import DualEncoder
 
 MOST_OF_TEACHER, MUCH_POORER = 0.85, 0.9

@@ -254,7 +254,7 @@ def embedding(corpus: Path, out: Path, dtype: Any, stop: int) -> dict[str, Any]:
 
     from study.corpora.layout import PreparedCorpus
     from study.embedding import write_embeddings
-    from study.shards import EmbeddingSpec
+    from study.embedding_spec import EmbeddingSpec
 
     def report(name: str, total: int, done: int) -> None:
         if stop and name == "distil_x" and done >= stop:

@@ -1,4 +1,4 @@
-"""How a stage carries out one task: adopt what the pool made, or make it now."""
+"""How a stage carries out its tasks: adopt what the pool made, or make it now."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pipeline.work.device import execution
 from pipeline.work.task import Task
 
 
-def carry_out(task: Task) -> None:
-    """Put the task's finished folder where DVC expects it."""
-    if not stage.is_done(task.folder):
-        declared = execution()
-        stage.limit_threads(declared["threads"])
-        task.run(declared["device"], lambda done, total: None)
-    stage.adopt(task.folder, task.out)
+def carry_out(*tasks: Task) -> None:
+    """Put the tasks' finished folders where DVC expects them, once all of them are made."""
+    for task in tasks:
+        if not stage.is_done(task.folder):
+            declared = execution()
+            stage.limit_threads(declared["threads"])
+            task.run(declared["device"], lambda done, total: None)
+    for task in tasks:
+        stage.adopt(task.folder, task.out)

@@ -20,7 +20,7 @@ REPORT_SECONDS = 20.0
 def main(arch: str) -> None:
     with stage.main("embed"):
         from study.embedding import write_embeddings
-        from study.shards import EmbeddingSpec
+        from study.embedding_spec import EmbeddingSpec
 
         plan = stage.read_json(paths.PLAN / f"embed-{arch}.json")
         where = torch_device(execution()["device"])

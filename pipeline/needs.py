@@ -1,24 +1,30 @@
-"""What a study needs before anything is downloaded or trained: files, disk, memory, training cost, licences.
+"""What a study needs before anything is downloaded or trained: files, licences, time, disk, memory.
 
-Told of studies that use what others published; a study that makes everything itself needs nothing.
+Files are told of studies that use what others published; a study that makes everything itself needs none.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from study.corpora import Need
+from study.corpora import CorpusError, Need
 from study.corpora import corpus as find_corpus
+from study.design import cells
 from study.encoders import EncoderSpec
 from study.known_checkpoints import BYTES, KNOWN, Known, known
 from study.names import UnknownNameError
-from study.objectives.method import CAPTIONS, captions_per_item, needed
+from study.objectives.encoded import CAPTIONS, captions_per_item, needed
 from study.params import Params
 from study.published import PublishedSpec
-from study.towers.protocol import PublishedError, count
+from study.teacher_spec import TeacherSpec
+from study.towers import TRAINABLE
+from study.towers.errors import PublishedError
+from study.towers.trained_sizes import towers_of
 
 STATE = 16
 """Bytes a trained parameter: itself, its gradient, AdamW's two moments, in float32."""
@@ -26,6 +32,10 @@ ITEM = {"float32": 4, "float16": 2, "bfloat16": 2}
 """Bytes of a kept number."""
 SPEED = 50e12
 """FLOP/s that the hours are counted at: an assumption about one large GPU, not a measurement."""
+CORE = 4e10
+"""FLOP/s of a CPU's core, with every caption as long as the context: what the default study took (performance.md)."""
+PROGRAM = 0.7e9
+"""Bytes that a worker takes before it holds a model: torch and the tables, measured on Linux."""
 
 
 class Cost(NamedTuple):
@@ -66,11 +76,11 @@ def _checkpoint(what: str, checkpoint: str, revision: str | None, licence: str |
 
 
 def data(params: Params) -> list[Need]:
-    """The parts of the corpus; raises CorpusError where a source or split is unknown."""
-    corpus = find_corpus(params.corpus.name)
+    """The parts of the corpus."""
     try:
+        corpus = find_corpus(params.corpus.name)
         return corpus.needs(corpus.Settings.model_validate(params.corpus.settings)) if corpus.needs else []
-    except ValidationError:
+    except (CorpusError, ValidationError):
         return []  # the check that follows says what is wrong
 
 
@@ -82,24 +92,50 @@ def measured(spec: PublishedSpec) -> Known | None:
         model = spec.outline()
     except (PublishedError, UnknownNameError):
         return None
+    from study.towers.protocol import count
+
     text, image = model.text_counts(), count(model.image_module())
-    return Known(text.total, text.vocabulary, image, model.context, model.embedding_width, spec.licence or "")
+    return Known(
+        text.total, text.vocabulary, image, model.context, model.embedding_width, spec.licence or "", model.image_tokens
+    )
+
+
+def trained(spec: TeacherSpec) -> Known | None:
+    """The parameters of a teacher that is trained here; None for a configuration that only its library knows."""
+    towers = towers_of(spec) if spec.family in TRAINABLE else None
+    if towers is None:
+        return None
+    text = towers.text
+    return Known(text.text, text.table, towers.image, spec.context, towers.embedding, "", towers.patches)
 
 
 def cost(params: Params, about: Known) -> Cost:
-    """The students of a teacher with those towers, at most: as many tokens a caption as its context holds."""
+    """The students of a teacher with those towers, at most: as many tokens a caption as its context holds.
+
+    Text encoders that others trained are not counted; an image tower that is trained too counts whole.
+    """
     grid, schedule = params.grid, params.students.training
+    image = about.image if params.students.towers == "both" else 0
     disk = memory = flops = 0.0
     fractions = [scale for size in grid.sizes if isinstance(scale := params.sizes.get(size), float)]
     for fraction in fractions:
         text = fraction * about.text
-        disk += text * BYTES * len(grid.methods)
-        memory = max(memory, text * STATE)
+        disk += (text + image) * BYTES * len(grid.methods)
+        memory = max(memory, (text + image) * STATE)
         for method in grid.methods:
             tokens = schedule.steps * schedule.batch * captions(params, method) * about.context
             flops += 6.0 * fraction * (about.text - about.table) * tokens
+            flops += 6.0 * image * about.patches * schedule.steps * schedule.batch
     seeds = len(grid.seeds)
     return Cost(len(fractions) * len(grid.methods) * seeds, disk * seeds, memory, flops * seeds)
+
+
+def teaching(spec: TeacherSpec, about: Known) -> Cost:
+    """The training of a teacher, at most: as many tokens a caption as its context holds."""
+    items = spec.training.steps * spec.training.batch
+    flops = 6.0 * items * ((about.text - about.table) * about.context + about.image * about.patches)
+    size = about.text + about.image
+    return Cost(0, size * BYTES, size * STATE, flops)
 
 
 def captions(params: Params, method: str) -> int:
@@ -122,14 +158,14 @@ def lines(params: Params, needs: list[Need]) -> list[str]:
         spec = params.teachers.get(arch)
         if not isinstance(spec, PublishedSpec):
             continue
-        about = measured(spec) or known(spec.checkpoint)
-        if about is None:
+        towers = about(spec)
+        if towers is None:
             out.append(
                 f"Students of {arch}: cost not estimated; it is where the checkpoint lies in a folder, or is one of "
                 f"{', '.join(sorted(KNOWN))}"
             )
             continue
-        found, kept = cost(params, about), 2 * about.width * ITEM[params.embedding.dtype]
+        found, kept = cost(params, towers), 2 * towers.width * ITEM[params.embedding.dtype]
         out.append(f"Embeddings of {arch}: {size(kept)} a caption of split distil")
         out.append(
             f"{found.students} students of {arch}: {size(found.disk)} on disk; {size(found.memory)} of memory for the "
@@ -153,6 +189,67 @@ def size(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} TB"
+
+
+def about(spec: TeacherSpec | PublishedSpec) -> Known | None:
+    """The towers of a teacher, as far as they are known before it is there."""
+    return trained(spec) if isinstance(spec, TeacherSpec) else measured(spec) or known(spec.checkpoint)
+
+
+def workers(params: Params) -> tuple[int, str, float]:
+    """Workers, where they are, and the FLOP/s of one; without torch, so a GPU is guessed from its device files."""
+    gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    device, wanted = params.execution.device, params.execution.workers
+    if device.startswith("cuda") or (device == "auto" and gpus):
+        count = max(1, gpus) if device in ("auto", "cuda") else 1
+        return (count if wanted == "auto" else wanted), "GPU", SPEED
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (cores if wanted == "auto" else wanted), "CPU", CORE * min(params.execution.threads, cores)
+
+
+def summary(params: Params) -> list[str]:
+    """What was found in a params.yaml that is right: students, teachers, time, disk and memory, as text."""
+    grid = params.grid
+    levels: dict[str, Sequence[object]] = {"architecture": grid.archs, "size": grid.sizes, "method": grid.methods}
+    shape = " x ".join(counted(len(names), factor) for factor, names in {**levels, "seed": grid.seeds}.items())
+    students = len(list(cells(grid.archs, grid.sizes, grid.methods, grid.seeds)))
+    here = [arch for arch in grid.archs if isinstance(params.teachers[arch], TeacherSpec)]
+    teachers = f"{counted(len(grid.archs), 'teacher')}, {len(here)} of them trained here"
+    out = [f"{params.study.name}: {counted(students, 'student')} ({shape}) of {teachers}"]
+    total, uncounted = Cost(0, 0.0, 0.0, 0.0), [s for s in grid.sizes if isinstance(params.sizes[s], EncoderSpec)]
+    for arch in grid.archs:
+        spec = params.teachers[arch]
+        towers = about(spec)
+        if towers is None:
+            uncounted.append(arch)
+            continue
+        parts = [cost(params, towers), *([teaching(spec, towers)] if isinstance(spec, TeacherSpec) else [])]
+        for part in parts:
+            total = Cost(0, total.disk + part.disk, max(total.memory, part.memory), total.flops + part.flops)
+    count, device, speed = workers(params)
+    if total.flops:
+        out.append(
+            f"about {duration(total.flops / (count * speed))} of training on {counted(count, f'{device} worker')} "
+            f"({speed:.0e} FLOP/s each, assumed); {size(total.disk)} of disk for the "
+            f"models; {size(count * (total.memory + PROGRAM))} of memory for the programs, weights and optimiser; "
+            "the corpus and the teachers' embeddings come on top"
+        )
+    if uncounted:
+        out.append(f"not in these figures: {', '.join(uncounted)}")
+    return out
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 seed`, `2 seeds`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people, rounded up to minutes."""
+    minutes = max(1, round(seconds / 60))
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes / 60:.0f} h" if minutes < 72 * 60 else f"{minutes / 1440:.0f} days"
 
 
 def tell(params: Params) -> list[str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from pipeline import paths, stage
 from pipeline.progress import Board
+from pipeline.work.device import execution
 from pipeline.work.distil import DistilTask
 from pipeline.work.inputs import open_corpus
 from pipeline.work.score import EvaluateTask
@@ -67,7 +68,7 @@ def _work(job: Job) -> None:
             task.run(_device, progress)
 
 
-def devices(wanted: str, workers: str) -> list[str]:
+def devices(wanted: str, workers: int | str) -> list[str]:
     """One entry a worker: every GPU once, or the CPU once a core."""
     import torch
 
@@ -116,15 +117,18 @@ def run(what: str, todo: list[Job], names: list[str], threads: int) -> None:
         raise stage.StageError(f"{len(failed)} of {len(todo)} failed, the others are kept:\n{lines}")
 
 
-def main(what: str, stamp: Path, device: str, workers: str, threads: int) -> None:
+def main(what: str, stamp: Path) -> None:
     with stage.main("pool"):
         stage.sweep()
         todo = [job for job in jobs(what) if missing(job)]
+        for task in (task for job in todo for task in job if task.in_place()):
+            stage.keep(task.out, task.folder)  # DVC empties all outputs of a stage before it runs
         if todo:
             open_corpus().verify()  # a cache that has decayed would go unnoticed otherwise
             started = time.perf_counter()
-            names = devices(device, workers)[: len(todo)]
-            run(what, todo, names, threads)
+            where = execution()
+            names = devices(where["device"], where["workers"])[: len(todo)]
+            run(what, todo, names, where["threads"])
             print(
                 f"pool: {len(todo)} {what} in {time.perf_counter() - started:.0f} s on {', '.join(names)}", flush=True
             )
@@ -132,4 +136,4 @@ def main(what: str, stamp: Path, device: str, workers: str, threads: int) -> Non
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5]))
+    main(sys.argv[1], Path(sys.argv[2]))

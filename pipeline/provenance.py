@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import paths, stage
+from pipeline.tuned import untuned
 
 CODE = Path(__file__).resolve().parent
 
@@ -33,10 +34,12 @@ def gather() -> dict[str, Any]:
         found["teachers"][plan["arch"]] = {
             "family": spec.get("family"), "model": spec.get("model"), "steps": spec.get("training", {}).get("steps"),
         }  # fmt: skip
-    for path in sorted(paths.SETTLED.glob("*.json")):
-        method = path.stem.rpartition("-")[2]
-        done, cells = found["tuned"].get(method, (0, 0))
-        found["tuned"][method] = (done + bool(stage.read_json(path).get("tuned")), cells + 1)
+    tuned = {path.stem: bool(stage.read_json(path).get("tuned")) for path in sorted(paths.SETTLED.glob("*.json"))}
+    for cell, done in tuned.items():
+        method = cell.rpartition("-")[2]
+        before, cells = found["tuned"].get(method, (0, 0))
+        found["tuned"][method] = (before + done, cells + 1)
+    found["untuned"] = untuned(tuned)
     return {**found, **_commit()}
 
 

@@ -19,9 +19,6 @@ from pipeline.run_record import RunRecord, flatten, metric_name
 from pipeline.tracking import Store
 from study import records
 
-PER_LANGUAGE = {"retrieval": ["map@10"], "consistency": ["rbo_gold_deleted"]}
-"""What is shown for each language; of the other measures the mean over languages is."""
-
 COSTS = ("seconds", "flops", "items", "captions", "parameters", "text_parameters", "text_fraction")
 """Columns of `cells` that are metrics as well, so that MLflow can draw scores over them."""
 
@@ -108,10 +105,11 @@ def scores() -> Metrics:
 def summarise(metrics: Metrics, kind: str, frame: pd.DataFrame, measures: str) -> None:
     """`kind.measure.mean`, the mean over languages, and `kind.measure.<language>` of the main measures."""
     by_language = frame.groupby([measures, "language", "cell"])["score"].mean()
+    shown = records.headline(kind, set(frame[measures]))
     for measure in frame[measures].unique():
         values = by_language.loc[measure]
         put(metrics, [kind, str(measure), "mean"], values.groupby("cell").mean())
-        if measure in PER_LANGUAGE[kind]:
+        if measure == shown:  # for each language; of the other measures the mean over languages is
             for language, rows in values.groupby("language"):
                 put(metrics, [kind, str(measure), str(language)], rows.droplevel("language"))
 

@@ -5,15 +5,12 @@ A method that was never tuned keeps what params.yaml declares; its plan says so.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from pipeline import paths, stage
+from pipeline.tuned import sentence, tuned_values
 from pipeline.validate import student_code
-from study.distillation import StudentSpec
 from study.published import teacher_spec
 
 MAKES = ("objectives", "fraction", "encoder", "encoder_contents", "spec")
@@ -40,31 +37,9 @@ def apply(plan: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     return settled
 
 
-def completed(declared: dict[str, Any]) -> dict[str, Any]:
-    """A declaration with the defaults of options that were added after it was written: they change nothing."""
-    try:
-        students, teacher = StudentSpec.model_validate(declared["spec"]), teacher_spec(declared["teacher"])
-    except (KeyError, ValidationError):
-        return declared
-    return {**declared, "spec": students.model_dump(), "teacher": teacher.model_dump()}
-
-
-def tuned_values(file: Path, declared: dict[str, Any]) -> dict[str, Any]:
-    """The values that tuning found for this very declaration, or none, and it says so."""
-    if not file.is_file():
-        return {}
-    found = stage.read_json(file)
-    then = completed(found["declared"])
-    differ = [key for key, value in declared.items() if then.get(key) != value]
-    if differ:
-        print(f"settle: {file} was tuned for another declaration ({', '.join(differ)} differ) and is not used")
-        return {}
-    best: dict[str, Any] = found["best"]
-    return best
-
-
-def main(tuned: Path) -> None:
+def main() -> None:
     with stage.main("settle"):
+        tuned = Path(stage.read_json(paths.PLAN / "tuning.json")["values"])
         settled: dict[str, Any] = {}
         for name, declared in stage.read_json(paths.PLAN / "students.json").items():
             found = tuned_values(tuned / f"{name}.json", declared)
@@ -76,6 +51,9 @@ def main(tuned: Path) -> None:
             }
             settled[name] = apply(plan, found)
 
+        if line := sentence({name: plan["tuned"] for name, plan in settled.items()}):
+            print(f"settle: {line}")
+
         def make(folder: Path) -> None:
             for name, content in settled.items():
                 stage.write_json(folder / f"{name}.json", content)
@@ -84,4 +62,4 @@ def main(tuned: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -15,6 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("study", "pipeline", "analysis")
 
 
+class SourceError(ValueError):
+    """The code that would carry out a plan is not to be found, so a plan could not follow its changes."""
+
+
 def module_file(module: str) -> Path | None:
     """The file of one of our modules; None for a name that is no module of ours."""
     path = ROOT.joinpath(*module.split("."))
@@ -30,10 +34,19 @@ def imports(file: Path) -> set[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(file, node.level, node.module)
+            names.add(module)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
     return names
+
+
+def _absolute(file: Path, level: int, module: str | None) -> str:
+    """The module that `from ..module import` in `file` means; `level` is the number of dots."""
+    if level == 0:
+        return module or ""
+    package = file.relative_to(ROOT).parent.parts
+    return ".".join([*package[: len(package) - level + 1], *([module] if module else [])])
 
 
 def closure(modules: Iterable[str], without: Iterable[str] = ()) -> list[Path]:
@@ -55,8 +68,17 @@ def closure(modules: Iterable[str], without: Iterable[str] = ()) -> list[Path]:
 
 
 def code_hash(modules: Iterable[str], data: Iterable[Path] = (), without: Iterable[str] = ()) -> str:
-    """One hash over the closure of `modules` and over data files or folders."""
-    digest = hashlib.sha256()
+    """One hash over the closure of `modules` and over data files or folders.
+
+    Raises:
+        SourceError: one of `modules` has no file in this project.
+    """
+    modules, digest = list(modules), hashlib.sha256()
+    if lost := [module for module in modules if module_file(module) is None]:
+        raise SourceError(
+            f"no file of {', '.join(lost)} in {', '.join(f'{name}/' for name in PACKAGES)}: it would be run, and "
+            "nothing would run again after a change of it"
+        )
     files = list(closure(modules, without))
     for path in data:
         files += [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())

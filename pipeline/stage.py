@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,7 +52,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StageError(f"{path} is not there: run `dvc repro`, or the stage that makes it") from None
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise StageError(f"{path} is no whole JSON file ({error}): remove it and run `dvc repro`") from None
 
 
@@ -140,6 +141,21 @@ def adopt(folder: Path, out: Path) -> None:
     os.replace(folder, out)
 
 
+def keep(out: Path, folder: Path) -> None:
+    """Make a finished output a finished scratch folder too, by hard links where the disk has them."""
+
+    def link(source: str, target: str) -> None:
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
+
+    def maker(working: Path) -> None:
+        shutil.copytree(out, working, copy_function=link, dirs_exist_ok=True)
+
+    make(folder, maker)
+
+
 def write_folder(out: Path, maker: Make) -> None:
     """A stage's output folder, whole or not at all."""
     key = hashlib.sha256(str(out).encode()).hexdigest()[:16]
@@ -149,8 +165,11 @@ def write_folder(out: Path, maker: Make) -> None:
 
 
 @contextmanager
-def main(name: str) -> Iterator[None]:
-    """Run a stage: one line for an expected error, and no child that outlives an interrupted stage."""
+def main(name: str, *, hide_faults: bool = False) -> Iterator[None]:
+    """Run a stage: one line for an expected error, and no child that outlives an interrupted stage.
+
+    With `hide_faults`, errors that are nobody's mistake but this program's are one line, too.
+    """
     die_with_parent()
     try:
         yield
@@ -160,9 +179,20 @@ def main(name: str) -> Iterator[None]:
         if out_of_space(error):
             sys.exit(f"{name}: no space left on the disk that holds {Path.cwd()}; nothing was left half-written")
         # Errors of our own classes are addressed to the user; anything else is a fault, with its traceback.
-        if type(error).__module__.partition(".")[0] not in ("study", "pipeline", "analysis"):
+        if type(error).__module__.partition(".")[0] in ("study", "pipeline", "analysis"):
+            sys.exit(f"{name}: {error}")
+        if not hide_faults:
             raise
-        sys.exit(f"{name}: {error}")
+        sys.exit(f"{name}: {fault(error)}")
+
+
+def fault(error: Exception) -> str:
+    """One line on an error that is not addressed to the user: an unreadable file, or a fault of this program."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return f"{what} (in {Path(place.filename).name}, line {place.lineno}); please report this with your params.yaml"
 
 
 def out_of_space(error: BaseException) -> bool:

@@ -15,9 +15,8 @@ from pipeline import paths, stage
 from pipeline.settle import apply
 from pipeline.work.device import execution, torch_device
 from pipeline.work.inputs import open_corpus, open_teacher
-from study.objectives import objective
+from study.objectives import options_of
 from study.seeds import entropy
-from study.training import TrainingError
 
 
 def suggested(trial: Any, plan: dict[str, Any]) -> dict[str, float]:
@@ -35,15 +34,16 @@ def declared(plan: dict[str, Any]) -> dict[str, float]:
     values = {"learning_rate": given["spec"]["training"]["learning_rate"]}
     for key in plan["search"]:
         name, _, option = key.partition(".")
-        values[key] = getattr(objective(name).Options(**given["objectives"][name]), option)
+        values[key] = getattr(options_of(name)(**given["objectives"][name]), option)
     return values
 
 
 def score(plan: dict[str, Any], values: dict[str, float]) -> float:
     """Validation mAP@10 of both directions, mean over languages and tuning seeds."""
-    from study.distillation import Corner, StudentSpec, distil
+    from study.distillation import Corner, distil
     from study.encoders import scale_of
     from study.evaluation import average_precision, images_of
+    from study.student_spec import StudentSpec
 
     settled = apply(plan["declared"], values)
     arch, where = plan["arch"], torch_device(execution()["device"])
@@ -63,6 +63,8 @@ def main(arch: str, size: str, method: str) -> None:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
     from optuna.trial import TrialState
+
+    from study.training import TrainingError
 
     name = f"{arch}-{size}-{method}"
     with stage.main("tune"):

@@ -13,18 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import needs, paths, stage
-from pipeline.sources import ROOT, code_hash
+from pipeline.sources import ROOT, code_hash, module_file
+from pipeline.tuned import sentence, tuned_values
 from study.corpora import corpus as find_corpus
 from study.corpora.layout import file_hash
 from study.corpora.watched import ends_hash
-from study.declared import load, resolved_languages
+from study.declared import problems as wrong_in
+from study.declared import resolved_languages
 from study.design import cells, teacher_name
 from study.encoders import FAMILY, EncoderSpec, Size
-from study.objectives import objective
+from study.objectives import module_of
 from study.params import Params, read
 from study.published import PublishedSpec
-from study.teacher import TeacherSpec
+from study.teacher_spec import TeacherSpec
 from study.towers import FAMILIES
+
+MADE = ("plan", "corpus", "teachers", "embeddings", "settled", "runs", "scores", "results", "report")
+"""Folders that stages make."""
 
 REGISTRIES = ("study.objectives", "study.towers", "study.corpora")
 """Adding an entry to one of these changes no plan that does not name it."""
@@ -56,6 +61,7 @@ def plans(params: Params) -> dict[str, Any]:
             ),
         },
         "execution": params.execution.model_dump(),
+        "tuning": {"values": params.tuning.values},
         "grid": {
             "study": params.study.name,
             "description": params.study.description,
@@ -89,7 +95,7 @@ def plans(params: Params) -> dict[str, Any]:
 
 
 def _teacher(arch: str, spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
-    modules = ["study.published", "study.student", "study.fragmentation"]
+    modules = ["study.published", "study.teacher", "study.student", "study.fragmentation"]
     code = model_code(modules, carried_out_by("work/task", "work/teach", "work/run_files"), spec)
     contents = {"contents": folder_contents(spec.checkpoint)} if isinstance(spec, PublishedSpec) else {}
     return {"arch": arch, "spec": spec.model_dump(), "code": code, **contents}
@@ -106,7 +112,7 @@ def model_code(
     `objectives`."""
     roots = [*modules, "study.towers.checkpoint"]
     roots += [FAMILIES[family].partition(":")[0] for family in (teacher.family, *families)]
-    roots += [objective(name).__module__ for name in objectives]
+    roots += [module_of(name) for name in objectives]
     # Of a published teacher, those of the text encoders that it may name.
     wanted = f"*/{teacher.model}.json" if isinstance(teacher, TeacherSpec) else "hf_text/*.json"
     configurations = sorted((ROOT / "study" / "towers" / "configs").glob(wanted))
@@ -126,9 +132,23 @@ def further_families(plan: Mapping[str, Any]) -> list[str]:
 
 
 def _corpus_code(name: str) -> str:
-    package = ROOT / "study" / "corpora" / name
-    data = [p for p in package.rglob("*") if p.is_file() and p.suffix != ".py"] if package.is_dir() else []
-    return code_hash([f"study.corpora.{name}"], data=sorted(data), without=REGISTRIES)
+    """The code of a corpus, wherever it lies and whatever it is called, and the data files beside it."""
+    found = find_corpus(name)
+    modules = {_module(part) for part in (found.build, found.check, found.Settings, found.needs) if part is not None}
+    data: set[Path] = set()
+    for module in modules:
+        file = module_file(module)
+        if file is not None and file.name == "__init__.py":
+            data.update(file.parent.rglob("*"))
+        elif file is not None:
+            data.update(file.parent.glob(f"{file.stem}.*"))
+    beside = sorted(path for path in data if path.is_file() and path.suffix not in (".py", ".pyc"))
+    return code_hash(sorted(modules), data=beside, without=REGISTRIES)
+
+
+def _module(part: object) -> str:
+    """The module of a function or class, or of an object's class."""
+    return str(getattr(part, "__module__", None) or type(part).__module__)
 
 
 def _tuning(params: Params, arch: str, size: str, method: str) -> Mapping[str, Any]:
@@ -194,18 +214,57 @@ def check_fresh(params: Params) -> None:
                 )
 
 
+def check(declared: Path, *, tell: bool) -> Params:
+    """A params.yaml of the working folder that can be run; with `tell`, what it needs is printed first.
+
+    Raises:
+        ParamsError: it cannot be read.
+        StageError: something does not fit, or is missing; every problem has its line.
+    """
+    params = read(declared)
+    missing = needs.tell(params) if tell else []
+    problems = [f"{declared}: {problem}" for problem in (*wrong_in(params), *_places(params))]
+    if missing:
+        problems.append(f"{len(missing)} of what is read are missing; nothing was downloaded or trained")
+    if problems:
+        raise stage.StageError("\n".join(problems))
+    check_fresh(params)
+    return params
+
+
+def _places(params: Params) -> list[str]:
+    """What is wrong with paths that DVC watches."""
+    problems = []
+    if (Path(params.root) / "study").resolve() != ROOT / "study":
+        problems.append(f"root is {params.root!r}, which is not the way from here to {ROOT.name}/")
+    values = Path(params.tuning.values)
+    if values.parts[0] in MADE:
+        problems.append(f"tuning.values is {params.tuning.values!r}: {values.parts[0]} is made by the study itself")
+    elif not values.is_dir():
+        problems.append(
+            f"tuning.values is {params.tuning.values!r}, and there is no such folder: make it, and put a .gitkeep into "
+            "it, since git keeps no empty folder"
+        )
+    return problems
+
+
+def told(params: Params) -> list[str]:
+    """What a check that found nothing wrong ends with."""
+    values = Path(params.tuning.values)
+    tuned = {
+        f"{arch}-{size}-{method}": bool(
+            tuned_values(values / f"{arch}-{size}-{method}.json", tuned_for(params, arch, size, method))
+        )
+        for arch, size, method in product(params.grid.archs, params.grid.sizes, params.grid.methods)
+    }
+    return [line for line in (*needs.summary(params), sentence(tuned)) if line]
+
+
 def main(check_only: bool) -> None:
-    with stage.main("validate"):
-        declared = Path("params.yaml")
-        if missing := needs.tell(read(declared)) if check_only else []:
-            raise stage.StageError(f"{len(missing)} of what is read are missing; nothing was downloaded or trained")
-        params = load(declared)
-        if (Path(params.root) / "study").resolve() != ROOT / "study":
-            raise stage.StageError(
-                f"params.yaml: root is {params.root!r}, which is not the way from here to {ROOT.name}/"
-            )
-        check_fresh(params)
+    with stage.main("validate", hide_faults=check_only):
+        params = check(Path("params.yaml"), tell=check_only)
         if check_only:
+            print("\n".join(told(params)))
             return
         planned = plans(params)
 

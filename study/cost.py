@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from study.schedule import Schedule
 from study.towers.protocol import DualEncoder, count
-from study.training import Schedule
 
 
 @dataclass(frozen=True)

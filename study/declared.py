@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,22 @@ from study.corpora import CorpusError, known_languages, known_splits
 from study.corpora import corpus as find_corpus
 from study.encoders import EncoderSpec
 from study.names import UnknownNameError, hint
-from study.objectives import objective
-from study.params import OUTCOMES, CorpusSpec, Params, ParamsError, describe, read
-from study.published import PublishedSpec
-from study.teacher import TeacherSpec
-from study.towers import PUBLISHED, TRAINABLE, trainable
-from study.towers.protocol import PublishedError
+from study.objectives import options_of
+from study.params import CorpusSpec, Params, ParamsError, describe, read
+from study.plain_yaml import shown
+from study.published import AnyTeacher, PublishedSpec
+from study.records import OUTCOMES
+from study.shape import SizeError, Towers, shape_of
+from study.teacher_spec import TeacherSpec
+from study.towers import PUBLISHED, TRAINABLE, check_model
+from study.towers.errors import PublishedError
+from study.towers.trained_sizes import towers_of
+from study.vocabulary import SMALLEST
+
+MOST_STUDENTS = 20_000
+"""DVC has a stage for each, and another for its scores."""
+TEACHER = "teacher"
+"""The method of a teacher's rows in the tables of results."""
 
 
 def load(path: Path) -> Params:
@@ -29,19 +40,24 @@ def load(path: Path) -> Params:
     """
     params = read(path)
     with contextlib.chdir(path.parent):  # a corpus's own paths start at the study's folder
-        problems = _names(params)
-    if problems:
-        raise ParamsError("\n".join(f"{path}: {line}" for line in problems))
+        wrong = problems(params)
+    if wrong:
+        raise ParamsError("\n".join(f"{path}: {line}" for line in wrong))
     return params
 
 
-def _names(params: Params) -> list[str]:
-    """What the schema of single values cannot see: names that refer to one another."""
+def problems(params: Params) -> list[str]:
+    """What the schema of single values cannot see: names that refer to one another, and data.
+
+    Paths start at the working folder.
+    """
     problems: list[str] = []
 
     def must_be_in(names: list[str], known: Mapping[str, Any], kind: str, where: str) -> None:
-        problems.extend(f"unknown {kind} {n!r} in {where}{hint(n, known)}" for n in names if n not in known)
-        problems.extend(f"{kind} {n!r} is twice in {where}" for n in sorted(set(names)) if names.count(n) > 1)
+        problems.extend(f"unknown {kind} {shown(repr(n))} in {where}{hint(n, known)}" for n in names if n not in known)
+        problems.extend(
+            f"{kind} {shown(repr(n))} is twice in {where}" for n in sorted(set(names)) if names.count(n) > 1
+        )
 
     must_be_in(params.grid.archs, params.teachers, "architecture", "grid.archs")
     must_be_in(params.grid.sizes, params.sizes, "size", "grid.sizes")
@@ -49,6 +65,10 @@ def _names(params: Params) -> list[str]:
     must_be_in([params.analysis.control], dict.fromkeys(params.grid.methods), "control", "analysis.control")
     if len(set(params.grid.seeds)) < len(params.grid.seeds):
         problems.append("a seed is twice in grid.seeds")
+    if TEACHER in params.methods:
+        problems.append(f"methods.{TEACHER}: a method cannot be called so, the teachers' results are")
+    if (students := math.prod(map(len, dict(params.grid).values()))) > MOST_STUDENTS:
+        problems.append(f"grid declares {students:,} students, at most {MOST_STUDENTS:,} are possible")
     both = sorted(set(params.tuning.seeds) & set(params.grid.seeds))
     if both:
         problems.append(f"tuning.seeds and grid.seeds share {both}: what chose the settings must not be scored")
@@ -67,8 +87,7 @@ def _names(params: Params) -> list[str]:
         if isinstance(teacher, PublishedSpec):
             problems.extend(_checked(f"teachers.{arch}", teacher) if teacher.family in PUBLISHED else [])
         elif teacher.family in TRAINABLE:
-            models = trainable(teacher.family).models()
-            must_be_in([teacher.model], dict.fromkeys(models), "model", f"teachers.{arch}.model")
+            problems.extend(_trained(f"teachers.{arch}", teacher))
     for size, scale in params.sizes.items():
         if isinstance(scale, EncoderSpec):
             problems.extend(_checked(f"sizes.{size}", scale))
@@ -76,9 +95,48 @@ def _names(params: Params) -> list[str]:
         problems.extend(_objectives(method, terms))
     if not problems:
         problems.extend(_search(params))
+        problems.extend(_sizes(params))
     trained = [arch for arch in params.grid.archs if isinstance(params.teachers.get(arch), TeacherSpec)]
     problems.extend(_corpus(params.corpus, trained))
     return problems
+
+
+def _trained(where: str, spec: TeacherSpec) -> list[str]:
+    problems = []
+    try:
+        check_model(spec.family, spec.model)
+    except UnknownNameError as error:
+        problems.append(f"{error} in {where}.model")
+    if spec.vocabulary <= SMALLEST:
+        problems.append(f"{where}.vocabulary is {spec.vocabulary}: {SMALLEST} are special tokens and bytes, give more")
+    return problems
+
+
+def _sizes(params: Params) -> list[str]:
+    """Fractions that no student of a teacher can have, so far as the teacher is known before it is there."""
+    problems = []
+    for arch in params.grid.archs:
+        towers = _towers(params.teachers[arch])
+        for size in params.grid.sizes:
+            fraction = params.sizes[size]
+            if towers is None or not isinstance(fraction, float):
+                continue
+            try:
+                shape_of(towers, fraction, params.students.towers)
+            except SizeError as error:
+                problems.append(f"sizes.{size}, of teacher {arch}: {error}")
+    return problems
+
+
+def _towers(spec: AnyTeacher) -> Towers | None:
+    if isinstance(spec, TeacherSpec):
+        found = towers_of(spec)
+        return None if found is None else found.text
+    if not Path(spec.checkpoint).is_dir():
+        return None
+    from study.student import measured  # a checkpoint is opened, which needs torch
+
+    return measured(spec.outline())
 
 
 def _checked(where: str, spec: PublishedSpec | EncoderSpec) -> list[str]:
@@ -96,7 +154,7 @@ def _search(params: Params) -> list[str]:
         if method not in params.methods:
             problems.append(f"unknown method {method!r} in tuning.search{hint(method, params.methods)}")
             continue
-        known = [f"{n}.{o}" for n in params.methods[method] for o in objective(n).Options.model_fields]
+        known = [f"{n}.{o}" for n in params.methods[method] for o in options_of(n).model_fields]
         for key, bounds in ranges.items():
             where = f"tuning.search.{method}.{key}"
             if len(bounds) != 2 or not 0 < bounds[0] < bounds[1]:
@@ -111,7 +169,7 @@ def _search(params: Params) -> list[str]:
 def _searchable(where: str, key: str, bounds: Sequence[float]) -> list[str]:
     """Both ends of a search must be values that the option can have."""
     name, _, option = key.partition(".")
-    kind = objective(name).Options
+    kind = options_of(name)
     problems: list[str] = []
     for bound in bounds:
         try:
@@ -128,12 +186,12 @@ def _objectives(method: str, terms: Mapping[str, Mapping[str, Any]]) -> list[str
     for name, options in terms.items():
         where = f"methods.{method}.{name}"
         try:
-            kind = objective(name, f"methods.{method}")
-            kind.Options.model_validate(options)
+            kind = options_of(name, f"methods.{method}")
+            kind.model_validate(options)
         except UnknownNameError as error:
             problems.append(str(error))
         except ValidationError as error:
-            problems.extend(f"{where}: {describe(problem, kind.Options)}" for problem in error.errors())
+            problems.extend(f"{where}: {describe(problem, kind)}" for problem in error.errors())
     return problems
 
 

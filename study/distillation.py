@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from study.batches import Batches
@@ -18,27 +17,15 @@ from study.corpora.layout import PreparedCorpus
 from study.cost import Cost, cost
 from study.embedding import check_key, pooled_layers
 from study.encoders import FAMILY, EncoderSpec, Size
-from study.objectives.method import CAPTIONS, Method, language_weights
+from study.objectives.encoded import CAPTIONS
+from study.objectives.method import Method, language_weights
 from study.objectives.views import Surroundings, Views
 from study.seeds import stream, torch_stream
 from study.student import shape, shrink
+from study.student_spec import StudentSpec
 from study.towers import borrowing
 from study.towers.protocol import DualEncoder
-from study.training import History, Progress, Schedule, fit
-
-
-class StudentSpec(BaseModel):
-    """The `students` block of params.yaml: what all cells share."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    towers: Literal["text", "both"] = "text"
-    init: Literal["teacher", "random"] = "teacher"
-    budget: Literal["items", "captions"] = Field(
-        default="items", description="what is equal between methods: items seen, or captions encoded"
-    )
-    language_alpha: float = Field(default=0.0, ge=0, le=1)
-    training: Schedule
+from study.training import History, Progress, fit
 
 
 @dataclass(frozen=True)

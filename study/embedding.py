@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 from study.corpora.layout import PreparedCorpus, file_hash
+from study.embedding_spec import EmbeddingSpec
 from study.pictures import Pictures
-from study.shards import EmbeddingSpec, Part, digest, write_array
+from study.shards import Part, digest, write_array
 from study.towers.protocol import DualEncoder, TextOutput
 
 BLOCK = 256

@@ -17,11 +17,13 @@ class EncoderSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    encoder: str = Field(min_length=1, description="a folder, seen from the study's, or a name on the hub")
+    encoder: str = Field(
+        min_length=1, max_length=500, description="a folder, seen from the study's, or a name on the hub"
+    )
     revision: str | None = Field(default=None, description="commit of a name; a folder needs none")
     licence: str | None = Field(default=None, description="under which the weights were published, for model cards")
     pooling: Literal["mean", "cls"] = Field(default="mean", description="over tokens, or the first token")
-    vocabulary: int | None = Field(default=None, gt=0, description="keep this many tokens; all if left out")
+    vocabulary: int | None = Field(default=None, gt=0, le=10**8, description="keep this many tokens; all if left out")
 
     def check(self) -> None:
         """Refuse what cannot be had; raises `PublishedError`."""

@@ -15,7 +15,8 @@ BYTES = 4
 
 @dataclass(frozen=True)
 class Known:
-    """Parameters: text tower (of them the token table), image tower. Context in tokens, embedding width."""
+    """Parameters: text tower (of them the token table), image tower. Context in tokens, embedding width, patches of an
+    image."""
 
     text: int
     table: int
@@ -23,6 +24,7 @@ class Known:
     context: int
     width: int
     licence: str
+    patches: int
 
     @property
     def bytes(self) -> int:
@@ -31,11 +33,11 @@ class Known:
 
 
 KNOWN = {
-    "xlm-roberta-base-ViT-B-32": Known(278_272_256, 192_001_536, 87_849_216, 77, 512, "MIT"),
-    "ViT-B-16-SigLIP2-256": Known(282_303_744, 196_608_000, 92_930_304, 64, 768, "Apache-2.0"),
-    "siglip2-base-patch16-256": Known(282_303_744, 196_608_000, 92_930_304, 64, 768, "Apache-2.0"),
-    "ViT-B-16-SigLIP-i18n-256": Known(277_695_744, 192_000_000, 92_930_304, 64, 768, "Apache-2.0"),
-    "siglip-base-patch16-256-multilingual": Known(277_695_744, 192_000_000, 92_930_304, 64, 768, "Apache-2.0"),
+    "xlm-roberta-base-ViT-B-32": Known(278_272_256, 192_001_536, 87_849_216, 77, 512, "MIT", 49),
+    "ViT-B-16-SigLIP2-256": Known(282_303_744, 196_608_000, 92_930_304, 64, 768, "Apache-2.0", 256),
+    "siglip2-base-patch16-256": Known(282_303_744, 196_608_000, 92_930_304, 64, 768, "Apache-2.0", 256),
+    "ViT-B-16-SigLIP-i18n-256": Known(277_695_744, 192_000_000, 92_930_304, 64, 768, "Apache-2.0", 256),
+    "siglip-base-patch16-256-multilingual": Known(277_695_744, 192_000_000, 92_930_304, 64, 768, "Apache-2.0", 256),
 }
 
 

@@ -8,40 +8,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError, YAMLStreamError
 
-from study import records
-from study.distillation import StudentSpec
+from study import plain_yaml
+from study.embedding_spec import EmbeddingSpec
 from study.encoders import KINDS as SIZE_KINDS
 from study.encoders import Size
 from study.names import hint
 from study.published import KINDS, AnyTeacher
-from study.shards import EmbeddingSpec
+from study.schedule import MOST_RATE
+from study.student_spec import StudentSpec
 
-OUTCOMES = (
-    *("retrieval", "consistency", "vqa", "stability"),
-    *(f"retrieval:{measure.name}" for measure in records.RETRIEVAL_METRICS),
-    *(f"consistency:{measure.name}" for measure in records.CONSISTENCY_CONSTRUCTS),
-    *(f"stability:{measure.name}" for measure in records.STABILITY_CONSTRUCTS),
-)
-"""What an analysis can be about: a headline, or `table:measure`."""
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_.+][a-z0-9]+)*$", max_length=40)]
+"""Factor levels become parts of a cell's name, where `-` divides them, and so of folders and commands."""
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_.+][a-z0-9]+)*$", max_length=64)]
-"""Factor levels become parts of a cell's name, where `-` divides them, and of the names of folders."""
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
-Folder = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$", max_length=200)]
-"""A folder below the study's own, of letters, digits, `_`, `-`, `.` and `/`: DVC puts it into a command line."""
-
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-"""What the generators of torch and numpy both take."""
-
-MOST_BYTES, MOST_VALUES = 1_000_000, 100_000
-"""Of a params.yaml; values count as often as they are referred to."""
-
-
-MOST_SHOWN = 200
-"""Characters of a value that an error shows."""
+_PART = r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?"
+InnerPath = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART})*$", max_length=200)]
+"""A folder below the study's: names of letters, digits, `_`, `.` and `-`, divided by `/`."""
 
 
 class ParamsError(ValueError):
@@ -64,18 +48,21 @@ class Grid(Strict):
     seeds: list[Seed] = Field(min_length=1)
 
 
+Languages = list[Annotated[str, Field(min_length=1, max_length=40)]] | Literal["all"]
+
+
 class CorpusSpec(Strict):
-    name: str
-    languages: list[str] | Literal["all"] = "all"
-    vqa_languages: list[str] | Literal["all"] = "all"
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    languages: Languages = "all"
+    vqa_languages: Languages = "all"
     settings: dict[str, Any] = {}
 
 
 class Tuning(Strict):
-    values: Folder
-    trials: int = Field(gt=0, le=10_000)
+    values: InnerPath = Field(description="folder of the tuned values; DVC watches it, so it must be there")
+    trials: int = Field(gt=0, le=100_000)
     seeds: list[Seed] = Field(min_length=1)
-    learning_rate: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(min_length=2, max_length=2)
+    learning_rate: list[Annotated[float, Field(gt=0, le=MOST_RATE)]] = Field(min_length=2, max_length=2)
     search: dict[str, dict[str, list[float]]] = {}
 
 
@@ -101,11 +88,9 @@ class Analysis(Strict):
 
 
 class Execution(Strict):
-    """No defaults: dvc.yaml reads these from params.yaml itself, and knows of none."""
-
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")]
-    workers: Annotated[int, Field(gt=0, le=1024)] | Literal["auto"]
-    threads: int = Field(gt=0, le=1024)
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = "auto"
+    workers: Annotated[int, Field(gt=0, le=4096)] | Literal["auto"] = "auto"
+    threads: int = Field(default=1, gt=0, le=4096)
 
 
 TAGGED: Mapping[str, Mapping[str, type[BaseModel] | None]] = {"teachers": KINDS, "sizes": SIZE_KINDS}
@@ -125,9 +110,9 @@ class Params(Strict):
     sizes: dict[Name, Size]
     methods: dict[Name, dict[str, dict[str, Any]]]
     tuning: Tuning
-    evaluation: Evaluation
+    evaluation: Evaluation = Evaluation()
     analysis: Analysis
-    execution: Execution
+    execution: Execution = Execution()
 
 
 def read(path: Path) -> Params:
@@ -137,23 +122,9 @@ def read(path: Path) -> Params:
         ParamsError: it is not there, is no YAML, or breaks the schema; every problem is named.
     """
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ParamsError(f"{path}: larger than {MOST_BYTES:,} bytes")
-        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ParamsError(f"{path}: no such file") from None
-    except OSError as error:
-        raise ParamsError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ParamsError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
-    except MarkedYAMLError as error:
-        raise ParamsError(f"{path}: {error.problem or error.context} ({error.problem_mark})") from None
-    except RecursionError:
-        raise ParamsError(f"{path}: nested too deeply") from None
-    except (YAMLError, YAMLStreamError, ValueError) as error:
-        raise ParamsError(f"{path}: no YAML: {str(error).strip().splitlines()[0]}") from None
-    if _values(raw) > MOST_VALUES:
-        raise ParamsError(f"{path}: more than {MOST_VALUES:,} values, counted as often as they are referred to")
+        raw = plain_yaml.read(path)
+    except plain_yaml.PlainYamlError as error:
+        raise ParamsError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
     if not isinstance(raw, Mapping):
         raise ParamsError(f"{path}: must be a mapping of blocks, is {type(raw).__name__}")
     try:
@@ -161,19 +132,6 @@ def read(path: Path) -> Params:
     except ValidationError as error:
         lines = [describe(problem, Params) for problem in _nearest_type(error.errors())]
         raise ParamsError("\n".join(f"{path}: {line}" for line in lines)) from None
-
-
-def _values(raw: Any) -> int:
-    """Number of values below `raw`, or a number above `MOST_VALUES` as soon as there are more."""
-    count, open_values = 0, [raw]
-    while open_values and count <= MOST_VALUES:
-        value = open_values.pop()
-        count += 1
-        if isinstance(value, Mapping):
-            open_values.extend(value.values())
-        elif isinstance(value, list):
-            open_values.extend(value)
-    return count
 
 
 def _nearest_type(problems: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -194,8 +152,8 @@ def _without_types(where: Sequence[str | int]) -> list[str]:
 def describe(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     """One line for one of pydantic's errors: key, value, what is allowed, nearest name."""
     where = _without_types(problem["loc"])
-    if not where:  # what pydantic says of a block as a whole
-        return str(problem["msg"])
+    if not where:  # of the block as a whole
+        return f"{problem['msg'].removeprefix('Value error, ')}"
     kinds = TAGGED.get(where[0], {})
     if len(where) > 2 and where[2] in kinds:
         # pydantic names the kind of block between its name and its keys; params.yaml does not.
@@ -203,25 +161,16 @@ def describe(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
         allowed = _fields(found, where[2:-1]) if found is not None else []
     else:
         allowed = _fields(model, where[:-1])
-    key = ".".join(where)
+    key = plain_yaml.shown(".".join(where))
     if problem["type"] == "extra_forbidden":
         return f"unknown key {key!r}{hint(where[-1], allowed)}"
     if problem["type"] == "missing":
         return f"missing key {key!r}"
     value = problem["input"]
-    text = f"{key} is {shortened(value)} ({type(value).__name__}): {problem['msg']}"
+    text = f"{key} is {plain_yaml.shown(repr(value))} ({type(value).__name__}): {problem['msg']}"
     if isinstance(value, str) and problem["type"].startswith(("float", "int")) and _is_number(value):
         text += f"; YAML reads {value!r} as text, write it like 1.0e-3"
     return text
-
-
-def shortened(value: Any) -> str:
-    """How a value is written, cut in the middle where it is long."""
-    try:
-        text = repr(value)
-    except ValueError:  # an integer of more digits than Python writes
-        return "a number of very many digits"
-    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN // 2]}...{text[-MOST_SHOWN // 4 :]}"
 
 
 def _is_number(text: str) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, field_validator
 
-from study.teacher import TeacherSpec
+from study.teacher_spec import TeacherSpec
 from study.towers import published
-from study.towers.protocol import DualEncoder
+
+if TYPE_CHECKING:
+    from study.towers.protocol import DualEncoder
 
 
 class PublishedSpec(BaseModel):
@@ -19,7 +21,9 @@ class PublishedSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     family: str = Field(description="the library that loads it: open_clip or transformers")
-    checkpoint: str = Field(min_length=1, description="a folder, seen from the study's, or a name that is resolved")
+    checkpoint: str = Field(
+        min_length=1, max_length=500, description="a folder, seen from the study's, or a name that is resolved"
+    )
     revision: str | None = Field(default=None, description="commit of a name; a folder needs none")
     licence: str | None = Field(default=None, description="under which the weights were published, for model cards")
 

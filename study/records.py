@@ -7,7 +7,7 @@ Scores are fractions in [0, 1] unless the column's unit says otherwise; `cell` i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,13 +46,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Measure:
-    """A value of `metric` or `construct`: its range, and whether more of it is better."""
+    """A value of `metric` or `construct`: its range, and whether more of it is better.
+
+    `detail` says how it is worked out, `source` where it comes from; the report prints both.
+    """
 
     name: str
     meaning: str
     higher_is_better: bool
     low: float = 0.0
     high: float = 1.0
+    detail: str = ""
+    source: str = ""
 
 
 class RecordError(ValueError):
@@ -244,6 +249,19 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
 
 How they were chosen: docs/constructs.md. The older ones stay for folders that lack the newer.
 """
+
+OUTCOMES = (
+    *HEADLINES,
+    *(f"retrieval:{measure.name}" for measure in RETRIEVAL_METRICS),
+    *(f"consistency:{measure.name}" for measure in CONSISTENCY_CONSTRUCTS),
+    *(f"stability:{measure.name}" for measure in STABILITY_CONSTRUCTS),
+)
+"""What an analysis can be about: a headline, or `table:measure`."""
+
+
+def headline(kind: str, present: Collection[str]) -> str:
+    """The measure of a headline outcome: the first of its list that the tables have."""
+    return next((name for name in HEADLINES[kind] if name in present), HEADLINES[kind][-1])
 
 
 def check(frame: pd.DataFrame, table: Table) -> pd.DataFrame:

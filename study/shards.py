@@ -13,18 +13,16 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 from study.corpora.layout import file_hash
+from study.embedding_spec import Dtype
 
 INDEX = "index.json"
-
-Dtype = Literal["float32", "float16", "bfloat16"]
 
 STORED: dict[Dtype, tuple[torch.dtype, str]] = {
     "float32": (torch.float32, "<f4"),
@@ -36,18 +34,6 @@ STORED: dict[Dtype, tuple[torch.dtype, str]] = {
 
 class ShardError(ValueError):
     """An array on disk is not whole, not what it was, or cannot hold its values; the message names the file."""
-
-
-class EmbeddingSpec(BaseModel):
-    """The `embedding` block of params.yaml: how the teacher's outputs are kept for its students."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    dtype: Dtype = Field(
-        default="float32",
-        description="two bytes round a value by up to 2^-11 (float16) or 2^-8 (bfloat16) of it",
-    )
-    shard: int = Field(default=65_536, gt=0, description="rows a file; texts are sorted and deduplicated within one")
 
 
 class Shard(BaseModel):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,69 +10,28 @@ from torch import Tensor
 
 from study.layers import matched_layers
 from study.seeds import torch_stream
+from study.shape import Shape, Towers, shape_of
 from study.towers.protocol import DualEncoder, count
 
 
-class SizeError(ValueError):
-    """No student of that size can be made from that teacher."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Depths and vocabulary of a student."""
-
-    text_layers: int
-    image_layers: int
-    vocabulary: int
-
-
 def shape(teacher: DualEncoder, fraction: float, towers: str) -> Shape:
-    """The student whose text tower has `fraction` of the teacher's text-tower total.
-
-    Depth takes its share first, rounded; the vocabulary makes the total true, to less than a row of the token
-    table. Where it would need more tokens than the teacher has, or fewer than always stay, the nearest depth that
-    fits takes its place. The teacher's own depth takes all tokens that there are: of a table with more rows
-    than tokens the spare rows go.
-
-    Raises:
-        SizeError: no depth fits; the message says which fractions are possible.
-    """
-    if not 0.0 < fraction <= 1.0:
-        raise SizeError(f"size {fraction}: allowed is a fraction of the teacher above 0, up to 1")
-    wanted = max(1, round(fraction * teacher.text_layers))
-    least, most = teacher.vocabulary.smallest + 1, len(teacher.vocabulary)
-    for text_layers in sorted(range(1, teacher.text_layers + 1), key=lambda n: (abs(n - wanted), -n)):
-        rest, total, width = _sizes(teacher, text_layers)
-        vocabulary = int((fraction * total - rest) // width)
-        whole = text_layers == teacher.text_layers and vocabulary > most
-        if least <= vocabulary <= most or whole:
-            image_layers = teacher.image_layers if towers == "text" else max(1, round(fraction * teacher.image_layers))
-            return Shape(text_layers, image_layers, min(vocabulary, most))
-    raise SizeError(
-        f"size {fraction}: a text tower of {fraction * teacher.text_counts().total:.0f} parameters has no room for "
-        f"its layers and {least} to {most} tokens; possible are {possible(teacher)}"
-    )
+    """The student whose text tower has `fraction` of the teacher's text-tower total; raises as `shape_of`."""
+    return shape_of(measured(teacher), fraction, towers)
 
 
-def possible(teacher: DualEncoder) -> str:
-    """The fractions of the text tower that `shape` can make, in words."""
-    least, most = teacher.vocabulary.smallest + 1, len(teacher.vocabulary)
-    ranges: list[tuple[float, float]] = []
-    for text_layers in range(1, teacher.text_layers + 1):
-        rest, total, width = _sizes(teacher, text_layers)
-        low, high = ((rest + tokens * width) / total for tokens in (least, most))
-        if text_layers == teacher.text_layers:
-            high = 1.0
-        joined = bool(ranges) and low <= ranges[-1][1]
-        ranges = [*ranges[:-1], (ranges[-1][0], high)] if joined else [*ranges, (low, high)]
-    return ", ".join(f"{math.ceil(1e4 * low) / 1e4:g} to {math.floor(1e4 * high) / 1e4:g}" for low, high in ranges)
-
-
-def _sizes(teacher: DualEncoder, text_layers: int) -> tuple[int, int, int]:
-    """Parameters outside the token table at that depth, the teacher's total, and the table's width."""
+def measured(teacher: DualEncoder) -> Towers:
+    """What the sizes of a teacher's students follow from."""
     counts = teacher.text_counts()
-    rest = counts.non_vocabulary - (teacher.text_layers - text_layers) * _layer_parameters(teacher, "text")
-    return rest, counts.total, teacher.token_table().embedding_dim
+    return Towers(
+        text=counts.total,
+        table=counts.vocabulary,
+        text_layer=_layer_parameters(teacher, "text"),
+        text_layers=teacher.text_layers,
+        image_layers=teacher.image_layers,
+        width=teacher.token_table().embedding_dim,
+        tokens=len(teacher.vocabulary),
+        smallest=teacher.vocabulary.smallest,
+    )
 
 
 def _layer_parameters(model: DualEncoder, tower: str) -> int:

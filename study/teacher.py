@@ -7,33 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from study.batches import Batches
 from study.corpora.layout import PreparedCorpus
 from study.cost import Cost, cost
 from study.seeds import stream, torch_stream
+from study.teacher_spec import TeacherSpec
 from study.towers import trainable
 from study.towers.protocol import DualEncoder
-from study.training import History, Progress, Schedule, fit
+from study.training import History, Progress, fit
 from study.vocabulary import PAD, Vocabulary
 
 TOKENIZER_TEXTS = 60_000
 """Captions the tokenizer is trained on: more change nothing that we could measure and take longer."""
-
-
-class TeacherSpec(BaseModel):
-    """A teacher's block of params.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    family: str
-    model: str = Field(description="a configuration registered with the family")
-    vocabulary: int = Field(gt=0)
-    context: int = Field(gt=2)
-    seed: int = Field(default=0, ge=0)
-    training: Schedule
 
 
 class CaptionsByImage:

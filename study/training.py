@@ -12,38 +12,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from study.schedule import Schedule
 from study.towers.protocol import DualEncoder
 
 Progress = Callable[[int, int], None]
 """Called with steps done and steps in all."""
-
-
-class Schedule(BaseModel):
-    """How long, in what batches and how fast: a block of params.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    steps: int = Field(gt=0)
-    batch: int = Field(gt=1)
-    learning_rate: float = Field(gt=0)
-    warmup: float = Field(default=0.1, ge=0, lt=1, description="fraction of the steps")
-    weight_decay: float = Field(default=0.01, ge=0)
-    table_multiplier: float = Field(default=1.0, gt=0, description="factor on the token table's learning rate")
-    temperature_multiplier: float = Field(default=1.0, gt=0, description="factor on the temperature's (and bias's)")
-    clip_norm: float = Field(default=1.0, gt=0)
-    precision: Literal["float32", "bfloat16"] = Field(
-        default="float32", description="of the towers' matrix products; weights, losses and steps stay in float32"
-    )
-
-    def autocast(self, device: torch.device) -> torch.autocast:
-        """Where the towers run; features leave them in float32 (`protocol.normalise`)."""
-        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
 class TrainingError(RuntimeError):

@@ -66,7 +66,7 @@ def test_there_is_no_cycle_between_modules() -> None:
         visit(node, ())
 
 
-@pytest.mark.parametrize("module", ["pipeline.distil", "pipeline.evaluate", "pipeline.teacher"])
+@pytest.mark.parametrize("module", ["pipeline.student", "pipeline.evaluate", "pipeline.teacher"])
 def test_a_cell_that_only_adopts_imports_no_heavy_library(module: str) -> None:
     script = (
         f"import sys, {module}; print([m for m in ('torch', 'transformers', 'mlflow', 'pandas') if m in sys.modules])"

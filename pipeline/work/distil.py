@@ -40,9 +40,10 @@ class DistilTask(Task):
         return stage.declared_hash({"cell": self.name, **self.plan}, *inputs)
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
-        from study.distillation import Corner, StudentSpec, distil
+        from study.distillation import Corner, distil
         from study.encoders import scale_of
         from study.student import summary
+        from study.student_spec import StudentSpec
 
         plan, cell = self.plan, self.cell
         spec = StudentSpec.model_validate(plan["spec"])

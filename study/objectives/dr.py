@@ -16,27 +16,13 @@ of training; here they stay in, because all methods must see the same batches, a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
-from study.objectives.views import Objective, Queue, Settings, Surroundings, Views
-
-
-class DrOptions(Settings):
-    tau_teacher: float = Field(default=0.05, gt=0)
-    tau_student: float = Field(default=0.07, gt=0)
-    queue: int = Field(default=65_536, gt=0)
-    alpha: float = Field(default=0.5, ge=0, le=1, description="weight of the English caption's term")
-    start: Literal["empty", "corpus"] = Field(default="empty", description="what the queue holds before the first step")
-
-    @property
-    def needs(self) -> frozenset[str]:
-        weights = {"student_e": self.alpha, "student_x": 1 - self.alpha}
-        return frozenset(view for view, weight in weights.items() if weight > 0)
+from study.objectives.options.dr import DrOptions
+from study.objectives.views import Objective, Queue, Surroundings, Views
 
 
 def distributional_replication(

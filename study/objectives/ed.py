@@ -11,13 +11,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from study.objectives.views import Objective, Settings, Surroundings, Views, squared_distance
-
-
-class EdOptions(Settings):
-    @property
-    def needs(self) -> frozenset[str]:
-        return frozenset({"student_x", "student_e"})
+from study.objectives.options.ed import EdOptions
+from study.objectives.views import Objective, Surroundings, Views, squared_distance
 
 
 def english_distillation(student_x: Tensor, student_e: Tensor, teacher_e: Tensor) -> Tensor:

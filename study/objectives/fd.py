@@ -13,24 +13,12 @@ al. 2020, and DistilBERT do; left out: attention maps).
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from study.layers import matched_layers
-from study.objectives.views import Objective, Settings, Surroundings, Views, squared_distance
-
-
-class FdOptions(Settings):
-    layers: bool = False
-    view: Literal["own", "english"] = Field(default="own", description="the caption in its own language, or in English")
-
-    @property
-    def needs(self) -> frozenset[str]:
-        view = {"own": "student_x", "english": "student_e"}[self.view]
-        return frozenset({view, "student_x", "layers"} if self.layers else {view})
+from study.objectives.options.fd import FdOptions
+from study.objectives.views import Objective, Surroundings, Views, squared_distance
 
 
 def feature_distillation(student: Tensor, teacher: Tensor) -> Tensor:

@@ -10,21 +10,12 @@ keys as further negatives (0: in-batch only); `tau` is the temperature.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
-from study.objectives.views import Objective, Queue, Settings, Surroundings, Views
-
-
-class MclOptions(Settings):
-    tau: float = Field(default=0.07, gt=0)
-    key: Literal["english", "same_language", "image"] = "english"
-    bank: int = Field(default=0, ge=0)
-
+from study.objectives.options.mcl import MclOptions
+from study.objectives.views import Objective, Queue, Surroundings, Views
 
 _KEYS = {"english": "teacher_e", "same_language": "teacher_x", "image": "teacher_image"}
 

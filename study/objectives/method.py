@@ -11,25 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from study.objectives import objective
+from study.objectives.encoded import captions_per_item, needed
 from study.objectives.views import Objective, Surroundings, Views
-
-CAPTIONS = ("student_x", "student_e")
-"""Fields of `Views` for which the student encodes a caption of each item."""
-
-
-def needed(declared: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
-    """Fields of `Views` that a method's objectives, with the options declared, `need`.
-
-    Raises:
-        UnknownNameError: there is no such objective.
-        pydantic.ValidationError: an objective has no such option, or not this value of it.
-    """
-    return frozenset().union(*(objective(name).Options(**options).needs for name, options in declared.items()))
-
-
-def captions_per_item(views: frozenset[str]) -> int:
-    """Captions that the student encodes for an item."""
-    return len(views.intersection(CAPTIONS))
 
 
 class Method(nn.Module):

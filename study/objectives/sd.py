@@ -9,21 +9,11 @@ Options: `terms: self` leaves ED out; `stop_gradient` holds S(e) still in the se
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor
 
 from study.objectives.ed import english_distillation
-from study.objectives.views import Objective, Settings, Surroundings, Views, squared_distance
-
-
-class SdOptions(Settings):
-    terms: Literal["ed+self", "self"] = "ed+self"
-    stop_gradient: bool = False
-
-    @property
-    def needs(self) -> frozenset[str]:
-        return frozenset({"student_x", "student_e"})
+from study.objectives.options.sd import SdOptions
+from study.objectives.views import Objective, Surroundings, Views, squared_distance
 
 
 def self_distillation(student_x: Tensor, student_e: Tensor, stop_gradient: bool = False) -> Tensor:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from study.objectives.views import Objective, Settings, Surroundings, Views
+from study.objectives.options.base import Settings
+from study.objectives.views import Objective, Surroundings, Views
 
 
 class Task(Objective):

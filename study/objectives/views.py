@@ -13,21 +13,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-
-class Settings(BaseModel):
-    """Options that every objective has; its own file adds its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    weight: float = Field(default=1.0, gt=0, description="factor in the method's weighted sum")
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Fields of `Views` that cost an encoding and that the loss reads: student_x, student_e, layers."""
-        return frozenset({"student_x"})
+from study.objectives.options.base import Settings
 
 
 @dataclass(frozen=True)

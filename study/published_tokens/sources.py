@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 
 from study.names import hint
 from study.published_tokens.handling import Handling, open_clip_cleaning
-from study.towers.protocol import PublishedError
+from study.towers.errors import PublishedError
 
 Found = tuple[Tokenizer, Handling, str]
 """A tokenizer, the handling around it, and where it comes from."""

@@ -18,7 +18,7 @@ from study.published_tokens import sources
 from study.published_tokens.handling import CLEANING, Handling
 from study.published_tokens.models import MODELS
 from study.published_tokens.trimming import Model
-from study.towers.protocol import PublishedError
+from study.towers.errors import PublishedError
 from study.vocabulary import VocabularyError
 
 FILE = "tokenizer.json"

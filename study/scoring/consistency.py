@@ -108,6 +108,8 @@ def consistency_rows(
     common = {"queries": queries, "partners": languages - 1}
     rows: list[dict[str, object]] = []
     for measure in CONSISTENCY_CONSTRUCTS:
+        if measure.name not in pairs:
+            raise ScoringError(f"consistency: {measure.name!r} is declared in study/records.py, but not computed here")
         values = pairs[measure.name]
         means = (values.sum(axis=1) - np.diag(values)) / (languages - 1)
         # Float32 sums leave a perfect score at 1.0000001; the range is exact by definition.

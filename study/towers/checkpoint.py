@@ -12,7 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from study.towers import family
-from study.towers.protocol import Borrowing, DualEncoder, PublishedError
+from study.towers.errors import PublishedError
+from study.towers.protocol import Borrowing, DualEncoder
 
 
 class CheckpointError(ValueError):

@@ -7,7 +7,7 @@ from typing import Any
 
 from study.towers import torchvision_ops
 from study.towers.dropout import without_dropout
-from study.towers.protocol import PublishedError
+from study.towers.errors import PublishedError
 
 torchvision_ops.ensure()
 

@@ -16,7 +16,7 @@ from torch import nn
 from study.published_tokens import PublishedTokens
 from study.towers import hub, torchvision_ops
 from study.towers.encoder_config import encoder_config
-from study.towers.protocol import PublishedError
+from study.towers.errors import PublishedError
 from study.towers.transformers_files import WEIGHTS, locate
 from study.towers.weights import SHOWN, check_vocabulary, more, own_memory, quietly
 
@@ -99,6 +99,10 @@ def check_padding(config: Mapping[str, Any], tokens: PublishedTokens, where: obj
 def _declared(folder: Path) -> dict[str, Any]:
     """The checked configuration in `folder`; raises PublishedError."""
     where = folder / "config.json"
+    if (folder / "open_clip_config.json").is_file():
+        raise PublishedError(
+            f"{folder} is a dual encoder of open_clip: it can be a teacher of family `open_clip`, but no text encoder"
+        )
     config = encoder_config(hub.read_json(where), where)
     if config.get("is_encoder_decoder") or config.get("is_decoder"):
         raise PublishedError(f"{where}: a {config['model_type']} also writes texts, allowed are encoders")

@@ -12,10 +12,10 @@ from study.published_tokens import PublishedTokens
 from study.towers import hub, torchvision_ops
 from study.towers.dropout import without_dropout
 from study.towers.encoder_config import encoder_config
+from study.towers.errors import PublishedError
 from study.towers.open_clip_images import image_kind
 from study.towers.open_clip_text import check_encoder, text_kind
 from study.towers.preprocess import of_open_clip
-from study.towers.protocol import PublishedError
 
 torchvision_ops.ensure()
 

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 from torch import nn
 
 from study.names import nearest
+from study.towers.errors import PublishedError
 from study.towers.preprocess import square
-from study.towers.protocol import PublishedError
 
 DEPTH = "image_layers"
 """Key of the family's configuration: layers that are left of a timm tower, whose name fixes how many it has."""

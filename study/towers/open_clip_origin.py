@@ -10,9 +10,9 @@ from typing import Any
 
 from study.names import nearest
 from study.towers import hub, torchvision_ops
+from study.towers.errors import PublishedError
 from study.towers.open_clip_files import WEIGHTS, Parts, parts
 from study.towers.open_clip_images import image_kind
-from study.towers.protocol import PublishedError
 
 torchvision_ops.ensure()
 

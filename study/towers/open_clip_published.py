@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from study.pictures import Fit
 from study.published_tokens import PublishedTokens
 from study.tokens import Tokens
+from study.towers.errors import PublishedError
 from study.towers.open_clip_files import Parts, open_clip
 from study.towers.open_clip_images import image_kind
 from study.towers.open_clip_model import OpenClipTowers
 from study.towers.open_clip_origin import origin
 from study.towers.open_clip_text import text_kind
 from study.towers.preprocess import of_open_clip
-from study.towers.protocol import Published, PublishedError, TextOutput, normalise
+from study.towers.protocol import Published, TextOutput, normalise
 from study.towers.weights import check_vocabulary, load_weights, read_weights
 
 DERIVED = "text.transformer.embeddings.position_ids"

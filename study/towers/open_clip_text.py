@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from study.names import hint
 from study.published_tokens import PublishedTokens
 from study.towers import torchvision_ops
-from study.towers.protocol import PublishedError
+from study.towers.errors import PublishedError
 
 torchvision_ops.ensure()
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from study.names import hint
 from study.pictures import Fit
-from study.towers.protocol import PublishedError
+from study.towers.errors import PublishedError
 
 Resample = Literal["nearest", "lanczos", "bilinear", "bicubic"]
 

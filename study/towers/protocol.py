@@ -268,10 +268,6 @@ class Borrowing(DualEncoder):
         """A model of that configuration with a fresh text tower and the teacher's image tower."""
 
 
-class PublishedError(ValueError):
-    """A published checkpoint cannot be used; the message says which, where and why."""
-
-
 def standardised(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """(pixels - mean) / std as [N, 3, H, W], of uint8 pixels [N, H, W, 3] and statistics [3, 1, 1] on their scale."""
     return (pixels.permute(0, 3, 1, 2).to(mean.dtype) - mean) / std

@@ -10,8 +10,8 @@ from typing import Any
 from study.published_tokens import PublishedTokens
 from study.towers import hub, torchvision_ops
 from study.towers.encoder_config import architecture
+from study.towers.errors import PublishedError
 from study.towers.preprocess import Preprocess, of_transformers, square
-from study.towers.protocol import PublishedError
 
 torchvision_ops.ensure()
 
@@ -54,10 +54,16 @@ def preprocess(config: Mapping[str, Any], where: object) -> Preprocess:
 def parts(folder: Path) -> Parts:
     """The parts of the checkpoint in `folder`; raises PublishedError where it is another architecture."""
     path = folder / "config.json"
-    if not path.is_file() and (folder / "open_clip_config.json").is_file():
+    card = folder / "open_clip_config.json"
+    if not path.is_file() and card.is_file():
         raise PublishedError(f"{folder} is a checkpoint of open_clip, which family `open_clip` loads")
     declared = hub.read_json(path)
     kind = declared.get("model_type")
+    if kind != "siglip" and card.is_file():
+        raise PublishedError(
+            f"{folder} is a checkpoint of open_clip, which family `open_clip` loads; its config.json is that of its "
+            f"text encoder, a {kind!r}"
+        )
     if kind == NAFLEX:
         raise PublishedError(
             f"{path}: model_type {kind!r} is SigLIP2's NaFlex variant (images of any shape), which is not supported; "

@@ -17,7 +17,8 @@ from study.pictures import Fit
 from study.published_tokens import PublishedTokens
 from study.tokens import Tokens
 from study.towers import torchvision_ops, transformers_files
-from study.towers.protocol import Published, PublishedError, standardised
+from study.towers.errors import PublishedError
+from study.towers.protocol import Published, standardised
 from study.towers.siglip_model import SiglipTowers
 from study.towers.weights import SHOWN, check_vocabulary, more, own_memory, quietly
 

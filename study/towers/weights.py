@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from study.published_tokens import PublishedTokens
-from study.towers.protocol import PublishedError
+from study.towers.errors import PublishedError
 
 SHOWN = 3
 """Weights that an error names."""

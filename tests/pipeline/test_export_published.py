@@ -15,13 +15,14 @@ from PIL import Image
 
 from pipeline import stage
 from pipeline.export import export
-from study.distillation import Corner, StudentSpec, initial_student
+from study.distillation import Corner, initial_student
 from study.embedding import embed_images, embed_texts
 from study.encoders import EncoderSpec
 from study.export import ExportError
 from study.pictures import PixelPictures
 from study.seeds import stream
 from study.student import shape, shrink
+from study.student_spec import StudentSpec
 from study.towers import published
 from study.towers.protocol import DualEncoder
 from tests.pipeline.test_export import alone, record

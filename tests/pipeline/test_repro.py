@@ -86,20 +86,26 @@ def test_the_study_runs_is_cached_and_follows_its_declaration(copy: Path) -> Non
     assert [trial["number"] for trial in found["trials"]] == [0, 1]
     edit(copy, {"grid.seeds": [0, 1]})
     more = repro(copy)
-    assert {name for name in ran(more, "distil") if not name.startswith("1-")} == {"0-clip-half-none"}
-    assert len(ran(more, "distil")) == len(ran(more, "evaluate")) == 7
+    assert {name for name in ran(more, "student") if not name.startswith("1-")} == {"0-clip-half-none"}
+    assert len(ran(more, "student")) == 7
     trained = json.loads((study / "runs" / "clip-half-none-s0" / "run.json").read_text())
     assert trained["row"]["learning_rate"] == found["best"]["learning_rate"]
-    assert ran(more, "teacher") == ran(more, "embed") == []
+    assert ran(more, "teacher") == ran(more, "embed") == ran(more, "evaluate") == []
     assert "6 created" in more
 
     edit(copy, {"grid.methods": ["none", "fd"], "methods.fd.fd.weight": 2.0})
     fewer = repro(copy)
-    assert {name.rsplit("-", 1)[1] for name in ran(fewer, "distil")} == {"fd"}
+    assert {name.rsplit("-", 1)[1] for name in ran(fewer, "student")} == {"fd"}
     methods = set(pd.read_parquet(study / "results" / "cells.parquet")["method"])
     assert methods == {"teacher", "none", "fd"}
 
+    trained = {path: path.read_bytes() for path in (study / "runs").glob("*/run.json")}
+    edit(copy, {"evaluation.protocol": "first-caption"})
+    scored = repro(copy)
+    assert len(ran(scored, "student")) == 8
+    assert {path: path.read_bytes() for path in trained} == trained  # with the seconds that training took
+
     shutil.rmtree(study / "runs")
     restored = repro(copy)
-    assert ran(restored, "distil") == ran(restored, "evaluate") == []
+    assert ran(restored, "student") == ran(restored, "evaluate") == []
     assert (study / "runs" / "clip-half-fd-s1" / "model.safetensors").is_file()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pipeline import stage
-from pipeline.settle import apply, completed, tuned_values
+from pipeline.settle import apply
+from pipeline.tuned import completed, tuned_values
 
 DECLARED: dict[str, Any] = {
     "objectives": {"mcl": {"weight": 1.0, "tau": 0.07}},

@@ -20,7 +20,8 @@ from study.embedding import (
     embed_texts,
     write_embeddings,
 )
-from study.shards import Dtype, EmbeddingSpec, ShardedArray
+from study.embedding_spec import Dtype, EmbeddingSpec
+from study.shards import ShardedArray
 from study.towers.protocol import DualEncoder
 
 CPU = torch.device("cpu")

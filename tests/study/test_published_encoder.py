@@ -14,13 +14,15 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 from study.corpora.layout import PreparedCorpus
-from study.distillation import Corner, StudentSpec, distil, initial_student
+from study.distillation import Corner, distil, initial_student
 from study.embedding import write_embeddings
 from study.encoders import EncoderSpec, scale_of
 from study.student import summary
+from study.student_spec import StudentSpec
 from study.towers import checkpoint, published, trainable
 from study.towers.checkpoint import CheckpointError
-from study.towers.protocol import DualEncoder, Published, PublishedError
+from study.towers.errors import PublishedError
+from study.towers.protocol import DualEncoder, Published
 from study.vocabulary import Vocabulary
 from tests.study.checkpoints.tokenizers import ALL, CAPTIONS
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from study.published import PublishedSpec
 from study.towers import published
-from study.towers.protocol import PublishedError
+from study.towers.errors import PublishedError
 from tests.study.checkpoints import models
 from tests.study.checkpoints.tokenizers import ALL, write_gemma, write_xlm_roberta
 

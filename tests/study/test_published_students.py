@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from study.corpora.layout import PreparedCorpus
-from study.distillation import Corner, StudentSpec, distil, initial_student
+from study.distillation import Corner, distil, initial_student
 from study.embedding import write_embeddings
 from study.layers import matched_layers
-from study.student import Shape, SizeError, shape, shrink, summary
+from study.shape import Shape, SizeError
+from study.student import shape, shrink, summary
+from study.student_spec import StudentSpec
 from study.towers import checkpoint, published
 from study.towers.protocol import Published
 from tests.study.checkpoints import models

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from study.published_tokens import PublishedTokens
-from study.towers.protocol import PublishedError
+from study.towers.errors import PublishedError
 from study.vocabulary import VocabularyError
 from tests.study.checkpoints import tokenizers as tiny
 from tests.study.checkpoints.tokenizers import ALL, CAPTIONS

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pipeline.sources import ROOT
-from study.shards import STORED, Dtype, Part, ShardedArray, ShardError, digest, write_array
+from study.embedding_spec import Dtype
+from study.shards import STORED, Part, ShardedArray, ShardError, digest, write_array
 from tests.study import killed as killed_script
 
 DTYPES: list[Dtype] = ["float32", "float16", "bfloat16"]

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from study.layers import matched_layers
-from study.student import SizeError, shape, shrink, summary
+from study.shape import SizeError
+from study.student import shape, shrink, summary
 from study.towers.protocol import DualEncoder
 
 STREAM = ("init", "clip", "half", 0)

@@ -14,14 +14,16 @@ from torch import Tensor, nn
 
 from study.batches import Batches
 from study.corpora.layout import PreparedCorpus
-from study.distillation import Corner, StudentSpec, distil, initial_student
+from study.distillation import Corner, distil, initial_student
 from study.objectives import OBJECTIVES
 from study.objectives.method import Method
 from study.objectives.views import Queue
+from study.schedule import Schedule
 from study.seeds import stream
 from study.shards import ShardedArray
+from study.student_spec import StudentSpec
 from study.towers.protocol import DualEncoder
-from study.training import Schedule, TrainingError, fit, learning_rate
+from study.training import TrainingError, fit, learning_rate
 from tests.study.tiny import SPLITS
 
 CPU = torch.device("cpu")

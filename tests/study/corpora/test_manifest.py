@@ -30,13 +30,15 @@ from study.corpora.manifest.pictures import load
 from study.corpora.manifest.tables import Row, read_rows
 from study.declared import load as load_params
 from study.declared import resolved_languages
-from study.distillation import Corner, StudentSpec, distil
+from study.distillation import Corner, distil
 from study.embedding import write_embeddings
 from study.evaluation import evaluate, images_of
 from study.params import ParamsError
 from study.pictures import EncodedPictures, Fit, PixelPictures
-from study.teacher import TeacherSpec, train_teacher
-from study.training import Schedule
+from study.schedule import Schedule
+from study.student_spec import StudentSpec
+from study.teacher import train_teacher
+from study.teacher_spec import TeacherSpec
 from tests.study.tiny import PAIRS, caption, scene
 
 LANGUAGES = ("de", "en", "ru")

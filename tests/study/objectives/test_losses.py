@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from study.names import UnknownNameError
-from study.objectives import OBJECTIVES, objective
+from study.objectives import OBJECTIVES, OPTIONS, objective
 from study.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
 from study.objectives.dr import distributional_replication
 from study.objectives.mcl import multilingual_contrastive
@@ -48,6 +48,11 @@ AROUND = Surroundings(
     teacher_width=E + 1,
     image_text_loss=lambda images, texts: softmax_contrastive(images, texts, 10.0),
 )
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_what_params_yaml_is_checked_by_is_what_the_objective_takes(name: str) -> None:
+    assert OPTIONS[name] is objective(name).Options
 
 
 def make(name: str, **options: Any) -> Any:

@@ -1,0 +1,11 @@
+"""The options of ED; what they mean: study/objectives/ed.py."""
+
+from __future__ import annotations
+
+from study.objectives.options.base import Settings
+
+
+class EdOptions(Settings):
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"student_x", "student_e"})

@@ -1,0 +1,39 @@
+"""How long, in what batches and how fast a model is trained: a block of params.yaml."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import torch
+
+MOST_RATE = 10.0
+"""Of AdamW, whose steps are about as long as its rate: beyond it nothing is learnt."""
+
+
+class Schedule(BaseModel):
+    """A `training` block."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    steps: int = Field(gt=0, le=10**9)
+    batch: int = Field(gt=1, le=10**6)
+    learning_rate: float = Field(gt=0, le=MOST_RATE)
+    warmup: float = Field(default=0.1, ge=0, lt=1, description="fraction of the steps")
+    weight_decay: float = Field(default=0.01, ge=0, le=100)
+    table_multiplier: float = Field(default=1.0, gt=0, le=1e4, description="factor on the token table's learning rate")
+    temperature_multiplier: float = Field(
+        default=1.0, gt=0, le=1e4, description="factor on the temperature's (and bias's)"
+    )
+    clip_norm: float = Field(default=1.0, gt=0, le=1e9)
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="of the towers' matrix products; weights, losses and steps stay in float32"
+    )
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """Where the towers run; features leave them in float32 (`protocol.normalise`)."""
+        import torch  # a schedule is also read where nothing is trained
+
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")

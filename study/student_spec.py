@@ -1,0 +1,23 @@
+"""What all students share: the `students` block of params.yaml."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from study.schedule import Schedule
+
+
+class StudentSpec(BaseModel):
+    """The `students` block of params.yaml: what all cells share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    towers: Literal["text", "both"] = "text"
+    init: Literal["teacher", "random"] = "teacher"
+    budget: Literal["items", "captions"] = Field(
+        default="items", description="what is equal between methods: items seen, or captions encoded"
+    )
+    language_alpha: float = Field(default=0.0, ge=0, le=1)
+    training: Schedule

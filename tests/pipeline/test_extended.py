@@ -1,0 +1,110 @@
+"""Who adds a corpus, an objective or a measure has it followed by the hashes of plans, and a measure by the report."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import sources, validate
+from pipeline.sources import ROOT
+from study import corpora, objectives
+from study.corpora.emoji import CORPUS as EMOJI
+from study.declared import load
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose packages a test may add to."""
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    monkeypatch.setattr(validate, "ROOT", tmp_path)
+    (tmp_path / "study" / "corpora" / "inner").mkdir(parents=True)
+    return tmp_path
+
+
+def test_relative_imports_are_followed(tree: Path) -> None:
+    package = tree / "study" / "corpora" / "inner"
+    (package / "__init__.py").write_text("from . import near\nfrom ..far import x\n")
+    (package / "near.py").write_text("from .nearer import y\n")
+    (package / "nearer.py").write_text("y = 1\n")
+    (tree / "study" / "corpora" / "far.py").write_text("x = 1\n")
+    found = {path.name for path in sources.closure(["study.corpora.inner"])}
+    assert found == {"__init__.py", "near.py", "nearer.py", "far.py"}
+
+
+def test_code_without_a_file_is_refused_by_name(tree: Path) -> None:
+    with pytest.raises(sources.SourceError, match=r"study\.corpora\.nowhere"):
+        sources.code_hash(["study.corpora.nowhere"])
+
+
+@pytest.mark.parametrize("layout", ["file", "package"])
+def test_a_corpus_is_hashed_whatever_it_is_called(layout: str, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = "study.corpora.weather" if layout == "file" else "study.corpora.inner.weather"
+    file = tree.joinpath(*module.split(".")).with_suffix(".py")
+    file.write_text("x = 1\n")
+    if layout == "package":
+        (file.parent / "__init__.py").write_text("from .weather import x\n")
+
+    def build(*_: object) -> None: ...
+
+    build.__module__ = module if layout == "file" else "study.corpora.inner"
+    Settings = type("Settings", (EMOJI.Settings,), {"__module__": module})
+    changed: dict[str, Any] = {"build": build, "check": build, "Settings": Settings}
+    mine = replace(EMOJI, record=replace(EMOJI.record, name="rain"), **changed)
+    monkeypatch.setitem(corpora.CORPORA, "rain", mine)
+    first = validate._corpus_code("rain")
+    file.write_text("x = 2\n")
+    second = validate._corpus_code("rain")
+    assert second != first
+    (file.parent / "weather.csv").write_text("sun\n")
+    assert validate._corpus_code("rain") != second
+
+
+def test_an_objective_is_hashed_by_the_module_that_it_is_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objectives, "OBJECTIVES", {**objectives.OBJECTIVES, "rkd": "study.objectives.nowhere:Rkd"})
+    with pytest.raises(sources.SourceError, match=r"study\.objectives\.nowhere"):
+        validate.model_code([], [], load(ROOT / "params.yaml").teachers["clip"], ["rkd"])
+
+
+REPORT = """
+from pathlib import Path
+from typing import Any
+import pandas as pd
+from analysis import __main__ as command
+from study import params, records
+from tests.analysis import simulate
+folder = simulate.write(Path("made"), simulate.smoke())
+table = pd.read_parquet(folder / "consistency.parquet")
+rows = table[table["construct"] == "rankc"].assign(construct="added")
+pd.concat([table, rows]).to_parquet(folder / "consistency.parquet")
+assert command.main(["--results", str(folder), "--out", "report"]) == 0
+measures = pd.read_csv("report/tables/measures.csv").set_index("measure")
+assert measures.loc["added", "detail"] == "worked out so", measures.loc["added"]
+assert measures.loc["added", "source"] == "ours"
+contrasts = pd.read_csv("report/tables/contrasts.csv")
+HEADLINE
+"""
+
+
+@pytest.mark.parametrize("headline", [False, True])
+def test_a_measure_that_is_declared_in_one_place_is_in_the_report(headline: bool, tmp_path: Path) -> None:
+    for package in ("study", "analysis", "tests"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    records = tmp_path / "study" / "records.py"
+    text = records.read_text(encoding="utf-8")
+    declared = 'CONSISTENCY_CONSTRUCTS = (\n    Measure("added", "new", True, detail="worked out so", source="ours"),\n'
+    text = text.replace("CONSISTENCY_CONSTRUCTS = (\n", declared)
+    if headline:
+        text = text.replace('"consistency": ("rbo_excess"', '"consistency": ("added", "rbo_excess"')
+    records.write_text(text, encoding="utf-8")
+    expected = "consistency:rbo_excess" if headline else "consistency:added"
+    script = REPORT.replace("HEADLINE", f"assert {expected!r} in set(contrasts['outcome'])")
+    env = os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
