@@ -33,6 +33,7 @@ PROVENANCE: dict[str, Any] = {
     },
     "teachers": {"clip": {"model": "polyglot", "steps": 3200}},
     "tuned": {"fd": (4, 4), "sd": (0, 4)},
+    "untuned": [("method", "sd"), ("cell", "clip-half-fd")],
 }  # fmt: skip
 
 
@@ -135,12 +136,12 @@ def test_what_was_studied_is_spelled_out(page: str) -> None:
                  "version 1.2.3, commit 0123456789ab, with uncommitted changes, 2024-05-06",
                  "analysed on Linux x86_64, 8 cores", "Spanish"):  # fmt: skip
         assert part in text, part
-    assert "FD was tuned, SD was not: part of a difference between them may be the tuning." in text
+    assert "Not tuned, where others were: method SD and cell clip-half-fd." in text
 
 
-@pytest.mark.parametrize("tuned", [{}, {"fd": (4, 4), "sd": (4, 4)}, {"fd": (0, 4)}])
-def test_nothing_is_said_of_tuning_that_was_the_same(tuned: dict[str, Any]) -> None:
-    assert studied.untuned_sentence({"tuned": tuned}) == ""
+@pytest.mark.parametrize("provenance", [{}, {"untuned": []}])
+def test_nothing_is_said_of_tuning_that_was_the_same(provenance: dict[str, Any]) -> None:
+    assert studied.untuned_sentence(provenance) == ""
 
 
 def test_facts_that_nobody_knows_are_left_out(medium: Path) -> None:
