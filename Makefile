@@ -27,14 +27,14 @@ help: ## what can be made
 
 # DVC reads params.yaml too, with shorter messages, so it is checked first.
 check: $(INSTALLED) ## check a study's params.yaml
-	@cd $(FOLDER) && python -m pipeline.validate --check
+	@cd $(FOLDER) && python -m pipeline check
 
 declare: check ## write down the declared analysis, with time and commit, before there are results
-	@cd $(FOLDER) && python -m pipeline.declare
+	@cd $(FOLDER) && python -m pipeline declare
 
 repro: check ## run what is missing or out of date of a study, then say what was found
 	@dvc repro $(FOLDER)/dvc.yaml
-	@cd $(FOLDER) && python -m pipeline.summary
+	@cd $(FOLDER) && python -m pipeline summary
 
 report: check ## as repro, without MLflow
 	@dvc repro $(FOLDER)/dvc.yaml:analyse
@@ -45,10 +45,10 @@ miniature: $(INSTALLED) ## the path from published checkpoints and data sets to 
 
 tune: check ## search each method's settings anew on the validation split; rewrites the study's tuning/
 	@dvc repro $(FOLDER)/dvc.yaml:embed
-	@cd $(FOLDER) && ls plan | sed -n 's/^tune-\(.*\)\.json$$/\1/p' | tr - ' ' | xargs -P $(JOBS) -n 3 python -m pipeline.tune
+	@cd $(FOLDER) && ls plan | sed -n 's/^tune-\(.*\)\.json$$/\1/p' | tr - ' ' | xargs -P $(JOBS) -n 3 python -m pipeline tune
 
 ui: $(INSTALLED) ## show a study's runs in MLflow on PORT (5000)
-	@cd $(FOLDER) && python -m pipeline.publish
+	@cd $(FOLDER) && python -m pipeline publish
 	@echo "MLflow: http://127.0.0.1:$(PORT)  (Ctrl-C ends it)"
 	@cd $(FOLDER) && MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false PYTHONWARNINGS=ignore mlflow ui \
 		--host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri sqlite:///mlflow.db \

@@ -38,20 +38,15 @@ def chosen() -> Settings:
     return declaration.judged(settings.parse(told(), "params.yaml, analysis"), found, first_result())
 
 
-def main() -> None:
-    with stage.main("analyse"):
-        from analysis import report
+def run() -> None:
+    from analysis import report
 
-        settings = chosen()
+    settings = chosen()
 
-        def make(folder: Path) -> None:
-            report.build(paths.RESULTS, folder / "report", settings, provenance.gather())
-            for part in sorted((folder / "report").iterdir()):
-                part.rename(folder / part.name)
-            (folder / "report").rmdir()
+    def make(folder: Path) -> None:
+        report.build(paths.RESULTS, folder / "report", settings, provenance.gather())
+        for part in sorted((folder / "report").iterdir()):
+            part.rename(folder / part.name)
+        (folder / "report").rmdir()
 
-        stage.write_folder(paths.REPORT, make)
-
-
-if __name__ == "__main__":
-    main()
+    stage.write_folder(paths.REPORT, make)

@@ -74,21 +74,16 @@ def submissions(names: list[str]) -> str:
     return f"collect: labels are held back by their publisher; answers for it to score: {where}/ {', '.join(files)}"
 
 
-def main() -> None:
-    with stage.main("collect"):
-        grid = stage.read_json(paths.PLAN / "grid.json")
-        tables = result_tables(grid["teachers"] + grid["cells"])
+def run() -> None:
+    grid = stage.read_json(paths.PLAN / "grid.json")
+    tables = result_tables(grid["teachers"] + grid["cells"])
 
-        def make(folder: Path) -> None:
-            for table, frame in tables.items():
-                frame.to_parquet(folder / f"{table}.parquet", index=False)
+    def make(folder: Path) -> None:
+        for table, frame in tables.items():
+            frame.to_parquet(folder / f"{table}.parquet", index=False)
 
-        stage.write_folder(paths.RESULTS, make)
-        sizes = ", ".join(f"{table} {len(frame):,}" for table, frame in tables.items())
-        print(f"collect: rows of {sizes}")
-        if line := submissions(grid["teachers"] + grid["cells"]):
-            print(line)
-
-
-if __name__ == "__main__":
-    main()
+    stage.write_folder(paths.RESULTS, make)
+    sizes = ", ".join(f"{table} {len(frame):,}" for table, frame in tables.items())
+    print(f"collect: rows of {sizes}")
+    if line := submissions(grid["teachers"] + grid["cells"]):
+        print(line)

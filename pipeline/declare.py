@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import declaration
-from pipeline import paths, stage
+from pipeline import paths
 from pipeline.analyse import first_result
 from study.declared import load
 from study.design import cells
@@ -24,16 +24,11 @@ def choices(params: Params) -> dict[str, Any]:
     return {**params.analysis.model_dump(), "planned": planned}
 
 
-def main() -> None:
-    with stage.main("declare"):
-        before = first_result()
-        found = declaration.declare(choices(load(Path("params.yaml"))), paths.DECLARATION, "params.yaml, analysis")
-        print(f"declare: {paths.DECLARATION}, settings {found.sha256[:12]}; commit it now, which is what dates it")
-        if before is not None:
-            print(f"declare: there are scores of {before:%Y-%m-%d %H:%M} UTC already: for those it comes too late")
-        if found.uncommitted_changes:
-            print("declare: files differ from the commit that it names; commit them first and declare again")
-
-
-if __name__ == "__main__":
-    main()
+def run() -> None:
+    before = first_result()
+    found = declaration.declare(choices(load(Path("params.yaml"))), paths.DECLARATION, "params.yaml, analysis")
+    print(f"declare: {paths.DECLARATION}, settings {found.sha256[:12]}; commit it now, which is what dates it")
+    if before is not None:
+        print(f"declare: there are scores of {before:%Y-%m-%d %H:%M} UTC already: for those it comes too late")
+    if found.uncommitted_changes:
+        print("declare: files differ from the commit that it names; commit them first and declare again")

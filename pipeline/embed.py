@@ -7,7 +7,6 @@ finished shards are verified and kept.
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 
 from pipeline import paths, stage
@@ -17,23 +16,22 @@ from pipeline.work.inputs import corpus_content, open_corpus, open_teacher
 REPORT_SECONDS = 20.0
 
 
-def main(arch: str) -> None:
-    with stage.main("embed"):
-        from study.embedding import write_embeddings
-        from study.embedding_spec import EmbeddingSpec
+def run(arch: str) -> None:
+    from study.embedding import write_embeddings
+    from study.embedding_spec import EmbeddingSpec
 
-        plan = stage.read_json(paths.PLAN / f"embed-{arch}.json")
-        where = torch_device(execution()["device"])
-        teacher = open_teacher(arch).to(where)
-        made_from = (paths.TEACHERS / arch / "fingerprint").read_text()
-        folder = stage.scratch("embed", f"{arch}-{stage.declared_hash(plan, made_from, corpus_content())}")
-        for other in folder.parent.glob(f"{arch}-*"):
-            if other != folder:  # begun for a declaration that is no more
-                shutil.rmtree(other)
-        spec = EmbeddingSpec.model_validate(plan["embedding"])
-        write_embeddings(teacher, open_corpus(), folder, where, plan["layers"], spec, Told(arch))
-        (folder / stage.DONE).touch()
-        stage.adopt(folder, paths.EMBEDDINGS / arch)
+    plan = stage.read_json(paths.PLAN / f"embed-{arch}.json")
+    where = torch_device(execution()["device"])
+    teacher = open_teacher(arch).to(where)
+    made_from = (paths.TEACHERS / arch / "fingerprint").read_text()
+    folder = stage.scratch("embed", f"{arch}-{stage.declared_hash(plan, made_from, corpus_content())}")
+    for other in folder.parent.glob(f"{arch}-*"):
+        if other != folder:  # begun for a declaration that is no more
+            shutil.rmtree(other)
+    spec = EmbeddingSpec.model_validate(plan["embedding"])
+    write_embeddings(teacher, open_corpus(), folder, where, plan["layers"], spec, Told(arch))
+    (folder / stage.DONE).touch()
+    stage.adopt(folder, paths.EMBEDDINGS / arch)
 
 
 class Told:
@@ -46,7 +44,3 @@ class Told:
         if time.perf_counter() - self.last >= REPORT_SECONDS:
             self.last = time.perf_counter()
             print(f"embed {self.arch}: {name}, {done} of {total} rows", flush=True)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

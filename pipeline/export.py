@@ -1,14 +1,13 @@
 """A model of the study as a folder for a public library.
 
-    python -m pipeline.export clip-half-ed-s0 --to open_clip [--out folder]
-    python -m pipeline.export siglip2-half-ed-s0 --to transformers [--out folder]
+    small-polyglots export clip-half-ed-s0 --to open_clip [--out folder]
+    small-polyglots export siglip2-half-ed-s0 --to transformers [--out folder]
 
 Run in the study's folder. Students are named as in runs/, teachers {arch}-teacher.
 """
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,19 +156,3 @@ def export(cell: str, to: str, out: Path) -> None:
     shutil.rmtree(working, ignore_errors=True)
     stage.make(working, fill)
     stage.adopt(working, out)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m pipeline.export", description="Write a model for a library.")
-    parser.add_argument("cell", help="a student, as in runs/, or {arch}-teacher")
-    parser.add_argument("--to", required=True, metavar="LIBRARY", help="open_clip or transformers")
-    parser.add_argument("--out", type=Path, help=f"default: {EXPORTED}/<cell>")
-    given = parser.parse_args()
-    with stage.main("export"):
-        out = given.out or EXPORTED / given.cell
-        export(given.cell, given.to, out)
-        print(f"export: {given.cell} for {given.to} in {out}; how to load it is in its README.md")
-
-
-if __name__ == "__main__":
-    main()

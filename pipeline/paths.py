@@ -14,5 +14,7 @@ SCORES = Path("scores")
 RESULTS = Path("results")
 REPORT = Path("report")
 PUBLISHED = Path("published.json")
+STAMPS = {"teachers": Path("pool-teachers.stamp"), "students": Path("pool.stamp")}
+"""What the pool leaves of each kind that it makes; the same bytes each time."""
 DECLARATION = Path("declaration.json")
 """What was decided of the analysis before there were results; made by hand, kept in git."""

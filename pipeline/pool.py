@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 import time
 import traceback
 from collections.abc import Sequence
@@ -82,7 +81,7 @@ def devices(wanted: str, workers: int | str) -> list[str]:
     return [wanted] * count
 
 
-def run(what: str, todo: list[Job], names: list[str], threads: int) -> None:
+def run_jobs(what: str, todo: list[Job], names: list[str], threads: int) -> None:
     """Carry out `todo`, showing progress; name what failed, after everything else is done."""
     context = multiprocessing.get_context("spawn")
     report, places = context.SimpleQueue(), context.SimpleQueue()
@@ -117,23 +116,16 @@ def run(what: str, todo: list[Job], names: list[str], threads: int) -> None:
         raise stage.StageError(f"{len(failed)} of {len(todo)} failed, the others are kept:\n{lines}")
 
 
-def main(what: str, stamp: Path) -> None:
-    with stage.main("pool"):
-        stage.sweep()
-        todo = [job for job in jobs(what) if missing(job)]
-        for task in (task for job in todo for task in job if task.in_place()):
-            stage.keep(task.out, task.folder)  # DVC empties all outputs of a stage before it runs
-        if todo:
-            open_corpus().verify()  # a cache that has decayed would go unnoticed otherwise
-            started = time.perf_counter()
-            where = execution()
-            names = devices(where["device"], where["workers"])[: len(todo)]
-            run(what, todo, names, where["threads"])
-            print(
-                f"pool: {len(todo)} {what} in {time.perf_counter() - started:.0f} s on {', '.join(names)}", flush=True
-            )
-        stamp.write_text(f"{what}: whatever was missing has been made\n")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+def run(what: str, stamp: Path) -> None:
+    stage.sweep()
+    todo = [job for job in jobs(what) if missing(job)]
+    for task in (task for job in todo for task in job if task.in_place()):
+        stage.keep(task.out, task.folder)  # DVC empties all outputs of a stage before it runs
+    if todo:
+        open_corpus().verify()  # a cache that has decayed would go unnoticed otherwise
+        started = time.perf_counter()
+        where = execution()
+        names = devices(where["device"], where["workers"])[: len(todo)]
+        run_jobs(what, todo, names, where["threads"])
+        print(f"pool: {len(todo)} {what} in {time.perf_counter() - started:.0f} s on {', '.join(names)}", flush=True)
+    stamp.write_text(f"{what}: whatever was missing has been made\n")

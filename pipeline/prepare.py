@@ -14,25 +14,20 @@ CACHE = Path(os.environ.get("POLYGLOTS_CACHE", ROOT / ".cache"))
 """Downloads, shared by all studies of this checkout."""
 
 
-def main() -> None:
-    with stage.main("prepare"):
-        plan = stage.read_json(paths.PLAN / "corpus.json")
-        corpus = find_corpus(plan["name"])
-        settings = corpus.Settings.model_validate(plan["settings"])
-        started, said = time.perf_counter(), ""
+def run() -> None:
+    plan = stage.read_json(paths.PLAN / "corpus.json")
+    corpus = find_corpus(plan["name"])
+    settings = corpus.Settings.model_validate(plan["settings"])
+    started, said = time.perf_counter(), ""
 
-        def progress(step: str, fraction: float) -> None:
-            nonlocal said
-            line = f"prepare: {step}"
-            if line != said:
-                print(f"{line} ({time.perf_counter() - started:.0f} s)", flush=True)
-                said = line
+    def progress(step: str, fraction: float) -> None:
+        nonlocal said
+        line = f"prepare: {step}"
+        if line != said:
+            print(f"{line} ({time.perf_counter() - started:.0f} s)", flush=True)
+            said = line
 
-        def make(folder: Path) -> None:
-            corpus.build(settings, plan["languages"], plan["vqa_languages"], folder, CACHE, progress)
+    def make(folder: Path) -> None:
+        corpus.build(settings, plan["languages"], plan["vqa_languages"], folder, CACHE, progress)
 
-        stage.write_folder(paths.CORPUS, make)
-
-
-if __name__ == "__main__":
-    main()
+    stage.write_folder(paths.CORPUS, make)

@@ -142,22 +142,17 @@ One run for each of {len(grid["cells"])} students and {len(grid["teachers"])} te
 add a language code for one language. `training.*` are the training curves, `cost.*` what a run cost.
 Confidence intervals and tests are in the study's `report/`, not here.
 
-This view is made from the study's files by `python -m pipeline.publish`; runs added by hand are removed.
+This view is made from the study's files by `python -m pipeline publish`; runs added by hand are removed.
 """
 
 
-def main() -> None:
-    with stage.main("publish"):
-        grid = stage.read_json(paths.PLAN / "grid.json")
-        found = run_records(grid)
-        try:
-            changes = tracking.sync(found, Store.of(Path.cwd()), grid["study"], note(grid))
-        except tracking.TrackingError as error:
-            raise stage.StageError(str(error)) from None
-        fingerprints = {record.name: record.tags["fingerprint"] for record in found}
-        stage.write_json(paths.PUBLISHED, {"study": grid["study"], "runs": len(found), "cells": fingerprints})
-        print(f"publish: {len(found)} runs in {Store.of(Path.cwd()).database.name}: {changes}")
-
-
-if __name__ == "__main__":
-    main()
+def run() -> None:
+    grid = stage.read_json(paths.PLAN / "grid.json")
+    found = run_records(grid)
+    try:
+        changes = tracking.sync(found, Store.of(Path.cwd()), grid["study"], note(grid))
+    except tracking.TrackingError as error:
+        raise stage.StageError(str(error)) from None
+    fingerprints = {record.name: record.tags["fingerprint"] for record in found}
+    stage.write_json(paths.PUBLISHED, {"study": grid["study"], "runs": len(found), "cells": fingerprints})
+    print(f"publish: {len(found)} runs in {Store.of(Path.cwd()).database.name}: {changes}")

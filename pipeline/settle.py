@@ -37,29 +37,24 @@ def apply(plan: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     return settled
 
 
-def main() -> None:
-    with stage.main("settle"):
-        tuned = Path(stage.read_json(paths.PLAN / "tuning.json")["values"])
-        settled: dict[str, Any] = {}
-        for name, declared in stage.read_json(paths.PLAN / "students.json").items():
-            found = tuned_values(tuned / f"{name}.json", declared)
-            teacher = teacher_spec(declared["teacher"])
-            plan = {
-                **{key: declared[key] for key in MAKES if key in declared},
-                "code": student_code(teacher, declared),
-                "tuned": bool(found),
-            }
-            settled[name] = apply(plan, found)
+def run() -> None:
+    tuned = Path(stage.read_json(paths.PLAN / "tuning.json")["values"])
+    settled: dict[str, Any] = {}
+    for name, declared in stage.read_json(paths.PLAN / "students.json").items():
+        found = tuned_values(tuned / f"{name}.json", declared)
+        teacher = teacher_spec(declared["teacher"])
+        plan = {
+            **{key: declared[key] for key in MAKES if key in declared},
+            "code": student_code(teacher, declared),
+            "tuned": bool(found),
+        }
+        settled[name] = apply(plan, found)
 
-        if line := sentence({name: plan["tuned"] for name, plan in settled.items()}):
-            print(f"settle: {line}")
+    if line := sentence({name: plan["tuned"] for name, plan in settled.items()}):
+        print(f"settle: {line}")
 
-        def make(folder: Path) -> None:
-            for name, content in settled.items():
-                stage.write_json(folder / f"{name}.json", content)
+    def make(folder: Path) -> None:
+        for name, content in settled.items():
+            stage.write_json(folder / f"{name}.json", content)
 
-        stage.write_folder(paths.SETTLED, make)
-
-
-if __name__ == "__main__":
-    main()
+    stage.write_folder(paths.SETTLED, make)

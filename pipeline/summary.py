@@ -7,20 +7,15 @@ from pathlib import Path
 from pipeline import paths, stage
 
 
-def main() -> None:
-    with stage.main("summary"):
-        findings = paths.REPORT / "findings.txt"
-        if not findings.is_file():
-            raise stage.StageError(f"{findings} is not there: the study is not finished, run `make repro` again")
-        here = Path.cwd()
-        study = "" if (here / "pyproject.toml").is_file() else f" STUDY={here.name}"
-        print()
-        print(findings.read_text(encoding="utf-8").rstrip())
-        print()
-        print(f"report   {here / paths.REPORT / 'report.html'}")
-        print(f"tables   {here / paths.RESULTS}")
-        print(f"MLflow   make ui{study}")
-
-
-if __name__ == "__main__":
-    main()
+def run() -> None:
+    findings = paths.REPORT / "findings.txt"
+    if not findings.is_file():
+        raise stage.StageError(f"{findings} is not there: the study is not finished, run `make repro` again")
+    here = Path.cwd()
+    study = "" if (here / "pyproject.toml").is_file() else f" STUDY={here.name}"
+    print()
+    print(findings.read_text(encoding="utf-8").rstrip())
+    print()
+    print(f"report   {here / paths.REPORT / 'report.html'}")
+    print(f"tables   {here / paths.RESULTS}")
+    print(f"MLflow   make ui{study}")

@@ -7,7 +7,6 @@ killed trial is dropped, and the sampler's seed follows the number of finished t
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ def score(plan: dict[str, Any], values: dict[str, float]) -> float:
     return sum(scores) / len(scores)
 
 
-def main(arch: str, size: str, method: str) -> None:
+def run(arch: str, size: str, method: str) -> None:
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -67,35 +66,34 @@ def main(arch: str, size: str, method: str) -> None:
     from study.training import TrainingError
 
     name = f"{arch}-{size}-{method}"
-    with stage.main("tune"):
-        stage.limit_threads(execution()["threads"])
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        plan = stage.read_json(paths.PLAN / f"tune-{name}.json")
-        # More trials go on with the same journal; other code or another declaration starts a new one.
-        searched = {name: value for name, value in plan.items() if name != "trials"}
-        key = stage.declared_hash(searched, (paths.TEACHERS / arch / "fingerprint").read_text())
-        journal = stage.scratch("tune", f"{key}.journal")
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        storage = JournalStorage(JournalFileBackend(str(journal)))
-        search = optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
-        while (done := len(search.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL)))) < plan["trials"]:
-            search.sampler = optuna.samplers.TPESampler(
-                seed=entropy("tune", arch, size, method, done) % 2**32, n_startup_trials=6
-            )
-            if done == 0:
-                search.enqueue_trial(declared(plan))
-            trial = search.ask()
-            values = suggested(trial, plan)
-            shown = ", ".join(f"{name} {number:.3g}" for name, number in values.items())
-            try:
-                value = score(plan, values)
-            except TrainingError as error:
-                search.tell(trial, state=TrialState.FAIL)
-                print(f"tune {name}: trial {done + 1} of {plan['trials']}: {shown} failed: {error}", flush=True)
-                continue
-            search.tell(trial, value)
-            print(f"tune {name}: trial {done + 1} of {plan['trials']}: {shown} -> {value:.4f}", flush=True)
-        stage.write_json(Path(plan["values"]) / f"{name}.json", outcome(search, plan))
+    stage.limit_threads(execution()["threads"])
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    plan = stage.read_json(paths.PLAN / f"tune-{name}.json")
+    # More trials go on with the same journal; other code or another declaration starts a new one.
+    searched = {name: value for name, value in plan.items() if name != "trials"}
+    key = stage.declared_hash(searched, (paths.TEACHERS / arch / "fingerprint").read_text())
+    journal = stage.scratch("tune", f"{key}.journal")
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    search = optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
+    while (done := len(search.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL)))) < plan["trials"]:
+        search.sampler = optuna.samplers.TPESampler(
+            seed=entropy("tune", arch, size, method, done) % 2**32, n_startup_trials=6
+        )
+        if done == 0:
+            search.enqueue_trial(declared(plan))
+        trial = search.ask()
+        values = suggested(trial, plan)
+        shown = ", ".join(f"{name} {number:.3g}" for name, number in values.items())
+        try:
+            value = score(plan, values)
+        except TrainingError as error:
+            search.tell(trial, state=TrialState.FAIL)
+            print(f"tune {name}: trial {done + 1} of {plan['trials']}: {shown} failed: {error}", flush=True)
+            continue
+        search.tell(trial, value)
+        print(f"tune {name}: trial {done + 1} of {plan['trials']}: {shown} -> {value:.4f}", flush=True)
+    stage.write_json(Path(plan["values"]) / f"{name}.json", outcome(search, plan))
 
 
 def outcome(search: Any, plan: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +110,3 @@ def outcome(search: Any, plan: dict[str, Any]) -> dict[str, Any]:
         "best": {name: float(f"{value:.6g}") for name, value in best.params.items()},
         "trials": [{"number": t.number, "value": round(t.value, 6), **t.params} for t in trials],
     }
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -6,7 +6,6 @@ code. DVC re-runs what depends on a plan that changed, and nothing else.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
@@ -260,22 +259,22 @@ def told(params: Params) -> list[str]:
     return [line for line in (*needs.summary(params), sentence(tuned)) if line]
 
 
-def main(check_only: bool) -> None:
-    with stage.main("validate", hide_faults=check_only):
-        params = check(Path("params.yaml"), tell=check_only)
-        if check_only:
-            print("\n".join(told(params)))
-            return
-        planned = plans(params)
+def report() -> None:
+    """Check the study of the working folder, and print what was found; nothing is made.
 
-        def write(folder: Path) -> None:
-            for name, content in planned.items():
-                stage.write_json(folder / f"{name}.json", content)
-
-        stage.write_folder(paths.PLAN, write)
-        grid = planned["grid"]
-        print(f"validate: {len(grid['cells'])} students and {len(grid['teachers'])} teachers declared")
+    Raises:
+        StageError: every problem, one per line.
+    """
+    print("\n".join(told(check(Path("params.yaml"), tell=True))))
 
 
-if __name__ == "__main__":
-    main("--check" in sys.argv[1:])
+def run() -> None:
+    planned = plans(check(Path("params.yaml"), tell=False))
+
+    def write(folder: Path) -> None:
+        for name, content in planned.items():
+            stage.write_json(folder / f"{name}.json", content)
+
+    stage.write_folder(paths.PLAN, write)
+    grid = planned["grid"]
+    print(f"validate: {len(grid['cells'])} students and {len(grid['teachers'])} teachers declared")

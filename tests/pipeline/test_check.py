@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline import __main__ as command
 from pipeline import needs, validate
 from pipeline.sources import ROOT
 from pipeline.tuned import sentence, untuned
@@ -33,7 +34,7 @@ def study(tmp_path: Path) -> Path:
 
 
 def check(folder: Path) -> tuple[int, list[str]]:
-    done = call(ROOT, folder, "pipeline.validate", "--check")
+    done = call(ROOT, folder, "pipeline", "check")
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, (done.stdout + done.stderr).splitlines()
 
@@ -49,7 +50,7 @@ def test_it_ends_with_what_the_study_is_and_takes(study: Path) -> None:
 
 def test_it_needs_neither_torch_nor_a_second_of_a_core(study: Path) -> None:
     script = (
-        "import sys\nfrom pipeline import validate\nvalidate.main(True)\n"
+        "import sys\nfrom pipeline.__main__ import check\ncheck()\n"
         "print([m for m in ('torch', 'transformers', 'open_clip', 'mlflow') if m in sys.modules])"
     )
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -106,14 +107,14 @@ def test_a_fault_of_the_program_is_one_line_as_well(
     monkeypatch.chdir(study)
     monkeypatch.setattr(validate, "told", broken)
     with pytest.raises(SystemExit) as ended:
-        validate.main(True)
+        command.check()
     assert "KeyError: 'something' (in test_check.py, line" in str(ended.value)
     assert len(str(ended.value).splitlines()) == 1
 
 
 def test_a_folder_in_place_of_params_yaml_and_a_file_that_cannot_be_decoded(study: Path) -> None:
     (study / "params.yaml").write_bytes(b"a: \xff\xfe")
-    assert check(study) == (1, ["validate: params.yaml: is not UTF-8 (line 1, byte 0xff): save it as UTF-8"])
+    assert check(study) == (1, ["check: params.yaml: is not UTF-8 (line 1, byte 0xff): save it as UTF-8"])
     (study / "params.yaml").unlink()
     (study / "params.yaml").mkdir()
     status, lines = check(study)
@@ -179,7 +180,7 @@ def test_a_broken_file_of_tuned_values_is_named(study: Path) -> None:
     (study / "tuning" / "clip-half-none.json").write_text("[1, 2]")
     status, lines = check(study)
     assert status == 1
-    assert lines == ["validate: tuning/clip-half-none.json is not what `make tune` writes: remove it, or tune again"]
+    assert lines == ["check: tuning/clip-half-none.json is not what `make tune` writes: remove it, or tune again"]
 
 
 def test_nothing_is_said_where_nothing_is_tuned() -> None:

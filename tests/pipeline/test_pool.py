@@ -56,7 +56,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_fails_is_named_after_the_rest_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     jobs: list[pool.Job] = [(Fake("a"),), (Fake("b", "fails"),), (Fake("c"), Fake("d"))]
     with pytest.raises(stage.StageError, match=r"1 of 3 failed.*\n.*b: ValueError: no such thing"):
-        pool.run("fakes", jobs, ["cpu", "cpu"], 1)
+        pool.run_jobs("fakes", jobs, ["cpu", "cpu"], 1)
     assert [stage.is_done(Fake(name).folder) for name in "abcd"] == [True, False, True, True]
     assert "3 of 3 done" in capsys.readouterr().out
     assert not list(stage.SCRATCH.rglob("*.tmp"))
@@ -64,13 +64,13 @@ def test_what_fails_is_named_after_the_rest_is_done(capsys: pytest.CaptureFixtur
 
 def test_our_own_errors_travel_to_the_pool() -> None:
     with pytest.raises(stage.StageError, match="did you mean 'tiny'"):
-        pool.run("fakes", [(Fake("a", "misnames"),)], ["cpu"], 1)
+        pool.run_jobs("fakes", [(Fake("a", "misnames"),)], ["cpu"], 1)
 
 
 def test_a_killed_worker_is_told_and_what_is_finished_is_kept() -> None:
     stage.make(Fake("a").folder, lambda where: Fake("a").make(where, "before", lambda done, total: None))
     with pytest.raises(stage.StageError, match="a worker was killed"):
-        pool.run("fakes", [(Fake("a"), Fake("b", "dies"))], ["cpu"], 1)
+        pool.run_jobs("fakes", [(Fake("a"), Fake("b", "dies"))], ["cpu"], 1)
     assert (Fake("a").folder / "who").read_text().endswith("before")
 
 

@@ -30,7 +30,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(600)
 def test_published_teachers_and_data_go_the_whole_way(copy: Path) -> None:
     study = copy / STUDY
-    told = run(copy, study, "pipeline.validate", "--check")
+    told = run(copy, study, "pipeline", "check")
     for place in ("checkpoints/open_clip_xlm_roberta", "checkpoints/small_encoder", "data/xm3600", "data/cvqa"):
         assert any(line.startswith("  there") and place in line for line in told.splitlines()), place
     for arch in ("clip", "siglip2"):
@@ -69,7 +69,7 @@ def test_published_teachers_and_data_go_the_whole_way(copy: Path) -> None:
 
 def test_what_is_missing_is_said_before_anything_is_done(copy: Path, tmp_path: Path) -> None:
     study = copy / "studies" / "paper"
-    done = call(copy, study, "pipeline.validate", "--check")
+    done = call(copy, study, "pipeline", "check")
     assert done.returncode == 1
     assert "nothing was downloaded or trained" in done.stderr
     lines = done.stdout.splitlines()
@@ -81,6 +81,6 @@ def test_what_is_missing_is_said_before_anything_is_done(copy: Path, tmp_path: P
 
     # As soon as a teacher lies there it is counted as there.
     shutil.copytree(copy / STUDY / "checkpoints" / "transformers_siglip2", study / "data" / "siglip2-base-patch16-256")
-    again = call(copy, study, "pipeline.validate", "--check").stdout
+    again = call(copy, study, "pipeline", "check").stdout
     assert "  there   teacher siglip2: data/siglip2-base-patch16-256" in again
     assert not (study / "plan").exists()

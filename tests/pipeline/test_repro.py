@@ -80,7 +80,7 @@ def test_the_study_runs_is_cached_and_follows_its_declaration(copy: Path) -> Non
     assert "Running stage" not in again
     assert "up to date" in again
 
-    tuned = run(copy, study, "pipeline.tune", "clip", "half", "none")
+    tuned = run(copy, study, "pipeline", "tune", "clip", "half", "none")
     assert "trial 2 of 2" in tuned
     found = json.loads((study / "tuning" / "clip-half-none.json").read_text())
     assert [trial["number"] for trial in found["trials"]] == [0, 1]

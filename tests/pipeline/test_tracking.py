@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pipeline import __main__ as command
 from pipeline import publish, tracking
 from pipeline.run_record import RunRecord, flatten, metric_name
 from pipeline.tracking import Changes, Store
@@ -279,12 +280,12 @@ def test_a_broken_store_is_put_aside(study: Path) -> None:
 
 
 def test_the_stage_writes_what_was_published(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    publish.main()
+    command.publish()
     assert capsys.readouterr().out == "publish: 3 runs in mlflow.db: 3 created\n"
     first = (study / "published.json").read_bytes()
     told = json.loads(first)
     assert told == {"study": "tiny", "runs": 3, "cells": {name: f"f-{name}" for name in (TEACHER, *STUDENTS)}}
-    publish.main()
+    command.publish()
     assert capsys.readouterr().out == "publish: 3 runs in mlflow.db: 3 kept\n"
     assert (study / "published.json").read_bytes() == first
 
@@ -306,7 +307,7 @@ def test_what_is_missing_is_named(study: Path, remove: str, named: str) -> None:
     else:
         path.unlink()
     with pytest.raises(SystemExit, match=rf"^publish: .*{named}.* is not there") as stopped:
-        publish.main()
+        command.publish()
     assert "\n" not in str(stopped.value)
     assert not (study / "published.json").exists()
 
@@ -316,7 +317,7 @@ def test_a_cell_without_rows_is_named(study: Path) -> None:
     frame = pd.read_parquet(path)
     frame[frame["cell"] != STUDENTS[1]].to_parquet(path)
     with pytest.raises(SystemExit, match=f"^publish: cell {STUDENTS[1]} has no rows"):
-        publish.main()
+        command.publish()
 
 
 def test_names_and_values_that_mlflow_allows() -> None:
