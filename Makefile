@@ -33,10 +33,12 @@ declare: check ## write down the declared analysis, with time and commit, before
 	@cd $(FOLDER) && python -m pipeline declare
 
 repro: check ## run what is missing or out of date of a study, then say what was found
+	@cd $(FOLDER) && python -m pipeline mend
 	@dvc repro $(FOLDER)/dvc.yaml
 	@cd $(FOLDER) && python -m pipeline summary
 
 report: check ## as repro, without MLflow
+	@cd $(FOLDER) && python -m pipeline mend
 	@dvc repro $(FOLDER)/dvc.yaml:analyse
 
 miniature: $(INSTALLED) ## the path from published checkpoints and data sets to the report, on tiny ones made on the spot

@@ -102,6 +102,16 @@ def export(
 
 
 @app.command(rich_help_panel=TOOLS)
+def mend() -> None:
+    """Mend what a kill of DVC left cut short; `make repro` does so first."""
+    from pipeline import mend
+
+    with stage.main("mend"):
+        for line in mend.mend(Path()):
+            print(f"mend: {line}")
+
+
+@app.command(rich_help_panel=TOOLS)
 def summary() -> None:
     """Print the findings, and where report, tables and runs are."""
     from pipeline import summary

@@ -15,4 +15,4 @@ def carry_out(*tasks: Task) -> None:
             stage.limit_threads(declared["threads"])
             task.run(declared["device"], lambda done, total: None)
     for task in tasks:
-        stage.adopt(task.folder, task.out)
+        stage.deliver(task.folder, task.out)

@@ -83,6 +83,7 @@ def run() -> None:
             frame.to_parquet(folder / f"{table}.parquet", index=False)
 
     stage.write_folder(paths.RESULTS, make)
+    stage.clear_scratch("teacher", "embed", "distil", "evaluate")
     sizes = ", ".join(f"{table} {len(frame):,}" for table, frame in tables.items())
     print(f"collect: rows of {sizes}")
     if line := submissions(grid["teachers"] + grid["cells"]):

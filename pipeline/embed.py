@@ -31,7 +31,7 @@ def run(arch: str) -> None:
     spec = EmbeddingSpec.model_validate(plan["embedding"])
     write_embeddings(teacher, open_corpus(), folder, where, plan["layers"], spec, Told(arch))
     (folder / stage.DONE).touch()
-    stage.adopt(folder, paths.EMBEDDINGS / arch)
+    stage.deliver(folder, paths.EMBEDDINGS / arch)
 
 
 class Told:

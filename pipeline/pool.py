@@ -105,12 +105,13 @@ def run_jobs(what: str, todo: list[Job], names: list[str], threads: int) -> None
                 except Exception as error:
                     failed[name] = "".join(traceback.format_exception_only(error)).strip()
                 board.finished(name)
-        except KeyboardInterrupt:
-            for worker in multiprocessing.active_children():
-                worker.terminate()
-            raise
-        finally:
+            pool.shutdown()  # waited for: an interrupt meets this frame, not the end of the interpreter
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                for worker in multiprocessing.active_children():
+                    worker.terminate()
             pool.shutdown(wait=False, cancel_futures=True)
+            raise
     if failed:
         lines = "\n".join(f"  {name}: {why}" for name, why in sorted(failed.items()))
         raise stage.StageError(f"{len(failed)} of {len(todo)} failed, the others are kept:\n{lines}")

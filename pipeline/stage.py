@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -20,6 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+STARTED_BY = os.getppid()
+"""Read as early as a stage can, so that a parent that ends while the stage starts is missed."""
 SCRATCH = Path(".scratch")
 DONE = "DONE"
 SPARE_BYTES = 1 << 20
@@ -141,19 +144,41 @@ def adopt(folder: Path, out: Path) -> None:
     os.replace(folder, out)
 
 
+def deliver(folder: Path, out: Path) -> None:
+    """Put a finished scratch folder where DVC expects it, and keep it too, by hard links where the disk has them.
+
+    DVC empties a stage's outputs before it runs it. A stage that ends between this and DVC's own record of it would
+    lose the work; `collect`, which comes after all records, clears the scratch.
+    """
+    if not is_done(folder):
+        raise StageError(f"{folder} is not finished")
+    working = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    shutil.rmtree(working, ignore_errors=True)
+    shutil.copytree(folder, working, copy_function=_link, ignore=shutil.ignore_patterns(DONE))
+    shutil.rmtree(out, ignore_errors=True)
+    os.replace(working, out)
+
+
 def keep(out: Path, folder: Path) -> None:
     """Make a finished output a finished scratch folder too, by hard links where the disk has them."""
+    make(folder, lambda working: _copy_links(out, working))
 
-    def link(source: str, target: str) -> None:
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copy2(source, target)
 
-    def maker(working: Path) -> None:
-        shutil.copytree(out, working, copy_function=link, dirs_exist_ok=True)
+def _copy_links(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, copy_function=_link, dirs_exist_ok=True)
 
-    make(folder, maker)
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def clear_scratch(*kinds: str) -> None:
+    """Remove what was made of these kinds; DVC has it by now."""
+    for kind in kinds:
+        shutil.rmtree(SCRATCH / kind, ignore_errors=True)
 
 
 def write_folder(out: Path, maker: Make) -> None:
@@ -173,6 +198,8 @@ def main(name: str, *, hide_faults: bool = False) -> Iterator[None]:
     die_with_parent()
     try:
         yield
+        # From here to the end of the process an interrupt would print a traceback and end with 0.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     except KeyboardInterrupt:
         sys.exit(f"{name}: interrupted; what is finished is kept, `dvc repro` goes on from there")
     except Exception as error:
@@ -203,8 +230,34 @@ def out_of_space(error: BaseException) -> bool:
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent ends (Linux); elsewhere nothing."""
+    """Ask the kernel to end this process when its parent ends (Linux); elsewhere nothing.
+
+    Raises:
+        SystemExit: the parent has ended already, of which the kernel says nothing.
+    """
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)
+        if _orphaned():
+            sys.exit("the process that started this one has ended")
+
+
+def _orphaned() -> bool:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        return os.getppid() != parent.pid
+    if os.getppid() != STARTED_BY:
+        return True
+    # DVC may have ended before this module was read: then none of the processes above is DVC.
+    return "DVC_STAGE" in os.environ and not any(b"dvc" in command for command in _commands_above(os.getppid()))
+
+
+def _commands_above(pid: int) -> Iterator[bytes]:
+    """The command lines of a process and of those that started it."""
+    while pid > 0:
+        try:
+            yield Path(f"/proc/{pid}/cmdline").read_bytes()
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            return

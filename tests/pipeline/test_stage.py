@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,61 @@ def test_a_folder_is_made_once_and_adopted(tmp_path: Path, monkeypatch: pytest.M
     stage.adopt(folder, Path("out"))
     assert [p.name for p in Path("out").iterdir()] == ["a.txt"]
     assert not folder.exists()
+
+
+def test_what_is_delivered_is_kept_until_the_scratch_is_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder, out = stage.scratch("kind", "key"), Path("outs") / "one"
+    stage.make(folder, lambda where: (where / "a.txt").write_text("a") and None)
+    stage.deliver(folder, out)
+    (out / "stale.txt").touch()
+    stage.deliver(folder, out)
+    assert [p.name for p in out.iterdir()] == ["a.txt"]
+    assert [p.name for p in out.parent.iterdir()] == ["one"]
+    assert (out / "a.txt").samefile(folder / "a.txt")
+    assert stage.is_done(folder)
+    stage.clear_scratch("kind", "none of that name")
+    assert not folder.exists()
+    with pytest.raises(stage.StageError, match="not finished"):
+        stage.deliver(folder, out)
+
+
+def test_an_orphan_ends_before_it_works(tmp_path: Path) -> None:
+    script = tmp_path / "stage.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\nfrom pipeline import stage\nPath('started').touch()\n"
+        "sys.stdin.read()\nwith stage.main('orphan'):\n    Path('worked').touch()\n"
+    )
+    # The parent ends once the child has begun; the child goes on when the pipe closes, after that end.
+    parent = (
+        "import subprocess, sys, time\nfrom pathlib import Path\n"
+        "child = subprocess.Popen([sys.executable, 'stage.py'], stdin=subprocess.PIPE)\n"
+        "print(child.pid, flush=True)\n"
+        "while not Path('started').exists(): time.sleep(0.01)"
+    )
+    env = os.environ | {"PYTHONPATH": str(sources.ROOT)}
+    ran = subprocess.run(
+        [sys.executable, "-c", parent], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+    )
+    for _ in range(600):
+        if not Path(f"/proc/{ran.stdout.strip()}").exists():
+            break
+        time.sleep(0.05)
+    assert (tmp_path / "started").exists()
+    assert not (tmp_path / "worked").exists()
+    assert "the process that started this one has ended" in ran.stderr
+
+
+def test_below_no_dvc_a_stage_of_dvc_is_an_orphan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_STAGE", "dvc.yaml:one")
+    monkeypatch.setattr(stage, "_commands_above", lambda pid: iter([b"sh\0-c", b"/sbin/init"]))
+    assert stage._orphaned()
+    monkeypatch.setattr(stage, "_commands_above", lambda pid: iter([b"sh\0-c", b"python\0/bin/dvc\0repro"]))
+    assert not stage._orphaned()
+    monkeypatch.delenv("DVC_STAGE")
+    assert not stage._orphaned()
 
 
 def test_a_maker_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,66 @@
+"""What a kill of DVC leaves behind: a cut dvc.lock keeps its whole entries, an empty rwlock goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from pipeline import mend
+from pipeline.sources import ROOT
+from pipeline.stage import StageError
+
+LOCK = (ROOT / "studies" / "smoke" / "dvc.lock").read_text(encoding="utf-8")
+ENTRIES = YAML(typ="safe").load(LOCK)["stages"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(cut=st.integers(0, len(LOCK)), zeros=st.integers(0, 9))
+def test_a_lock_cut_anywhere_keeps_its_whole_entries(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, zeros: int
+) -> None:
+    folder = tmp_path_factory.mktemp("cut")
+    lock = folder / "dvc.lock"
+    lock.write_bytes(LOCK.encode()[:cut] + b"\0" * zeros)
+    mend.mend(folder)
+    left = YAML(typ="safe").load(lock)["stages"] if lock.exists() else {}
+    assert all(ENTRIES[name]["cmd"] == entry["cmd"] for name, entry in left.items())
+    *before, last = left or [None]
+    assert all(left[name] == ENTRIES[name] for name in before)
+    # Of the entry in which it was cut, at most the end of its outputs may be missing.
+    if last is not None:
+        assert left[last].get("deps") == ENTRIES[last].get("deps")
+    assert mend.mend(folder) == []
+
+
+def test_what_is_whole_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "dvc.lock").write_text(LOCK)
+    assert mend.mend(tmp_path) == []
+    assert (tmp_path / "dvc.lock").read_text() == LOCK
+    (tmp_path / "dvc.lock").write_text(LOCK[: len(LOCK) // 2])
+    (line,) = mend.mend(tmp_path)
+    assert line.startswith(f"{tmp_path / 'dvc.lock'} was cut short by a kill: its ")
+
+
+def test_both_sides_of_a_merge_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "dvc.lock").write_text(f"<<<<<<< HEAD\n{LOCK}=======\n{LOCK}>>>>>>> theirs\n")
+    with pytest.raises(StageError, match="git checkout --ours"):
+        mend.mend(tmp_path)
+
+
+@pytest.mark.parametrize(("content", "stays"), [("", False), ('{"a', False), ("[]", False), ("{}", True)])
+def test_an_rwlock_that_is_no_json_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, stays: bool
+) -> None:
+    monkeypatch.setattr(mend, "WRITING_SECONDS", 0)
+    rwlock = tmp_path / ".dvc" / "tmp" / "rwlock"
+    rwlock.parent.mkdir(parents=True)
+    rwlock.write_text(content)
+    study = tmp_path / "studies" / "one"
+    study.mkdir(parents=True)
+    told = mend.mend(study)
+    assert rwlock.exists() == stays
+    assert told == ([] if stays else [".dvc/tmp/rwlock was cut short by a kill: removed"])
