@@ -53,10 +53,10 @@ def test_what_is_delivered_is_kept_until_the_scratch_is_cleared(
 def test_an_orphan_ends_before_it_works(tmp_path: Path) -> None:
     script = tmp_path / "stage.py"
     script.write_text(
-        "import sys\nfrom pathlib import Path\nfrom pipeline import stage\nPath('started').touch()\n"
-        "sys.stdin.read()\nwith stage.main('orphan'):\n    Path('worked').touch()\n"
+        "import sys, time\nfrom pathlib import Path\nfrom pipeline import stage\nPath('started').touch()\n"
+        "sys.stdin.read()\ntime.sleep(0.5)\nwith stage.main('orphan'):\n    Path('worked').touch()\n"
     )
-    # The parent ends once the child has begun; the child goes on when the pipe closes, after that end.
+    # The parent ends once the child has begun; the child goes on a moment after the pipe closes with that end.
     parent = (
         "import subprocess, sys, time\nfrom pathlib import Path\n"
         "child = subprocess.Popen([sys.executable, 'stage.py'], stdin=subprocess.PIPE)\n"
