@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from study.corpora.alike import Asked
 from study.corpora.base import CorpusSettings
-from study.corpora.manifest.contents import CAPTION_SPLITS, read
+from study.corpora.images import Broken
+from study.corpora.manifest.contents import CAPTION_SPLITS, Contents, gather
+from study.corpora.manifest.pictures import glance
+from study.corpora.problems import Problems
 
 
 class ManifestSettings(CorpusSettings):
@@ -22,25 +26,41 @@ class ManifestSettings(CorpusSettings):
         le=1024,
         description="side of an image in pixels: what the teachers read; null: files are kept, each model fits them",
     )
+    broken: Broken = Field(
+        default="refuse", description="an image file that cannot be used: refuse the data, or skip and count it"
+    )
     pivot: str = Field(default="en", description="language whose captions distillation uses beside every other one")
     revision: str = Field(default="1", description="change it when the data have changed: they are read anew")
     licence: str = Field(default="not stated", min_length=1)
     attribution: str = Field(default="not stated", min_length=1)
 
-    def known_languages(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Languages of captions and of questions in the data, in order of their codes.
+    def contents(self) -> Contents:
+        """What the tables say, without what uses a broken image where those are skipped.
 
         Raises:
-            CorpusError: the data cannot be used; the message names file and row.
+            CorpusError: something in tables or images cannot be used; it has a line for each problem, which names
+                file and row.
         """
-        contents = read(self.captions, self.questions)
-        return contents.languages, contents.vqa_languages
+        problems = Problems()
+        found = gather(self.captions, self.questions, problems)
+        looked = glance(found, self.broken, problems)
+        problems.check()
+        return found.without(looked.broken)
+
+    def known_languages(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Languages of captions and of questions in the data, in order of their codes; raises as `contents`."""
+        found = self.contents()
+        return found.languages, found.vqa_languages
 
     def known_splits(self) -> tuple[str, ...]:
-        """Splits that the data have captions in.
+        """Splits that the data have captions in; raises as `contents`."""
+        there = {caption.split for caption in self.contents().captions}
+        return tuple(split for split in CAPTION_SPLITS if split in there)
 
-        Raises:
-            CorpusError: as `known_languages`.
-        """
-        found = {caption.split for caption in read(self.captions, None).captions}
-        return tuple(split for split in CAPTION_SPLITS if split in found)
+    def asked(self) -> list[Asked]:
+        """The questions of all languages, as far as the tables can be read."""
+        found = gather(self.captions, self.questions, Problems()).texts
+        return [
+            Asked(str(text.row), text.question, text.language, text.prompt, text.options, text.answer)
+            for text in found
+        ]

@@ -76,8 +76,7 @@ def read_rows(files: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
             with _open(file) as table:
                 check_columns(file, table.schema_arrow.names, columns)
                 for batch in table.iter_batches(batch_size=BATCH, columns=list(columns)):
-                    for values in batch_rows(batch, file, number):
-                        number += 1
+                    for number, values in batch_rows(batch, file, number):
                         yield Row(file, number, values)
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(f"{file}, after row {number}", error) from None

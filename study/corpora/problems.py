@@ -1,0 +1,52 @@
+"""What is wrong with data, gathered: one check names all of it, instead of the first only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TypeVar
+
+from study.corpora.base import CorpusError
+
+MOST_OF_A_KIND = 200
+"""Lines that are shown of one kind of problem: more of them have one cause, and would hide the other kinds."""
+
+T = TypeVar("T")
+
+
+class Problems:
+    """Lines for the user, each of a kind; kinds are named by their callers, `captions.csv text` say."""
+
+    def __init__(self) -> None:
+        self._lines: list[tuple[str, str]] = []
+        self._of_kind: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return self._of_kind.total()
+
+    def add(self, problem: CorpusError | str, kind: str = "") -> None:
+        """One more problem; an error of several lines counts as so many."""
+        for line in str(problem).splitlines():
+            self._of_kind[kind] += 1
+            if self._of_kind[kind] <= MOST_OF_A_KIND:
+                self._lines.append((kind, line))
+
+    def tried(self, kind: str, attempt: Callable[..., T], *values: object) -> T | None:
+        """What `attempt` returns, or None where it raises CorpusError, which is added."""
+        try:
+            return attempt(*values)
+        except CorpusError as error:
+            self.add(error, kind)
+            return None
+
+    def lines(self) -> list[str]:
+        """In the order in which they were met; of a kind with too many the number of the others."""
+        rest = {kind: count - MOST_OF_A_KIND for kind, count in self._of_kind.items() if count > MOST_OF_A_KIND}
+        return [line for _, line in self._lines] + [
+            f"{count:,} more problems of this kind: {kind}" for kind, count in rest.items()
+        ]
+
+    def check(self) -> None:
+        """Raises CorpusError, a line a problem, if there is any."""
+        if self._lines:
+            raise CorpusError("\n".join(self.lines()))
