@@ -76,9 +76,7 @@ def _equal(values: Sequence[Hashable]) -> tuple[int, int] | None:
     return None
 
 
-def captions_shared(
-    captions: Iterable[tuple[int, str, str]], readers: Mapping[str, Read]
-) -> dict[str, dict[str, int]]:
+def captions_shared(captions: Iterable[tuple[int, str, str]], readers: Mapping[str, Read]) -> dict[str, dict[str, int]]:
     """Captions that say of their image what another image's caption says too: reader -> language -> how many.
 
     Args:
@@ -94,9 +92,7 @@ def captions_shared(
         for (image, language, _), value in zip(rows, seen, strict=True):
             images[language, value].add(image)
         shared = Counter(
-            language
-            for (_, language, _), value in zip(rows, seen, strict=True)
-            if len(images[language, value]) > 1
+            language for (_, language, _), value in zip(rows, seen, strict=True) if len(images[language, value]) > 1
         )
         counts[name] = dict(sorted(shared.items()))
     return counts

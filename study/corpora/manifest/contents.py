@@ -87,12 +87,14 @@ class _Images:
     """Where each image was met first: an image in two splits would be trained on and scored."""
 
     first: dict[str, tuple[str, Row]] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
 
     def path(self, row: Row, split: str) -> str:
         name = row.path("image")
         path = _inside(row, name)
         other, where = self.first.setdefault(path, (split, row))
-        if other != split:
+        if other != split and path not in self.told:
+            self.told.add(path)
             raise row.error(
                 f"image {name} is in split {split!r} and, in {where}, in split {other!r}: it must be in one"
             )
@@ -216,9 +218,7 @@ def _texts(file: str, images: _Images, found: dict[tuple[str, str], Text], probl
         fields.of("question", _same_question, text, first.setdefault(question, text))
         width = len(next(iter(first.values())).options)
         if len(options) != width:
-            few = row.error(
-                f"{len(options)} options, the questions before have {width}: all must have the same number"
-            )
+            few = row.error(f"{len(options)} options, the questions before have {width}: all must have the same number")
             problems.add(few, f"{file}, number of options")
 
 

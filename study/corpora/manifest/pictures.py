@@ -52,7 +52,7 @@ def glance(contents: Contents, broken: Broken, problems: Problems) -> Looked:
     found, pixels, there = Looked(), 0, _Folders()
     for number, (path, row) in enumerate(rows.items()):
         try:
-            there.check(path)
+            there.check(path, row)
             if number < MOST_HEADERS:
                 seen = look(path, decoded=False)
                 pixels += seen.width * seen.height
@@ -78,7 +78,7 @@ def survey(contents: Contents, broken: Broken, problems: Problems, tell: Callabl
     for number, (path, row) in enumerate(rows.items()):
         tell(number / len(rows))
         try:
-            there.check(path)
+            there.check(path, row)
             content = _read(path)
             _, seen = whole(content)
         except ImageError as error:
@@ -144,15 +144,16 @@ class _Folders:
     def __init__(self) -> None:
         self._names: dict[str, list[str]] = {}
 
-    def check(self, path: str) -> None:
-        """Raises ImageError, with the nearest name, if there is no such file."""
+    def check(self, path: str, row: Row) -> None:
+        """Raises ImageError, with the nearest name as the table would have it, if there is no such file."""
         if os.path.isfile(path):
             return
         folder, name = os.path.split(path.replace("\\", "/"))  # as Windows writes paths
         if folder not in self._names:
             self._names[folder] = _listed(folder)
         close = nearest(name, self._names[folder])
-        meant = f"; did you mean {os.path.join(folder, close)}?" if close else ""
+        start = os.path.dirname(row.file)
+        meant = f"; did you mean {os.path.relpath(os.path.join(folder, close), start or '.')}?" if close else ""
         raise ImageError(MISSING, f"there is no image {path}{meant}")
 
 

@@ -61,6 +61,5 @@ class ManifestSettings(CorpusSettings):
         """The questions of all languages, as far as the tables can be read."""
         found = gather(self.captions, self.questions, Problems()).texts
         return [
-            Asked(str(text.row), text.question, text.language, text.prompt, text.options, text.answer)
-            for text in found
+            Asked(str(text.row), text.question, text.language, text.prompt, text.options, text.answer) for text in found
         ]

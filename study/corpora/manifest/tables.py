@@ -117,9 +117,7 @@ def _raised(error: CorpusError) -> None:
     raise error
 
 
-def read_rows(
-    file: str, columns: Sequence[str], optional: Sequence[str] = (), wrong: Wrong = _raised
-) -> Iterator[Row]:
+def read_rows(file: str, columns: Sequence[str], optional: Sequence[str] = (), wrong: Wrong = _raised) -> Iterator[Row]:
     """The rows of a .csv (UTF-8, comma, header) or .parquet file: `columns`, and those of `optional` that it has.
 
     Other columns are ignored. A row that cannot be read is told to `wrong`, which raises if there is no other.
