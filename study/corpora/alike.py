@@ -40,8 +40,8 @@ class Alike:
     def __str__(self) -> str:
         options = self.asked.options
         return (
-            f"{self.asked.where}: question {self.asked.question!r} in {self.asked.language!r}: options {self.first} and "
-            f"{self.second} (from 0), {options[self.first]!r} and {options[self.second]!r}, are the same text to "
+            f"{self.asked.where}: question {self.asked.question!r} in {self.asked.language!r}: options {self.first} "
+            f"and {self.second} (from 0), {options[self.first]!r} and {options[self.second]!r}, are the same text to "
             f"teacher {self.reader}, once it has cleaned and cut them"
         )
 

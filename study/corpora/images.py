@@ -6,10 +6,10 @@ How one is decoded is in `study.pictures`; here it is looked at first, so that n
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 from PIL import Image, UnidentifiedImageError
@@ -118,8 +118,8 @@ def look(path: str, *, decoded: bool) -> Seen:
         ImageError: as `header` and `whole`, or the file cannot be read.
     """
     try:
-        now = os.stat(path)
-        found = _looked(os.path.abspath(path), now.st_size, now.st_mtime_ns, decoded)
+        now = Path(path).stat()
+        found = _looked(Path(path).absolute(), now.st_size, now.st_mtime_ns, decoded)
     except OSError as error:
         raise ImageError("not readable", f"cannot be read: {error.strerror}") from None
     if isinstance(found, ImageError):
@@ -132,8 +132,8 @@ HEAD = 1 << 16
 
 
 @lru_cache(maxsize=1 << 16)
-def _looked(path: str, size: int, changed: int, decoded: bool) -> Seen | ImageError:
-    with open(path, "rb") as file:
+def _looked(path: Path, size: int, changed: int, decoded: bool) -> Seen | ImageError:
+    with path.open("rb") as file:
         content = file.read() if decoded else file.read(HEAD)
         try:
             return whole(content)[1] if decoded else header(content)

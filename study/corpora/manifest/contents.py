@@ -103,8 +103,8 @@ class _Images:
 
 def _inside(row: Row, name: str) -> str:
     """The path of an image of that name, which stays below the table's folder: data may come from anybody."""
-    folder, inner = Path(row.file).parent, os.path.normpath(name)
-    if os.path.isabs(name) or inner.split(os.sep)[0] == os.pardir:
+    folder, inner = Path(row.file).parent, Path(os.path.normpath(name))
+    if inner.is_absolute() or inner.parts[:1] == (os.pardir,):
         raise row.error(f"image {name} is outside of {folder}/, the table's folder: images lie in it, or below it")
     return os.path.normpath(folder / inner)
 

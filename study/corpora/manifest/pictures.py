@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from study.corpora.base import CorpusError
 from study.corpora.images import Broken, ImageError, look, whole
 from study.corpora.manifest.contents import Contents
-from study.corpora.manifest.tables import Row
+from study.corpora.manifest.tables import Row, is_file
 from study.corpora.problems import Problems
 from study.names import nearest
 from study.pictures import Fit
@@ -142,24 +140,23 @@ class _Folders:
     """The names in the folders of the images, each folder listed once, for the name that was meant."""
 
     def __init__(self) -> None:
-        self._names: dict[str, list[str]] = {}
+        self._names: dict[Path, list[str]] = {}
 
     def check(self, path: str, row: Row) -> None:
         """Raises ImageError, with the nearest name as the table would have it, if there is no such file."""
-        if os.path.isfile(path):
+        if is_file(Path(path)):
             return
-        folder, name = os.path.split(path.replace("\\", "/"))  # as Windows writes paths
-        if folder not in self._names:
-            self._names[folder] = _listed(folder)
-        close = nearest(name, self._names[folder])
-        start = os.path.dirname(row.file)
-        meant = f"; did you mean {os.path.relpath(os.path.join(folder, close), start or '.')}?" if close else ""
+        wanted = Path(path.replace("\\", "/"))  # as Windows writes paths
+        if wanted.parent not in self._names:
+            self._names[wanted.parent] = _listed(wanted.parent)
+        close = nearest(wanted.name, self._names[wanted.parent])
+        meant = f"; did you mean {wanted.with_name(close).relative_to(Path(row.file).parent)}?" if close else ""
         raise ImageError(MISSING, f"there is no image {path}{meant}")
 
 
-def _listed(folder: str) -> list[str]:
+def _listed(folder: Path) -> list[str]:
     try:
-        names = os.listdir(folder)
+        names = [entry.name for entry in folder.iterdir()]
     except (OSError, ValueError):
         return []
     return names if len(names) <= MOST_LISTED else []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -113,6 +112,14 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; of a name that no file can have, False."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def _raised(error: CorpusError) -> None:
     raise error
 
@@ -129,7 +136,7 @@ def read_rows(file: str, columns: Sequence[str], optional: Sequence[str] = (), w
     readers = {".csv": _csv_rows, ".parquet": _parquet_rows}
     if path.suffix.lower() not in readers:
         raise CorpusError(f"{file}: the name must end in .csv or .parquet")
-    if not os.path.isfile(path):
+    if not is_file(path):
         raise CorpusError(f"{file}: no such file in {Path.cwd()}")
     if lfs.points(path):
         raise CorpusError(f"{file} {lfs.PROBLEM}")

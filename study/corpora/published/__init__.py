@@ -14,6 +14,7 @@ from study.corpora.base import Corpus, CorpusError, Licence, Progress, Record, c
 from study.corpora.layout import CaptionSplit, file_hash
 from study.corpora.published.asked import check_questions, question_source, write_questions
 from study.corpora.published.captions import Tally, write_split
+from study.corpora.published.gallery import Gallery
 from study.corpora.published.items import drawn, items_of
 from study.corpora.published.ledger import Ledger
 from study.corpora.published.needs import needs
@@ -100,7 +101,7 @@ def build(
     progress: Progress,
 ) -> None:
     """Prepare the corpus in `out`; `cache` is not used: the hub's client has its own."""
-    writer, ledger = CorpusWriter(out), Ledger()
+    writer, ledger, gallery = CorpusWriter(out), Ledger(), Gallery(settings.broken)
     parts: dict[str, object] = {}
     facts: dict[str, object] = {"tables": table_hashes(settings), "bulk": bulk_hashes(settings), "parts": parts}
 
@@ -108,7 +109,7 @@ def build(
         for split, sources in settings.captioned().items():
             if split in splits:
                 progress(f"{split}: images and captions", 0.0)
-                parts[split] = write_split(writer, split, sources, languages, settings.pivot, ledger, progress)
+                parts[split] = write_split(writer, split, sources, languages, settings.pivot, ledger, gallery, progress)
 
     # What is scored first: it is small, and an error in it shows early.
     captions(("test", "validation"))
@@ -118,8 +119,11 @@ def build(
         def claim(content: bytes, split: str, where: str) -> None:
             ledger.claim(content, split, where)
 
-        facts["questions"] = write_questions(writer, settings.questions.by_split(), vqa_languages, claim)
+        facts["questions"] = write_questions(writer, settings.questions.by_split(), vqa_languages, claim, gallery)
     captions(("distil", "teacher"))
+    gallery.problems.check()
+    facts["images left out"] = dict(sorted(gallery.left_out.items()))
+    facts["images"] = dict(sorted(gallery.notes.items()))
     progress("card", 0.0)
     record = _record(settings, languages, vqa_languages)
     writer.finish(record, settings, list(languages), list(vqa_languages), facts)
