@@ -125,7 +125,7 @@ def spoil(folder: Path) -> list[str]:
         f"{caption} 32: the same image, language, text and split as in data/captions.csv, row 18",
         f"{question} 2: question 'q11' in 'de': options 0 and 1 (from 0), 'US' and 'us', are the same text to teacher ",
         f"{question} 3: answer is 7, but options count from 0 to 2",
-        "data/questions.csv, after row 6: no valid CSV: unexpected end of data",
+        f"{question} 7: 6 cells, the header has 8",
     ]
 
 
