@@ -26,6 +26,7 @@ from study.shape import SizeError, Towers, shape_of
 from study.teacher_spec import TeacherSpec
 from study.towers import PUBLISHED, TRAINABLE, check_model
 from study.towers.errors import PublishedError
+from study.towers.finite import not_finite
 from study.towers.trained_sizes import towers_of
 from study.vocabulary import SMALLEST
 
@@ -170,7 +171,13 @@ def _checked(where: str, spec: PublishedSpec | EncoderSpec) -> list[str]:
         spec.check()
     except PublishedError as error:
         return [f"{where}: {error}"]
-    return []
+    folder = Path(spec.encoder if isinstance(spec, EncoderSpec) else spec.checkpoint)
+    problems = []
+    for file in sorted(folder.glob("*.safetensors")) if folder.is_dir() else ():
+        if broken := list(not_finite(file)):
+            more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+            problems.append(f"{where}: {file}: not all finite: {broken[0]}{more}")
+    return problems
 
 
 def _search(params: Params) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from study.corpora.base import Corpus, CorpusError, Licence, Progress, Record, check_languages
 from study.corpora.layout import CaptionSplit, file_hash
+from study.corpora.problems import Problems
 from study.corpora.published.asked import check_questions, question_source, write_questions
 from study.corpora.published.captions import Tally, write_split
 from study.corpora.published.gallery import Gallery
@@ -51,11 +52,13 @@ RECORD = Record(
 
 def check(settings: PublishedSettings, languages: Sequence[str], vqa_languages: Sequence[str]) -> None:
     """Refuse what cannot be built. Local tables that are scored by are read whole, those of the hub are not asked."""
+    problems = Problems()
     for key in ("distil", "validation", "test"):
         if not getattr(settings, key):
-            raise CorpusError(f"settings.{key}: there must be a part or a list of parts")
+            problems.add(f"settings.{key}: there must be a part or a list of parts")
     for key, part in settings.places():
-        _check_part(key, part)
+        problems.tried(key, _check_part, key, part)
+    problems.check()
     known, asked = settings.known_languages()
     check_languages(languages, known, "languages")
     if not 2 <= len(languages) <= MOST_LANGUAGES:
@@ -64,8 +67,10 @@ def check(settings: PublishedSettings, languages: Sequence[str], vqa_languages: 
     check_languages([settings.pivot], sorted(spoken), "pivot")
     if vqa_languages:
         check_languages(vqa_languages, asked, "vqa_languages")
-        check_questions(settings.questions.by_split(), vqa_languages)
-    _check_tables(settings, languages)
+        problems.tried("questions", check_questions, settings.questions.by_split(), vqa_languages)
+    for split in settings.captioned():
+        problems.tried(split, _check_tables, settings, split, languages)
+    problems.check()
 
 
 def _check_part(key: str, part: Part) -> None:
@@ -76,20 +81,20 @@ def _check_part(key: str, part: Part) -> None:
         )
 
 
-def _check_tables(settings: PublishedSettings, languages: Sequence[str]) -> None:
+def _check_tables(settings: PublishedSettings, split: CaptionSplit, languages: Sequence[str]) -> None:
     """Read local captions that are scored, without their images; of training data the first image only."""
-    for split, parts in settings.captioned().items():
-        local = [part for part in parts if part.hub is None]
-        if split in ("validation", "test"):
-            tally = Tally(languages)
-            for _, captions, _ in items_of(local, languages, []):
-                tally.add(captions)
-            if len(local) == len(parts):
-                tally.check(split)
-        else:
-            for part in local:
-                if next(drawn(part, [settings.pivot]), None) is None:
-                    raise CorpusError(f"settings.{split}: {part.source}, {part.place}: there are no images")
+    parts = settings.captioned()[split]
+    local = [part for part in parts if part.hub is None]
+    if split in ("validation", "test"):
+        tally = Tally(languages)
+        for _, captions, _ in items_of(local, languages, []):
+            tally.add(captions)
+        if len(local) == len(parts):
+            tally.check(split)
+    else:
+        for part in local:
+            if next(drawn(part, [settings.pivot]), None) is None:
+                raise CorpusError(f"settings.{split}: {part.source}, {part.place}: there are no images")
 
 
 def build(
