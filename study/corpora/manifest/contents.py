@@ -88,10 +88,12 @@ class _Images:
 
     first: dict[str, tuple[str, Row]] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
+    paths: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Of a table and a name in it: an image is named once for each of its captions."""
 
     def path(self, row: Row, split: str) -> str:
         name = row.path("image")
-        path = _inside(row, name)
+        path = self.paths.get((row.file, name)) or self.paths.setdefault((row.file, name), _inside(row, name))
         other, where = self.first.setdefault(path, (split, row))
         if other != split and path not in self.told:
             self.told.add(path)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from functools import lru_cache
+from pathlib import Path
+
 from pydantic import Field
 
 from study.corpora.alike import Asked
@@ -41,8 +45,7 @@ class ManifestSettings(CorpusSettings):
             CorpusError: something in tables or images cannot be used; it has a line for each problem, which names
                 file and row.
         """
-        problems = Problems()
-        found = gather(self.captions, self.questions, problems)
+        found, problems = self._tables()
         looked = glance(found, self.broken, problems)
         problems.check()
         return found.without(looked.broken)
@@ -59,7 +62,31 @@ class ManifestSettings(CorpusSettings):
 
     def asked(self) -> list[Asked]:
         """The questions of all languages, as far as the tables can be read."""
-        found = gather(self.captions, self.questions, Problems()).texts
-        return [
-            Asked(str(text.row), text.question, text.language, text.prompt, text.options, text.answer) for text in found
-        ]
+        texts = self._tables()[0].texts
+        return [Asked(str(one.row), one.question, one.language, one.prompt, one.options, one.answer) for one in texts]
+
+    def _tables(self) -> tuple[Contents, Problems]:
+        """Both tables, and what is wrong with them for the caller to add to; unchanged ones are not read again."""
+        states = tuple(_state(name) for name in (self.captions, self.questions or self.captions))
+        contents, problems = _gathered(self.captions, self.questions, states)
+        return contents, copy.deepcopy(problems)
+
+
+State = tuple[str, int, int]
+"""A file's path, length and time of its last change."""
+
+
+def _state(name: str) -> State:
+    """What differs once a file has changed."""
+    path = Path(name).absolute()
+    try:
+        now = path.stat()
+    except (OSError, ValueError):
+        return str(path), 0, 0
+    return str(path), now.st_size, now.st_mtime_ns
+
+
+@lru_cache(maxsize=2)
+def _gathered(captions: str, questions: str | None, states: tuple[State, ...]) -> tuple[Contents, Problems]:
+    problems = Problems()
+    return gather(captions, questions, problems), problems

@@ -1,7 +1,8 @@
 """A corpus assembled from parts of published data sets: what is distilled on, chosen by and scored.
 
-Images are kept as their files are, for each model to fit as its own library does once they are decoded in
-one way for all (`study.pictures`); texts are brought into Unicode's form NFC. No image content is in two of training, validation and test.
+Images are kept as their files are, for each model to fit as its own library does once they are decoded in one
+way for all (`study.pictures`); texts are brought into Unicode's form NFC. No image content is in two of training,
+validation and test.
 """
 
 from __future__ import annotations
