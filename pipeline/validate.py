@@ -51,6 +51,7 @@ def plans(params: Params) -> dict[str, Any]:
             "languages": languages,
             "vqa_languages": asked,
             "settings": corpus.Settings.model_validate(wanted.settings).model_dump(mode="json"),
+            "readers": {arch: _reader(params.teachers[arch]) for arch in grid.archs},
             "code": _corpus_code(wanted.name),
         },
         "evaluation": {
@@ -100,6 +101,13 @@ def _teacher(arch: str, spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
     return {"arch": arch, "spec": spec.model_dump(), "code": code, **contents}
 
 
+def _reader(spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
+    """What a teacher's reading of texts comes from; all that are trained here clean texts in one way."""
+    if isinstance(spec, PublishedSpec):
+        return {"spec": spec.model_dump(), "contents": folder_contents(spec.checkpoint)}
+    return {"spec": None}
+
+
 def model_code(
     modules: Iterable[str],
     files: Iterable[Path],
@@ -142,6 +150,7 @@ def _corpus_code(name: str) -> str:
         elif file is not None:
             data.update(file.parent.glob(f"{file.stem}.*"))
     beside = sorted(path for path in data if path.is_file() and path.suffix not in (".py", ".pyc"))
+    modules |= {"study.corpora.answerable", "study.readers"}
     return code_hash(sorted(modules), data=beside, without=REGISTRIES)
 
 

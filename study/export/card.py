@@ -161,6 +161,8 @@ def _limits(about: Description) -> str:
         *_corpus_limits(about),
         f"Images of other sizes are resized by the library; every score is of {about.image_size} x "
         f"{about.image_size} images that were not.",
+        "Before they were resized, images were turned as their EXIF says and laid over white where they are "
+        "transparent. The library does neither: turn and flatten such images first, or their embeddings are others.",
         *about.corpus.notes,
     ]
     return "\n".join(f"- {note}" for note in notes)

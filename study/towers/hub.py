@@ -77,6 +77,10 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PublishedError(f"there is no {path}") from None
+    except OSError as error:
+        raise PublishedError(f"{path} cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise PublishedError(f"{path} is no JSON that people write: its values lie too deep in one another") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise PublishedError(f"{path} is no JSON: {error}") from None
     if not isinstance(content, dict):

@@ -16,6 +16,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from study import lfs
 from study.corpora.base import CorpusError
 from study.corpora.manifest.tables import Row, batch_rows, check_columns
 from study.corpora.published.sources import Image
@@ -76,8 +77,8 @@ def read_rows(files: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
             with _open(file) as table:
                 check_columns(file, table.schema_arrow.names, columns)
                 for batch in table.iter_batches(batch_size=BATCH, columns=list(columns)):
-                    for values in batch_rows(batch, file, number):
-                        number += 1
+                    for place, values in batch_rows(batch, file, number):
+                        number = place
                         yield Row(file, number, values)
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(f"{file}, after row {number}", error) from None
@@ -128,8 +129,15 @@ def _constant(content: bytes) -> Callable[[], bytes]:
     return lambda: content
 
 
+def check_fetched(file: str) -> None:
+    """Refuse what git-lfs left in the place of a file; raises CorpusError. Addresses are not asked."""
+    if "://" not in file and lfs.points(Path(file)):
+        raise CorpusError(f"{file} {lfs.PROBLEM}")
+
+
 @contextmanager
 def _open(file: str) -> Iterator[pq.ParquetFile]:
+    check_fetched(file)
     with fsspec.open(file, "rb") as stream:
         yield pq.ParquetFile(stream)
 
