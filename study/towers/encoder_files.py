@@ -15,10 +15,10 @@ from torch import nn
 
 from study.published_tokens import PublishedTokens
 from study.towers import hub, torchvision_ops
-from study.towers.encoder_config import encoder_config
+from study.towers.encoder_config import POSITIONS_FROM_PAD, encoder_config
 from study.towers.errors import PublishedError
 from study.towers.transformers_files import WEIGHTS, locate
-from study.towers.weights import SHOWN, check_vocabulary, more, own_memory, quietly
+from study.towers.weights import SHOWN, check_finite, check_vocabulary, more, own_memory, quietly
 
 torchvision_ops.ensure()
 
@@ -26,8 +26,6 @@ from transformers import MODEL_MAPPING, AutoConfig, AutoModel  # noqa: E402 (nee
 
 HEADS = ("lm_head", "cls", "pooler", "classifier")
 """Parts of a checkpoint that an encoder without a head leaves out."""
-POSITIONS_FROM_PAD = ("roberta", "xlm-roberta", "camembert", "mpnet", "data2vec-text", "xlm-roberta-xl")
-"""Model types that count positions from the padding id: it must not move."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +77,6 @@ def table(encoder: Any) -> nn.Embedding:
     """Its token table."""
     found: nn.Embedding = encoder.get_input_embeddings()
     return found
-
-
-def positions(config: Mapping[str, Any]) -> int:
-    """Tokens of the longest text that it reads."""
-    behind = config["pad_token_id"] + 1 if config["model_type"] in POSITIONS_FROM_PAD else 0
-    return int(config["max_position_embeddings"]) - behind
 
 
 def check_padding(config: Mapping[str, Any], tokens: PublishedTokens, where: object) -> None:
@@ -147,5 +139,6 @@ def _weights(folder: Path, config: Mapping[str, Any]) -> nn.Module:
     if table(encoder).embedding_dim != config["hidden_size"]:
         raise PublishedError(f"{folder}: a token table narrower than the layers is not supported")
     own_memory(encoder)
+    check_finite(encoder.state_dict(), folder)
     made: nn.Module = encoder
     return made

@@ -19,6 +19,8 @@ from study.published_tokens import PublishedTokens
 from study.seeds import torch_stream
 from study.tokens import Tokens
 from study.towers import encoder_files
+from study.towers.encoder_config import positions
+from study.towers.padding import without_padding
 from study.towers.protocol import Borrowing, DualEncoder, TextOutput, normalise
 
 
@@ -71,7 +73,7 @@ class EncoderStudent(Borrowing):
             encoder_files.check_padding(declared, tokens, encoder)
             declared = {**declared, "vocab_size": len(tokens), **_special(tokens)}
             body = encoder_files.cut(body, declared, old_ids)
-        context = min(teacher.context, encoder_files.positions(declared))
+        context = min(teacher.context, positions(declared) or teacher.context)
         config = {"encoder": declared, "pooling": pooling, "context": context}
         with torch_stream(*stream):
             return cls(config, tokens, teacher, encoder_files.build(declared) if init == "random" else body)
@@ -127,9 +129,7 @@ class EncoderStudent(Borrowing):
 
     def _read(self, ids: Tensor, keep_hidden: bool) -> TextOutput:
         """On the batch's longest text: padding is masked."""
-        mask = self.vocabulary.mask(ids)
-        longest = int(mask.sum(dim=1).max())
-        ids, mask = ids[:, :longest], mask[:, :longest]
+        ids, mask = without_padding(ids, self.vocabulary.mask(ids))
         out = self.text.encoder(input_ids=ids, attention_mask=mask.long(), output_hidden_states=keep_hidden)
         pooled = POOLING[self._config["pooling"]](out.last_hidden_state, mask)
         return TextOutput(normalise(self.text.projection(pooled)), tuple(out.hidden_states or ()), mask)
@@ -168,8 +168,8 @@ def mean(states: Tensor, mask: Tensor) -> Tensor:
 
 
 def first(states: Tensor, mask: Tensor) -> Tensor:
-    """The first token's state: [N, L, E] -> [N, E]."""
-    return states[:, 0]
+    """The first token's state, which is not the first column's where padding is on the left: [N, L, E] -> [N, E]."""
+    return states[torch.arange(len(states), device=states.device), mask.int().argmax(dim=1)]
 
 
 POOLING = {"mean": mean, "cls": first}

@@ -17,6 +17,9 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 TEXT_FILES = ("*.json", "*.model", "*.txt", "LICENSE*", "README.md")
 """Everything of a repository that is small: configurations, tokenizer, licence."""
+SAFETENSORS = ".safetensors"
+INDEX = ".index.json"
+"""Behind the name of weights that are divided into shards, as both libraries write it."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.npz", "*.msgpack", "*.h5")
 
 
@@ -51,7 +54,8 @@ def check_repository(checkpoint: str, name: str) -> None:
 
 
 def bring(name: str, revision: str, weights: Sequence[str]) -> Path:
-    """The folder of repository `name` at commit `revision`: its small files and those of `weights` that it has.
+    """The folder of repository `name` at commit `revision`: its small files and those of `weights` that it has,
+    whole or in shards.
 
     What the hub's cache holds is not downloaded again.
 
@@ -62,7 +66,7 @@ def bring(name: str, revision: str, weights: Sequence[str]) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        found = snapshot_download(name, revision=revision, allow_patterns=[*TEXT_FILES, *weights])
+        found = snapshot_download(name, revision=revision, allow_patterns=[*TEXT_FILES, *_with_shards(weights)])
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         first = str(error).strip().splitlines()[0]
         raise PublishedError(f"{name} at {revision} cannot be had from the hub: {first}") from None
@@ -77,11 +81,44 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PublishedError(f"there is no {path}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PublishedError(f"{path} is no JSON: {error}") from None
     if not isinstance(content, dict):
         raise PublishedError(f"{path} must be a mapping, is {type(content).__name__}")
     return content
+
+
+def _with_shards(weights: Sequence[str]) -> list[str]:
+    """Patterns of weights and of the shards that they may be divided into."""
+    return [*weights, *(f"{name.removesuffix(SAFETENSORS)}-*{SAFETENSORS}" for name in weights)]
+
+
+def weight_files(folder: Path, names: Sequence[str]) -> list[Path]:
+    """The weights of a checkpoint: the first of `names` that `folder` holds, or the shards that its index lists.
+
+    Raises:
+        PublishedError: none is there, or the index is not right.
+    """
+    for name in names:
+        if (folder / name).is_file():
+            return [folder / name]
+        if (index := folder / f"{name}{INDEX}").is_file():
+            return _shards(index)
+    raise no_safetensors(folder)
+
+
+def _shards(index: Path) -> list[Path]:
+    """The files that an index of shards lists (`weight_map`: weight to file), in the order of their names."""
+    places = read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
+        raise PublishedError(f"{index}: weight_map must say for each weight which file it is in")
+    names = sorted(set(places.values()))
+    for name in names:
+        if Path(name).name != name or not name.endswith(SAFETENSORS):
+            raise PublishedError(f"{index} names {name!r}, allowed are {SAFETENSORS} files beside it")
+        if not (index.parent / name).is_file():
+            raise PublishedError(f"{index} names {name}, one of {len(names)} shards, which is not there")
+    return [index.parent / name for name in names]
 
 
 def check_files(folder: Path, weights: Sequence[str], whose: str) -> None:
@@ -89,13 +126,10 @@ def check_files(folder: Path, weights: Sequence[str], whose: str) -> None:
 
     Args:
         folder: the checkpoint.
-        weights: patterns of its weights.
+        weights: names that its weights may have, as `weight_files` takes them.
         whose: whose fast tokenizer it needs.
     """
-    found = [path for pattern in weights for path in sorted(folder.glob(pattern))]
-    if not found:
-        raise no_safetensors(folder)
-    for path in found:
+    for path in weight_files(folder, weights):
         check_whole(path)
     tokenizer = folder / "tokenizer.json"
     if not tokenizer.is_file():

@@ -20,7 +20,7 @@ from study.towers import torchvision_ops, transformers_files
 from study.towers.errors import PublishedError
 from study.towers.protocol import Published, standardised
 from study.towers.siglip_model import SiglipTowers
-from study.towers.weights import SHOWN, check_vocabulary, more, own_memory, quietly
+from study.towers.weights import SHOWN, check_finite, check_vocabulary, more, own_memory, quietly
 
 torchvision_ops.ensure()
 
@@ -121,4 +121,5 @@ def _weights(parts: transformers_files.Parts) -> SiglipModel:
         raise PublishedError(f"{parts.folder}: weights do not fit config.json; {'; '.join(wrong)}")
     loaded: SiglipModel = model
     own_memory(loaded)
+    check_finite(loaded.state_dict(), parts.folder)
     return loaded
