@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,7 +121,11 @@ def transformers_reader(where: str, pinned: Mapping[str, Any]) -> Reader:
     if declared in SENTENCEPIECE:
         if config.get("do_lower_case") is False:
             raise PublishedError(f"{where}: tokenizer_config.json: do_lower_case is false, allowed is true")
-        return Reader(transformers.PreTrainedTokenizerFast, "siglip")
+        unasked = (
+            "ids are those of tokenizer.json: transformers' SiglipTokenizer was not asked, which needs the package "
+            "sentencepiece and spiece.model"
+        )
+        return Reader(transformers.PreTrainedTokenizerFast, "siglip", () if has_sentencepiece(where) else (unasked,))
     siglip2: Any = transformers.Siglip2Tokenizer
     if declared == siglip2.__name__:
         return Reader(siglip2, "none")
@@ -137,6 +142,11 @@ def transformers_reader(where: str, pinned: Mapping[str, Any]) -> Reader:
         f"{where}: tokenizer_config.json names the tokenizer_class {declared}, which keeps capitals, and every SigLIP "
         f"was trained without them; {remedy}"
     )
+
+
+def has_sentencepiece(where: str | Path) -> bool:
+    """Whether transformers' own SiglipTokenizer can be made of the folder `where`."""
+    return find_spec("sentencepiece") is not None and (Path(where) / "spiece.model").is_file()
 
 
 def _lowers(tokenizer: Any) -> bool:

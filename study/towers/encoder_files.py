@@ -95,13 +95,17 @@ def _declared(folder: Path) -> dict[str, Any]:
         raise PublishedError(
             f"{folder} is a dual encoder of open_clip: it can be a teacher of family `open_clip`, but no text encoder"
         )
-    config = encoder_config(hub.read_json(where), where)
+    declared = hub.read_json(where)
+    if "vision_config" in declared:
+        hint = ": it can be a teacher of family `transformers`, but" if declared.get("model_type") == "siglip" else ","
+        raise PublishedError(f"{folder} is a dual encoder of transformers{hint} no text encoder")
+    config = encoder_config(declared, where)
     if config.get("is_encoder_decoder") or config.get("is_decoder"):
         raise PublishedError(f"{where}: a {config['model_type']} also writes texts, allowed are encoders")
     missing = [key for key in ("hidden_size", "max_position_embeddings", "pad_token_id") if config.get(key) is None]
     if missing or type(_config(config)) not in MODEL_MAPPING:
         raise PublishedError(f"{where}: a {config['model_type']} is no text encoder with a table of positions")
-    hub.check_files(folder, WEIGHTS[:2], "the encoder's")
+    hub.check_files(folder, WEIGHTS, "the encoder's")
     return config
 
 

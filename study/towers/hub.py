@@ -47,6 +47,11 @@ def check_unpinned(checkpoint: str, revision: str | None) -> None:
 
 def check_repository(checkpoint: str, name: str) -> None:
     """Refuse what cannot be a name on the hub; raises PublishedError."""
+    if name.startswith(("hf-hub:", "local-dir:")):
+        raise PublishedError(
+            f"checkpoint {checkpoint!r}: hf-hub: and local-dir: are open_clip's, whose checkpoints family `open_clip` "
+            "loads; a checkpoint of transformers is named organisation/name"
+        )
     if not REPOSITORY.fullmatch(name):
         raise PublishedError(
             f"checkpoint {checkpoint!r} is neither a folder that is there nor a name on the hub (organisation/name)"
@@ -147,6 +152,25 @@ def check_whole(file: Path) -> None:
             pass
     except (OSError, SafetensorError) as error:
         raise PublishedError(f"{file} is not whole: {error}") from None
+
+
+def described(folder: Path) -> str:
+    """What the checkpoint in `folder` is, and as what it can be used here; empty if that cannot be told."""
+    if (folder / "open_clip_config.json").is_file():
+        return "it is a checkpoint of open_clip, which family `open_clip` loads"
+    path = folder / "config.json"
+    config = read_json(path) if path.is_file() else {}
+    if kind := config.get("model_type"):
+        what = f"it is a {kind!r} checkpoint of transformers"
+        if kind == "siglip":
+            return f"{what}, which family `transformers` loads"
+        return what if "vision_config" in config else f"{what}; a text encoder can be a size's `encoder`, no teacher"
+    if (folder / "modules.json").is_file():
+        return (
+            "it is a folder of sentence-transformers; its encoder, in the folder that modules.json names first, can "
+            "be a size's `encoder`, no teacher"
+        )
+    return ""
 
 
 def no_safetensors(folder: Path) -> PublishedError:
