@@ -35,12 +35,16 @@ class Loaded:
     encoder: nn.Module
     config: dict[str, Any]
     tokens: PublishedTokens
+    folder: Path
+    assumed: tuple[str, ...]
+    """What its files leave open (`Evidence`)."""
 
 
 def check(checkpoint: str, revision: str | None) -> None:
-    """Refuse, without any network, what `bring` could not load; raises PublishedError."""
+    """Refuse, without any network and without its weights, what `bring` could not load; raises PublishedError."""
     if (folder := locate(checkpoint, revision)) is not None:
-        _declared(folder)
+        config = _declared(folder)
+        check_padding(config, _tokens(folder, config), folder)
 
 
 def bring(checkpoint: str, revision: str | None) -> Loaded:
@@ -49,13 +53,21 @@ def bring(checkpoint: str, revision: str | None) -> Loaded:
     if folder is None:
         folder = hub.bring(checkpoint, hub.commit(checkpoint, revision), WEIGHTS)
     config = _declared(folder)
-    tokens = PublishedTokens.from_transformers(folder)
-    if config["model_type"] not in POSITIONS_FROM_PAD:
-        config["pad_token_id"] = tokens.pad  # used for nothing else; BERTs with XLM-R's tokenizer say BERT's
+    tokens = _tokens(folder, config)
     check_padding(config, tokens, folder)
     encoder = _weights(folder, config)
     check_vocabulary(tokens, table(encoder).num_embeddings, folder)
-    return Loaded(encoder, config, tokens)
+    assumed = list(tokens.assumed)
+    if "max_position_embeddings" not in hub.read_json(folder / "config.json"):
+        assumed.append(f"texts have {config['max_position_embeddings']} positions, the default of its configuration")
+    return Loaded(encoder, config, tokens, folder, tuple(assumed))
+
+
+def _tokens(folder: Path, config: dict[str, Any]) -> PublishedTokens:
+    tokens = PublishedTokens.from_transformers(folder)
+    if config["model_type"] not in POSITIONS_FROM_PAD:
+        config["pad_token_id"] = tokens.pad  # used for nothing else; BERTs with XLM-R's tokenizer say BERT's
+    return tokens
 
 
 def build(config: Mapping[str, Any]) -> nn.Module:

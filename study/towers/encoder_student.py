@@ -18,8 +18,9 @@ from study.pictures import Fit
 from study.published_tokens import PublishedTokens
 from study.seeds import torch_stream
 from study.tokens import Tokens
-from study.towers import encoder_files
+from study.towers import encoder_files, encoder_library
 from study.towers.encoder_config import positions
+from study.towers.evidence import Evidence
 from study.towers.padding import without_padding
 from study.towers.protocol import Borrowing, DualEncoder, TextOutput, normalise
 
@@ -68,15 +69,18 @@ class EncoderStudent(Borrowing):
     ) -> Self:
         loaded = encoder_files.bring(encoder, revision)
         tokens, declared, body = loaded.tokens, loaded.config, loaded.encoder
+        context = min(teacher.context, positions(declared) or teacher.context)
+        compared = encoder_library.compare(loaded, context, POOLING[pooling])
         if vocabulary is not None:
             tokens, old_ids = tokens.trim(vocabulary, texts)
             encoder_files.check_padding(declared, tokens, encoder)
             declared = {**declared, "vocab_size": len(tokens), **_special(tokens)}
             body = encoder_files.cut(body, declared, old_ids)
-        context = min(teacher.context, positions(declared) or teacher.context)
         config = {"encoder": declared, "pooling": pooling, "context": context}
         with torch_stream(*stream):
-            return cls(config, tokens, teacher, encoder_files.build(declared) if init == "random" else body)
+            made = cls(config, tokens, teacher, encoder_files.build(declared) if init == "random" else body)
+        made.evidence = Evidence(loaded.assumed, compared)
+        return made
 
     @classmethod
     def from_config(cls, config: dict[str, Any], vocabulary: Tokens) -> Self:

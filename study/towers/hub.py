@@ -166,10 +166,7 @@ def described(folder: Path) -> str:
             return f"{what}, which family `transformers` loads"
         return what if "vision_config" in config else f"{what}; a text encoder can be a size's `encoder`, no teacher"
     if (folder / "modules.json").is_file():
-        return (
-            "it is a folder of sentence-transformers; its encoder, in the folder that modules.json names first, can "
-            "be a size's `encoder`, no teacher"
-        )
+        return "it is a folder of sentence-transformers; the encoder in it can be a size's `encoder`, no teacher"
     return ""
 
 

@@ -54,9 +54,8 @@ class Parts:
 
     @property
     def _weight_names(self) -> list[str]:
-        indices = [
-            path.name.removesuffix(hub.INDEX) for path in sorted(self.folder.glob(f"*{hub.SAFETENSORS}{hub.INDEX}"))
-        ]
+        found = sorted(self.folder.glob(f"*{hub.SAFETENSORS}{hub.INDEX}"))
+        indices = [path.name.removesuffix(hub.INDEX) for path in found]
         others = [path.name for path in sorted(self.folder.glob(f"*{hub.SAFETENSORS}")) if path.name not in WEIGHTS]
         if len(others) > 1 and not indices and not any((self.folder / name).is_file() for name in WEIGHTS):
             raise PublishedError(

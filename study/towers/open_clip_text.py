@@ -162,7 +162,7 @@ class HfText(TextKind):
         room = positions(self.config["text"])
         if room is not None and self.context > room:
             raise PublishedError(
-                f"{where}: text_cfg.context_length is {self.context}, but the text tower has {room} positions for tokens"
+                f"{where}: text_cfg.context_length is {self.context}, the text tower has {room} positions"
             )
 
     def table(self, text: Any) -> nn.Embedding:

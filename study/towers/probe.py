@@ -48,6 +48,8 @@ SEEN = 2
 TOLERANCE = 1e-5
 """Largest difference of a number: of a standardised pixel, or of an entry of an embedding of length 1."""
 
+SAME = f"are the same (differ by {TOLERANCE:g} at most)"
+
 
 @functools.cache
 def images() -> tuple[Image.Image, ...]:
@@ -94,9 +96,9 @@ def compare(where: object, library: str, own: Callable[[], Outputs], theirs: Cal
         PublishedError: a part differs, or is not finite, or one of the two fails.
     """
     with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-        with _failing(where, library):
+        with failing(where, library):
             theirs_made = theirs()
-        with _failing(where, "this project"):
+        with failing(where, "this project"):
             own_made = own()
     check_ids(where, library, own_made.ids, theirs_made.ids)
     for part, mine, other in (
@@ -107,7 +109,7 @@ def compare(where: object, library: str, own: Callable[[], Outputs], theirs: Cal
         check_close(where, library, part, mine, other)
     return (
         f"{library}: ids of {len(TEXTS)} texts, pixels of {len(SHAPES)} images, features of {READ} and {SEEN} of them "
-        f"are the same (differ by {TOLERANCE:g} at most)"
+        f"{SAME}"
     )
 
 
@@ -142,8 +144,8 @@ def check_close(where: object, library: str, part: str, mine: Tensor, other: Ten
 
 
 @contextmanager
-def _failing(where: object, who: str) -> Iterator[None]:
-    """A checkpoint that cannot be run at all is the checkpoint's fault, whatever is raised."""
+def failing(where: object, who: str) -> Iterator[None]:
+    """Within it, whatever is raised says that `who` cannot run the checkpoint `where`: a PublishedError."""
     try:
         yield
     except PublishedError:
