@@ -93,17 +93,16 @@ def _teacher(arch: str, study: Study, teachers: Mapping[str, Mapping[str, Any]])
 
 def _checkpoints(study: Study, provenance: Provenance) -> tuple[str, ...]:
     """How checkpoints that others published were read: what was assumed, and what was held against their library."""
-    teachers, encoders = provenance.get("teachers", {}), provenance.get("encoders", {})
+    places = [("teachers", arch) for arch in study.archs] + [("encoders", size) for size in study.sizes]
     texts = []
-    for name, known in [(a, teachers.get(a, {})) for a in study.archs] + [
-        (s, encoders.get(s, {})) for s in study.sizes
-    ]:
+    for kind, name in places:
+        known = provenance.get(kind, {}).get(name, {})
         pinned = f" at revision {known['revision']}" if known.get("revision") else ""
         parts = [f"{name}: {known['checkpoint']}{pinned}"] if known.get("checkpoint") else []
         if known.get("compared"):
             parts.append(f"compared with {known['compared']}")
         if known.get("assumed"):
-            parts.append(f"assumed, since its files do not say: {join(known['assumed'])}")
+            parts.append(f"assumed, since its files do not say: {'; '.join(known['assumed'])}")
         if parts:
             texts.append("; ".join(parts))
     return tuple(texts)

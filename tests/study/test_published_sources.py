@@ -117,11 +117,7 @@ def test_another_architecture_is_called_by_its_name(tmp_path: Path, checkpoints:
     refused("transformers", checkpoints("small_encoder"), "model_type is 'xlm-roberta', allowed is 'siglip'")
     refused("transformers", checkpoints("open_clip_native"), "a checkpoint of open_clip, which family `open_clip`")
     refused("open_clip", checkpoints("transformers_siglip2"), "'siglip' checkpoint of .* family `transformers` loads")
-    refused(
-        "open_clip",
-        checkpoints("small_encoder"),
-        "'xlm-roberta' checkpoint of transformers; a text encoder can be a size's .encoder.",
-    )
+    refused("open_clip", checkpoints("small_encoder"), "'xlm-roberta' checkpoint of .*; a text encoder can be a size's")
     refused("open_clip", tmp_path, "no checkpoint of open_clip")
     refused("transformers", tmp_path, r"there is no .*config\.json")
 
