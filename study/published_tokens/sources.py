@@ -109,7 +109,8 @@ def transformers_reader(where: str, pinned: Mapping[str, Any]) -> Reader:
     auto: Any = transformers.AutoTokenizer
     if model not in SIGLIP:
         return Reader(auto, "none")
-    declared = str(config.get("tokenizer_class") or "").removesuffix("Fast")
+    named = str(config.get("tokenizer_class") or "")
+    declared = named.removesuffix("Fast")
     remedy = (
         "name Siglip2Tokenizer there (texts in lower case) or SiglipTokenizer (in lower case, without punctuation), "
         "as the model was trained"
@@ -129,7 +130,7 @@ def transformers_reader(where: str, pinned: Mapping[str, Any]) -> Reader:
     siglip2: Any = transformers.Siglip2Tokenizer
     if declared == siglip2.__name__:
         return Reader(siglip2, "none")
-    lower = f"texts are put into lower case as by Siglip2Tokenizer (its files name {declared})"
+    lower = f"texts are put into lower case as by Siglip2Tokenizer (its files name {named})"
     if declared in GEMMA:
         return Reader(siglip2, "none", (lower,))
     with reading(where, "transformers"):
@@ -139,7 +140,7 @@ def transformers_reader(where: str, pinned: Mapping[str, Any]) -> Reader:
     if type(generic.model).__name__ == "BPE" and generic.model.byte_fallback:  # Gemma's, which SigLIP2 has
         return Reader(siglip2, "none", (lower,))
     raise PublishedError(
-        f"{where}: tokenizer_config.json names the tokenizer_class {declared}, which keeps capitals, and every SigLIP "
+        f"{where}: tokenizer_config.json names the tokenizer_class {named}, which keeps capitals, and every SigLIP "
         f"was trained without them; {remedy}"
     )
 

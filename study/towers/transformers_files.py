@@ -119,15 +119,16 @@ def _unstated(declared: Mapping[str, Any], model: Mapping[str, Any], processor: 
 
 
 def _processor(folder: Path) -> dict[str, Any]:
-    """The image processor's settings, wherever this version of the library put them."""
-    path = folder / "preprocessor_config.json"
-    if path.is_file():
-        found = hub.read_json(path)
-    else:
-        path = folder / "processor_config.json"
+    """The image processor's settings, of the two files that may hold them the one that the library prefers."""
+    path = folder / "processor_config.json"
+    found = hub.read_json(path).get("image_processor") if path.is_file() else None
+    if found is None:
+        path = folder / "preprocessor_config.json"
         if not path.is_file():
             raise PublishedError(f"{folder} holds no preprocessor_config.json: how are images read?")
-        found = hub.read_json(path).get("image_processor", {})
+        found = hub.read_json(path)
+    if not isinstance(found, dict):
+        raise PublishedError(f"{path}: image_processor must be a mapping, is {type(found).__name__}")
     kind = found.get("image_processor_type", PROCESSORS[0])
     if kind not in PROCESSORS:
         raise PublishedError(f"{path}: image_processor_type is {kind!r}, allowed are {', '.join(PROCESSORS)}")
