@@ -79,7 +79,7 @@ def other_pixels(model: Any) -> None:
 
 def other_text_weights(model: Any) -> None:
     with torch.no_grad():
-        model.token_table().weight[0] += 0.01  # <s>
+        model.token_table().weight[0, 0] += 0.5  # of <s>
 
 
 def other_image_weights(model: Any) -> None:
@@ -163,7 +163,7 @@ def gemma_encoder(folder: Path) -> Path:
     from transformers import Gemma3TextConfig, Gemma3TextModel
 
     rows = models.copy_tokenizer(write_gemma(folder.with_name("gemma")), folder)
-    layers = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    layers: Any = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     config = Gemma3TextConfig(**layers, vocab_size=rows, num_key_value_heads=1, head_dim=8, pad_token_id=0,
                               max_position_embeddings=80, use_bidirectional_attention=True)  # fmt: skip
     Gemma3TextModel(config).save_pretrained(folder)
@@ -176,7 +176,7 @@ def bert_encoder(folder: Path) -> Path:
     from transformers import BertConfig, BertModel
 
     rows = models.copy_tokenizer(write_xlm_roberta(folder.with_name("xlmr")), folder)
-    layers = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    layers: Any = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     BertModel(BertConfig(**layers, vocab_size=rows, pad_token_id=1), add_pooling_layer=False).save_pretrained(folder)
     return folder
 
