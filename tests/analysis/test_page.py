@@ -158,8 +158,8 @@ def test_how_published_checkpoints_were_read_is_told(medium: Path) -> None:
     }
     told = next(f.texts for f in studied.facts(study, Settings(), provenance) if f.term == "Checkpoints")
     assert told == (
-        f"clip: org/model at revision {'0' * 40}; compared with open_clip 3.3.0: ids of 15 texts are the same; assumed, "
-        "since its files do not say: texts are padded on the left",
+        f"clip: org/model at revision {'0' * 40}; compared with open_clip 3.3.0: ids of 15 texts are the same; "
+        "assumed, since its files do not say: texts are padded on the left",
         f"{study.sizes[0]}: data/mini; assumed, since its files do not say: a; b",
     )
 
