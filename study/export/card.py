@@ -121,6 +121,7 @@ def _recipe(about: Description) -> str:
         rows += [["objectives", " + ".join(weights)]]
     if "encoder" in settings:
         rows += [["text encoder", _pinned(settings["encoder"]["encoder"], settings["encoder"])]]
+    rows += [[f"{whose} held against", read["compared"]] for whose, read in _read(about) if read.get("compared")]
     rows += [
         ["teacher", f"{taught['cell']}: {_source(about.taught)}"],
         ["trained towers", row["towers"]],
@@ -156,6 +157,12 @@ def _published(about: Description) -> list[Mapping[str, Any]]:
     return [block for block in blocks if "checkpoint" in block or "encoder" in block]
 
 
+def _read(about: Description) -> list[tuple[str, Mapping[str, Any]]]:
+    """How the published checkpoints behind a model were read (`Evidence`): the teacher's, the text encoder's."""
+    encoder = about.run.get("checkpoint", {}) if "encoder" in about.run["settings"] else {}
+    return [("teacher", about.teacher.get("checkpoint", {})), ("text encoder", encoder)]
+
+
 def _limits(about: Description) -> str:
     notes = [
         *_corpus_limits(about),
@@ -163,6 +170,11 @@ def _limits(about: Description) -> str:
         f"{about.image_size} images that were not.",
         "Before they were resized, images were turned as their EXIF says and laid over white where they are "
         "transparent. The library does neither: turn and flatten such images first, or their embeddings are others.",
+        *(
+            f"Assumed of the {whose}, since its files do not say: {'; '.join(read['assumed'])}."
+            for whose, read in _read(about)
+            if read.get("assumed")
+        ),
         *about.corpus.notes,
     ]
     return "\n".join(f"- {note}" for note in notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def write_study(folder: Path, teacher: DualEncoder, student: DualEncoder, plan: 
     teacher.save(folder / "teachers" / "big")
     student.save(folder / "runs" / "big-half-ed-s3", images=False)
     spec = {"family": teacher.family, "checkpoint": "org/teacher", "revision": "0" * 40, "licence": "MIT"}
-    taught = record("big-teacher", "big", teacher, teacher, spec)
+    taught = {**record("big-teacher", "big", teacher, teacher, spec), "checkpoint": asdict(teacher.evidence)}
     stage.write_json(folder / "teachers" / "big" / "run.json", taught)
     run = record("big-half-ed-s3", "big", student, teacher, {"objectives": {"ed": {"weight": 1.0}}, **plan})
     stage.write_json(folder / "runs" / "big-half-ed-s3" / "run.json", run)
@@ -106,8 +107,10 @@ def test_the_library_alone_gives_the_students_ids_and_embeddings(
     export(cell, LIBRARY[teacher.family], tmp_path / "model")
     agree(student, tmp_path / "model", tmp_path, isolated=name in ("open_clip_xlm_roberta", "transformers_siglip2"))
     card = (tmp_path / "model" / "README.md").read_text()
-    for told in ("org/teacher at revision 000", "published", "licence: MIT"):
+    for told in ("org/teacher at revision 000", "published", "licence: MIT", teacher.evidence.compared):
         assert told in card
+    for clause in teacher.evidence.assumed:
+        assert clause in card[card.index("Assumed of the teacher, since its files do not say: ") :]
     assert "trained from scratch" not in card
     assert "start from no published weights" not in card
 
