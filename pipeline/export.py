@@ -2,6 +2,7 @@
 
     python -m pipeline.export clip-half-ed-s0 --to open_clip [--out folder]
     python -m pipeline.export siglip2-half-ed-s0 --to transformers [--out folder]
+    python -m pipeline.export siglip2-half-ed-s0 --to sentence-transformers [--out folder]
 
 Run in the study's folder. Students are named as in runs/, teachers {arch}-teacher.
 """
@@ -146,11 +147,11 @@ def export(cell: str, to: str, out: Path) -> None:
     def fill(folder: Path) -> None:
         writer.write(model, folder)
         (folder / "README.md").write_text(model_card(about), encoding="utf-8")
-        files = sorted(path.name for path in folder.iterdir())
+        files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
         record = {"cell": cell, "to": to, "fingerprint": run["row"]["fingerprint"], "files": files}
         stage.write_json(folder / RECORD, record)
-        for path in folder.iterdir():
-            path.chmod(0o644)  # safetensors writes files that only their owner can read
+        for name in (*files, RECORD):
+            (folder / name).chmod(0o644)  # safetensors writes files that only their owner can read
 
     # Beside `out`, which may lie on another disk than the study.
     working = out.with_name(f".{out.name}.exporting")
@@ -162,7 +163,9 @@ def export(cell: str, to: str, out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pipeline.export", description="Write a model for a library.")
     parser.add_argument("cell", help="a student, as in runs/, or {arch}-teacher")
-    parser.add_argument("--to", required=True, metavar="LIBRARY", help="open_clip or transformers")
+    parser.add_argument(
+        "--to", required=True, metavar="LIBRARY", help="open_clip, transformers or sentence-transformers"
+    )
     parser.add_argument("--out", type=Path, help=f"default: {EXPORTED}/<cell>")
     given = parser.parse_args()
     with stage.main("export"):

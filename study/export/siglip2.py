@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from study.export.sentence_files import write_sentence_files
 from study.export.tokenizer import write_tokenizer
 from study.towers.protocol import DualEncoder
 from study.towers.siglip2 import Siglip2
@@ -35,7 +36,7 @@ def remarks(model: DualEncoder, texts: pd.DataFrame) -> list[str]:
 
 
 def write(model: DualEncoder, folder: Path) -> None:
-    """Write config.json, model.safetensors, preprocessor_config.json and the tokenizer's files."""
+    """Write config.json, model.safetensors, preprocessor_config.json, the tokenizer's and sentence-transformers' files."""
     assert isinstance(model, Siglip2)
     model.model.save_pretrained(folder)
     size = model.config["vision_config"]["image_size"]
@@ -59,3 +60,4 @@ def write(model: DualEncoder, folder: Path) -> None:
     write_tokenizer(
         model.vocabulary, model.context, bos=False, folder=folder, processor_class="SiglipProcessor", **fixed
     )
+    write_sentence_files(folder)

@@ -10,6 +10,7 @@ import pandas as pd
 from study.export.published_tokenizer import write_published_tokenizer
 from study.export.siglip2 import LOAD
 from study.export.siglip2 import remarks as about_padding
+from study.export.sentence_files import write_sentence_files
 from study.towers.protocol import DualEncoder
 from study.towers.transformers_published import Siglip
 
@@ -27,7 +28,7 @@ def remarks(model: DualEncoder, texts: pd.DataFrame) -> list[str]:
 
 
 def write(model: DualEncoder, folder: Path) -> None:
-    """Write config.json, model.safetensors, preprocessor_config.json and the tokenizer's files."""
+    """Write config.json, model.safetensors, preprocessor_config.json, the tokenizer's and sentence-transformers' files."""
     assert isinstance(model, Siglip)
     model.model.save_pretrained(folder)
     processor = {
@@ -46,3 +47,4 @@ def write(model: DualEncoder, folder: Path) -> None:
         model_input_names=["input_ids"],  # no attention mask: the tower was trained without
         **fixed,
     )
+    write_sentence_files(folder)
