@@ -18,6 +18,7 @@ from study.export.sentence_files import write_sentence_files
 from study.export.tokenizer import write_tokenizer
 from study.towers.clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD, Clip
 from study.towers.protocol import DualEncoder
+from study.towers.weights import quietly
 from study.vocabulary import BOS, EOS, PAD
 
 LOAD = """\
@@ -67,7 +68,7 @@ def remarks(model: DualEncoder, texts: pd.DataFrame) -> list[str]:
 
 
 def write(model: DualEncoder, folder: Path) -> None:
-    """Write config.json, model.safetensors, preprocessor_config.json, the tokenizer's and sentence-transformers' files.
+    """Write config.json, model.safetensors, the processor's, the tokenizer's and sentence-transformers' files.
 
     Raises:
         ExportError: CLIPModel has no such towers.
@@ -77,7 +78,8 @@ def write(model: DualEncoder, folder: Path) -> None:
 
     theirs = CLIPModel(_config(model.config))
     theirs.load_state_dict(_state(model), strict=True)
-    theirs.save_pretrained(folder)
+    with quietly():
+        theirs.save_pretrained(folder)
     size = model.fit.size
     processor = {
         "image_processor_type": "CLIPImageProcessor",
@@ -97,7 +99,7 @@ def write(model: DualEncoder, folder: Path) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
     fixed = {"padding": "max_length", "truncation": True, "max_length": model.context}
     write_tokenizer(model.vocabulary, model.context, bos=True, folder=folder, processor_class="CLIPProcessor", **fixed)
-    write_sentence_files(folder)
+    write_sentence_files(folder, model.embedding_width)
 
 
 def _config(declared: Mapping[str, Any]) -> Any:
@@ -109,12 +111,10 @@ def _config(declared: Mapping[str, Any]) -> Any:
         if other := sorted(set(block) - known):
             raise ExportError(
                 f"transformers' CLIPModel has nothing for {name}{other[0]} of open_clip's configuration "
-                f"({json.dumps(block[other[0]])}); that model can be exported to open_clip"
+                f"({json.dumps(block[other[0]])}); export to open_clip"
             )
     if not isinstance(image["layers"], int):
-        raise ExportError(
-            "transformers' CLIPModel has no ResNet as image tower; that model can be exported to open_clip"
-        )
+        raise ExportError("transformers' CLIPModel has no ResNet as image tower; export to open_clip")
     common = {
         "projection_dim": declared["embed_dim"],
         "hidden_act": "quick_gelu" if declared.get("quick_gelu") else "gelu",

@@ -13,16 +13,19 @@ from typing import Any
 OLDEST = "5.4"
 """The first sentence-transformers with these modules; an older one refuses the folder, as it knows no such module."""
 
-MODULES = "sentence_transformers.base.modules"
+MODULES = "sentence_transformers.sentence_transformer.modules"
 NORMALIZE = "1_Normalize"
 
 
-def write_sentence_files(folder: Path) -> None:
+def write_sentence_files(folder: Path, width: int) -> None:
     """Write modules.json and what it names into `folder`, which holds a model with get_text_features and its processor.
 
     Texts are padded to the full context whatever is encoded with them, and embeddings have length 1.
+    `width` is that of an embedding: sentence-transformers reads it in config.json and else takes the text tower's.
     """
-    modules = [("", "transformer.Transformer"), (NORMALIZE, "normalize.Normalize")]
+    config = folder / "config.json"
+    _write(config, {**json.loads(config.read_text(encoding="utf-8")), "projection_dim": width})
+    modules = [("", "Transformer"), (NORMALIZE, "Normalize")]
     declared = [
         {"idx": index, "name": str(index), "path": path, "type": f"{MODULES}.{kind}"}
         for index, (path, kind) in enumerate(modules)

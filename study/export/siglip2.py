@@ -11,6 +11,7 @@ from study.export.sentence_files import write_sentence_files
 from study.export.tokenizer import write_tokenizer
 from study.towers.protocol import DualEncoder
 from study.towers.siglip2 import Siglip2
+from study.towers.weights import quietly
 
 LOAD = """\
 from transformers import AutoModel, AutoProcessor
@@ -36,9 +37,10 @@ def remarks(model: DualEncoder, texts: pd.DataFrame) -> list[str]:
 
 
 def write(model: DualEncoder, folder: Path) -> None:
-    """Write config.json, model.safetensors, preprocessor_config.json, the tokenizer's and sentence-transformers' files."""
+    """Write config.json, model.safetensors, the processor's, the tokenizer's and sentence-transformers' files."""
     assert isinstance(model, Siglip2)
-    model.model.save_pretrained(folder)
+    with quietly():
+        model.model.save_pretrained(folder)
     size = model.config["vision_config"]["image_size"]
     processor = {
         "image_processor_type": "SiglipImageProcessor",
@@ -60,4 +62,4 @@ def write(model: DualEncoder, folder: Path) -> None:
     write_tokenizer(
         model.vocabulary, model.context, bos=False, folder=folder, processor_class="SiglipProcessor", **fixed
     )
-    write_sentence_files(folder)
+    write_sentence_files(folder, model.embedding_width)
