@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from study.export.sentence_files import write_sentence_files
+from study.export.sentence_files import OLDEST, write_sentence_files
 from study.export.tokenizer import write_tokenizer
 from study.towers.protocol import DualEncoder
 from study.towers.siglip2 import Siglip2
 from study.towers.weights import quietly
 
 LOAD = """\
+from PIL import Image
 from transformers import AutoModel, AutoProcessor
+image, texts = Image.open("photo.png"), ["a red apple", "ein roter Apfel"]
 model, processor = AutoModel.from_pretrained("{folder}"), AutoProcessor.from_pretrained("{folder}")
 inputs = processor(text=texts, images=image, padding="max_length", truncation=True, return_tensors="pt")
 logits = model(**inputs).logits_per_image"""
@@ -30,7 +32,10 @@ def load(model: DualEncoder, folder: str) -> str:
 def remarks(model: DualEncoder, texts: pd.DataFrame) -> list[str]:
     return [
         f"Texts must be padded to the full {model.context} tokens (`padding='max_length'`), without an attention mask: "
-        "features are read at the last position. The processor does so by default, `AutoTokenizer` alone does not.",
+        "features are read at the last position. The processor does so by default, and so does sentence-transformers "
+        f"({OLDEST} or newer), as modules.json and its files here tell it; `AutoTokenizer` alone does not.",
+        "transformers 5.23 says of any SigLIP that it loads that the token ids 49406 and 49407 lie outside the "
+        "vocabulary. It means defaults of its own, which this model does not use.",
         "transformers' zero-shot pipeline pads every SigLIP to 64 tokens: pass it "
         f"`tokenizer_kwargs={{'max_length': {model.context}}}`.",
     ]
