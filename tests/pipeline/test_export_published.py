@@ -25,7 +25,7 @@ from study.student import shape, shrink
 from study.student_spec import StudentSpec
 from study.towers import published
 from study.towers.protocol import DualEncoder
-from tests.pipeline.test_export import alone, record
+from tests.pipeline.exported import alone, record
 from tests.study.checkpoints import models
 from tests.study.checkpoints.tokenizers import ALL, CAPTIONS
 from tests.study.tiny import write_corpus
@@ -84,7 +84,7 @@ def agree(model: DualEncoder, out: Path, tmp_path: Path, isolated: bool = False)
     pixels = stream("test", "pixels").integers(0, 256, (5, size, size, 3), dtype=np.uint8)
     with torch.inference_mode():
         if isolated:
-            theirs: Any = alone(LIBRARY[model.family], out, pixels, TEXTS, tmp_path)
+            theirs: Any = alone(LIBRARY[model.family], out, pixels, TEXTS, tmp_path)[0]
         else:
             theirs = here(model.family, out, pixels, TEXTS)
     np.testing.assert_array_equal(theirs["default_ids"], model.tokenize(TEXTS).numpy())
