@@ -74,7 +74,19 @@ def by_open_clip(folder: str, images: list[Image.Image], texts: list[str]) -> Ar
         "texts": model.encode_text(plain.input_ids, normalize=True),
         "default_texts": model.encode_text(ids, normalize=True),
         "scale": model.logit_scale.exp(),
+        "refused": np.asarray(refused_by_sentence_transformers(folder)),
     }
+
+
+def refused_by_sentence_transformers(folder: str) -> str:
+    """Why, in its words; nothing if it loads."""
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        SentenceTransformer(folder, device="cpu")
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
 
 
 def by_transformers(folder: str, images: list[Image.Image], texts: list[str]) -> Arrays:

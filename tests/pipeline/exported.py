@@ -16,7 +16,9 @@ import torch
 from PIL import Image
 
 from pipeline import stage
+from study.embedding import embed_images, embed_texts
 from study.evaluation import evaluate, images_of
+from study.pictures import PixelPictures
 from study.seeds import stream, torch_stream
 from study.student import shape, shrink, summary
 from study.towers import trainable
@@ -140,3 +142,9 @@ def alone(
     done = run_alone(ALONE, to, folder, *files, *others)
     with np.load(tmp_path / "out.npz") as out:
         return dict(out), done.told
+
+
+def similarities(model: DualEncoder, image: np.ndarray) -> np.ndarray:
+    """The study's similarities [1, 2] of `image` [1, H, W, 3] and `CARD_TEXTS`."""
+    cpu = torch.device("cpu")
+    return embed_images(model, PixelPictures(image), cpu) @ embed_texts(model, CARD_TEXTS, cpu).T
