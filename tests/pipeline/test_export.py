@@ -35,6 +35,7 @@ from tests.pipeline.exported import (
 )
 from tests.study.tiny import LANGUAGES
 
+SCORED = ("retrieval", "vqa")
 BENCHMARKED = ALONE.with_name("benchmarked.py")
 
 
@@ -186,6 +187,52 @@ def test_the_card_tells_scores_recipe_and_licences(inside: Study, tmp_path: Path
         assert told in card
     row = json.loads((inside.folder / "runs" / inside.cell / "run.json").read_text())["row"]
     assert f"{row['parameters']:,}" in card
+
+
+def test_the_hub_reads_the_cards_scores_base_and_data(inside: Study, tmp_path: Path) -> None:
+    from huggingface_hub import ModelCard
+
+    out = tmp_path / "model"
+    export(inside.cell, "sentence-transformers", out)
+    card = ModelCard.load(out / "README.md").data
+    assert card.library_name == "sentence-transformers"
+    assert card.pipeline_tag == "sentence-similarity"
+    assert card.base_model == [f"{inside.student.family}-teacher"]
+    assert card.datasets == ["small-polyglots-colours"]
+    assert card.model_name == inside.cell
+    scores = {name: pd.read_parquet(inside.folder / "scores" / inside.cell / f"{name}.parquet") for name in SCORED}
+    retrieval = scores["retrieval"].set_index(["language", "direction", "metric"])["score"]
+    accuracy = scores["vqa"].groupby("language")["correct"].mean()
+    expected = {
+        (task, language): value
+        for language in LANGUAGES
+        for task, value in {
+            "text-to-image-retrieval": retrieval[language, "text_to_image", "map@10"],
+            "image-to-text-retrieval": retrieval[language, "image_to_text", "map@10"],
+            "visual-question-answering": accuracy[language],
+        }.items()
+    }
+    assert card.eval_results is not None
+    told = {(result.task_type, result.dataset_config): result.metric_value for result in card.eval_results}
+    assert told == pytest.approx(expected, abs=1e-6)
+    export(f"{inside.student.family}-teacher", "sentence-transformers", tmp_path / "teacher")
+    assert ModelCard.load(tmp_path / "teacher" / "README.md").data.base_model is None
+
+
+def test_towers_that_clipmodel_has_not_are_refused_by_name(inside: Study, tmp_path: Path) -> None:
+    if inside.student.family == "siglip2":
+        pytest.skip("its towers are transformers' own")
+    from study.export import target
+    from study.towers.clip import Clip
+
+    for block, name, value in (("vision_cfg", "pool_type", "avg"), ("text_cfg", "no_causal_mask", True)):
+        config = inside.student.config
+        config[block][name] = value
+        assert isinstance(inside.student.vocabulary, Vocabulary)
+        model = Clip(config, inside.student.vocabulary)
+        with pytest.raises(ExportError, match=rf"CLIPModel has nothing for {block}\.{name} .* export to open_clip$"):
+            target("sentence-transformers", "clip").write(model, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_scores_or_with_scores_of_another_training_the_card_says_so(

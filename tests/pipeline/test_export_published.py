@@ -108,7 +108,7 @@ def test_the_library_alone_gives_the_students_ids_and_embeddings(
     export(cell, LIBRARY[teacher.family], tmp_path / cell)  # as the card's code has it
     agree(student, tmp_path / cell, tmp_path, isolated=name in ("open_clip_xlm_roberta", "transformers_siglip2"))
     card = (tmp_path / cell / "README.md").read_text()
-    for told in ("org/teacher at revision 000", "published", "licence: MIT"):
+    for told in ("org/teacher at revision 000", "published", "licence: MIT", 'base_model: ["org/teacher"]'):
         assert told in card
     assert "trained from scratch" not in card
     assert "start from no published weights" not in card
@@ -166,3 +166,17 @@ def test_what_no_library_has_is_refused(
     with pytest.raises(ExportError, match="no image tower 'test_vit' of 3 layers"):
         target("open_clip", "open_clip").write(cut, tmp_path)
     assert target("open_clip", "open_clip").remarks(cut, pd.DataFrame({"language": [], "text": []})) == []
+
+
+def test_data_of_the_hub_are_named_in_the_card_as_they_are_there() -> None:
+    from study.export.front_matter import hub_names
+
+    parts = [
+        {"source": "multilingual_coco", "path": "data/coco", "hub": None},
+        {"source": "multi30k", "path": None, "hub": "someone/multi30k"},
+        {"source": "webdataset", "path": "data/mine", "hub": None},
+    ]
+    assert hub_names({"distil": parts, "teacher": [], "test": parts}) == [
+        "romrawinjp/multilingual-coco",
+        "someone/multi30k",
+    ]
