@@ -119,7 +119,8 @@ def export(cell: str, to: str, out: Path) -> None:
 
     from study.corpora.layout import PreparedCorpus
     from study.export import target
-    from study.export.card import Description, model_card
+    from study.export.card import model_card
+    from study.export.description import Description
     from study.towers import checkpoint
 
     run: dict[str, Any] = stage.read_json(source / "run.json")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from study.corpora.layout import Card
-
-if TYPE_CHECKING:
-    from study.export.card import Description
+from study.export.description import Description
 
 TASKS = {
     "text to image": ("text-to-image-retrieval", "map_at_10", "mAP@10"),
