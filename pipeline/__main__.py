@@ -87,7 +87,10 @@ def tune(arch: Arch, size: Size, method: Method) -> None:
 @app.command(rich_help_panel=TOOLS)
 def export(
     model: Annotated[str, typer.Argument(help="A student, as in runs/, or <arch>-teacher.", show_default=False)],
-    to: Annotated[str, typer.Option(help="The library that is to load it.", metavar="LIBRARY", show_default=False)],
+    to: Annotated[
+        str,
+        typer.Option(help="open_clip, transformers or sentence-transformers.", metavar="LIBRARY", show_default=False),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="The folder to write; exported/<model> if left out.", show_default=False)
     ] = None,
