@@ -1,0 +1,81 @@
+"""What became of one try: accepted, refused in plain lines, or a fault of this program."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import signal
+import traceback
+import unicodedata
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Literal
+
+Verdict = Literal["accepted", "refused", "traceback", "unclear", "hang"]
+FAULTS: tuple[Verdict, ...] = ("traceback", "unclear", "hang")
+
+OURS = ("study", "pipeline", "analysis")
+"""Packages whose errors are addressed to the user, as pipeline.stage.main has it."""
+LONGEST = 2000
+"""Letters of a line that is told."""
+MOST_LINES = 200
+
+
+@dataclass(frozen=True)
+class Result:
+    """said: the lines that the user reads, or the traceback. value: what the call returned, if it was accepted."""
+
+    verdict: Verdict
+    said: str = ""
+    value: Any = None
+
+
+class Hang(BaseException):
+    """The time is up; no `except Exception` on the way may take it."""
+
+
+@contextlib.contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """Raise `Hang` after that time; in a single call into C code only when it returns."""
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise Hang
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def attempt(call: Callable[[], Any], seconds: float) -> Result:
+    """Call, and judge as `pipeline.stage.main` does: errors of our own classes are lines, others are faults."""
+    heard = io.StringIO()
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard):
+            warnings.simplefilter("ignore")
+            with alarm(seconds):
+                value = call()
+    except Hang:
+        return Result("hang", traceback.format_exc())
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in OURS:
+            return Result("traceback", traceback.format_exc())
+        said = str(error)
+        return Result("refused" if is_plain(said) else "unclear", said)
+    return Result("accepted", heard.getvalue(), value)
+
+
+def is_plain(said: str) -> bool:
+    """Whether a person can read it in a terminal: some lines, not endless, without control characters."""
+    lines = said.split("\n")
+    return (
+        bool(said.strip())
+        and len(lines) <= MOST_LINES
+        and all(len(line) <= LONGEST for line in lines)
+        and not any(unicodedata.category(c) in ("Cc", "Cs") for line in lines for c in line if c != "\t")
+    )
