@@ -22,6 +22,8 @@ from typing import Any
 
 SCRATCH = Path(".scratch")
 DONE = "DONE"
+LINES, LETTERS = 100, 1000
+"""Of an error that is told, and of each of its lines, at most."""
 SPARE_BYTES = 1 << 20
 """A disk with less than this left is a full one."""
 
@@ -180,10 +182,21 @@ def main(name: str, *, hide_faults: bool = False) -> Iterator[None]:
             sys.exit(f"{name}: no space left on the disk that holds {Path.cwd()}; nothing was left half-written")
         # Errors of our own classes are addressed to the user; anything else is a fault, with its traceback.
         if type(error).__module__.partition(".")[0] in ("study", "pipeline", "analysis"):
-            sys.exit(f"{name}: {error}")
+            sys.exit(f"{name}: {told(error)}")
         if not hide_faults:
             raise
-        sys.exit(f"{name}: {fault(error)}")
+        sys.exit(f"{name}: {told(fault(error))}")
+
+
+def told(error: object) -> str:
+    """An error's lines as a terminal can show them: what files hold is quoted in them, control characters included."""
+    text = "".join(c if c in "\n\t" or c.isprintable() or c == " " else _escaped(c) for c in str(error))
+    lines = [line if len(line) <= LETTERS else f"{line[: LETTERS - 3]}..." for line in text.splitlines()]
+    return "\n".join(lines if len(lines) <= LINES else [*lines[:LINES], f"... and {len(lines) - LINES} lines more"])
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def fault(error: Exception) -> str:

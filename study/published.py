@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, field_validator
 
+from study import places
 from study.teacher_spec import TeacherSpec
 from study.towers import published
 
@@ -21,9 +22,7 @@ class PublishedSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     family: str = Field(description="the library that loads it: open_clip or transformers")
-    checkpoint: str = Field(
-        min_length=1, max_length=500, description="a folder, seen from the study's, or a name that is resolved"
-    )
+    checkpoint: places.Declared = Field(description="a folder, seen from the study's, or a name that is resolved")
     revision: str | None = Field(default=None, description="commit of a name; a folder needs none")
     licence: str | None = Field(default=None, description="under which the weights were published, for model cards")
 

@@ -8,7 +8,18 @@ from random import Random
 
 Mutation = Callable[[Random, bytes], bytes]
 
-ODD = (b"\x00", b"\xff", b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"\n\n", b"\x1b[31m", b"\xc0\xaf", b"\xed\xa0\x80", b"%s%n")
+ODD = (
+    b"\x00",
+    b"\xff",
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+    b"\r",
+    b"\n\n",
+    b"\x1b[31m",
+    b"\xc0\xaf",
+    b"\xed\xa0\x80",
+    b"%s%n",
+)
 """Ends of texts, byte order marks, a control sequence, an overlong form and half a surrogate pair, and the like."""
 
 
@@ -61,7 +72,9 @@ def lie(random: Random, content: bytes) -> bytes:
     width = struct.calcsize(form)
     if len(content) < width:
         return content
-    place = random.choice((random.randrange(min(64, len(content) - width + 1)), random.randrange(len(content) - width + 1)))
+    place = random.choice(
+        (random.randrange(min(64, len(content) - width + 1)), random.randrange(len(content) - width + 1))
+    )
     most = 2 ** (8 * width)
     value = random.choice((0, 1, 255, most - 1, most // 2, most // 2 - 1, len(content), random.randrange(most)))
     return content[:place] + struct.pack(form, value % most) + content[place + width :]

@@ -100,7 +100,19 @@ def rows(random: Random, content: bytes) -> bytes:
     return stream.getvalue()
 
 
-NAMES = ("../x.jpg", "/x.jpg", "x.y.jpg", "x", ".x.jpg", "a/b.jpg", "x.JPG", "x.jpg.jpg", "é.jpg", "x" * 300 + ".jpg", "")
+NAMES = (
+    "../x.jpg",
+    "/x.jpg",
+    "x.y.jpg",
+    "x",
+    ".x.jpg",
+    "a/b.jpg",
+    "x.JPG",
+    "x.jpg.jpg",
+    "é.jpg",
+    "x" * 300 + ".jpg",
+    "",
+)
 
 
 def shard(random: Random, content: bytes) -> bytes:
@@ -118,7 +130,9 @@ def shard(random: Random, content: bytes) -> bytes:
         elif what == 1:
             inside = json_tree(random, inside) if entry.name.endswith("json") else bytewise.mutate(random, inside)
         elif what == 2:
-            entry.type = random.choice((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, b"S", b"Z"))
+            entry.type = random.choice(
+                (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, b"S", b"Z")
+            )
             entry.linkname = random.choice(("/etc/passwd", members[0][0].name, ""))
         elif what == 3:
             members.append(members[place])
@@ -126,7 +140,10 @@ def shard(random: Random, content: bytes) -> bytes:
             random.shuffle(members)
             continue
         elif what == 5:
-            entry.pax_headers = {"comment": "x" * random.choice((1, 5000)), "size": random.choice(("0", "-1", "99999", "x"))}
+            entry.pax_headers = {
+                "comment": "x" * random.choice((1, 5000)),
+                "size": random.choice(("0", "-1", "99999", "x")),
+            }
         else:
             del members[place]
             if not members:

@@ -71,7 +71,9 @@ def _lessen_emoji(raw: dict[str, Any], random: Random) -> None:
     settings = corpus.setdefault("settings", {})
     languages = corpus.get("languages", "all")
     spoken = list(languages) if isinstance(languages, list) else ["de", "en", "zh"]
-    chosen = sorted({"en"} & set(spoken)) + random.sample([x for x in spoken if x != "en"], min(len(spoken), LANGUAGES) - 1)
+    chosen = sorted({"en"} & set(spoken)) + random.sample(
+        [x for x in spoken if x != "en"], min(len(spoken), LANGUAGES) - 1
+    )
     corpus["languages"] = chosen
     asked = corpus.get("vqa_languages", "all")
     corpus["vqa_languages"] = [x for x in (asked if isinstance(asked, list) else ["de", "en", "zh"]) if x in chosen]

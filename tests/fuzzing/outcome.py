@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal
 
+from pipeline import stage
+
 Verdict = Literal["accepted", "refused", "traceback", "unclear", "hang"]
 FAULTS: tuple[Verdict, ...] = ("traceback", "unclear", "hang")
 
@@ -65,7 +67,7 @@ def attempt(call: Callable[[], Any], seconds: float) -> Result:
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in OURS:
             return Result("traceback", traceback.format_exc())
-        said = str(error)
+        said = stage.told(error)
         return Result("refused" if is_plain(said) else "unclear", said)
     return Result("accepted", heard.getvalue(), value)
 

@@ -112,7 +112,11 @@ def nest(random: Random, text: str) -> str:
 def lengthen(random: Random, text: str) -> str:
     """A letter becomes thousands of them."""
     place = random.randrange(len(text) + 1)
-    return text[:place] + random.choice(("a", "9", " ", "\n", "-", "é")) * random.choice((50, 300, 6000, 20_000)) + text[place:]
+    return (
+        text[:place]
+        + random.choice(("a", "9", " ", "\n", "-", "é")) * random.choice((50, 300, 6000, 20_000))
+        + text[place:]
+    )
 
 
 def other_ends(random: Random, text: str) -> str:

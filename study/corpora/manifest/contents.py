@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from study import places
 from study.corpora.layout import CaptionSplit, QuestionSplit
 from study.corpora.manifest.tables import Row, read_rows
 from study.names import nearest
@@ -87,7 +88,7 @@ class _Images:
 
 
 def _must_exist(row: Row, name: str, path: Path) -> None:
-    if path.is_file():
+    if places.is_file(path):
         return
     beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     close = nearest(path.name, beside)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from study import places
 from study.corpora.base import CorpusSettings
 from study.corpora.manifest.contents import CAPTION_SPLITS, read
 
@@ -11,8 +12,10 @@ from study.corpora.manifest.contents import CAPTION_SPLITS, read
 class ManifestSettings(CorpusSettings):
     """Settings of the manifest corpus."""
 
-    captions: str = Field(default="data/captions.csv", description=".csv or .parquet: image, language, text, split")
-    questions: str | None = Field(
+    captions: places.Declared = Field(
+        default="data/captions.csv", description=".csv or .parquet: image, language, text, split"
+    )
+    questions: places.Declared | None = Field(
         default=None,
         description=".csv or .parquet: question, split, image, type, language, prompt, answer, options",
     )

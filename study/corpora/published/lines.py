@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from study import lfs
+from study import lfs, places
 from study.corpora.base import CorpusError
 from study.corpora.published.sources import Image
 from study.names import nearest
@@ -84,7 +84,7 @@ class ImageFolder:
         """The image file `name`; raises CorpusError, naming `where`, if no folder has it."""
         candidates = [self.root / folder / name for folder in self.folders]
         for path in candidates:
-            if path.is_file():
+            if places.is_file(path):
                 return Image(key, where, partial(read_bytes, path))
         also = f" (nor in {', '.join(self.folders[1:])})" if len(self.folders) > 1 else ""
         raise CorpusError(f"{where}: there is no image {candidates[0]}{also}{meant(candidates[0])}")

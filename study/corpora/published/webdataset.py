@@ -81,6 +81,8 @@ def _expanded(pattern: str) -> list[str]:
             choices.append([piece])
         elif bounds is not None:
             low, high = bounds.groups()
+            if int(high) - int(low) >= MOST_SHARDS:
+                raise CorpusError(f"webdataset: {pattern} counts more than {MOST_SHARDS:,} shards")
             choices.append([str(number).zfill(len(low)) for number in range(int(low), int(high) + 1)])
         else:
             choices.append(piece.split(","))
