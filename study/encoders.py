@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from study import places
 from study.towers import borrowing
+from study.towers.errors import reading
 
 FAMILY = "encoder"
 
@@ -26,7 +27,9 @@ class EncoderSpec(BaseModel):
 
     def check(self) -> None:
         """Refuse what cannot be had; raises `PublishedError`."""
-        borrowing(FAMILY).check(self.encoder, self.revision)
+        family = borrowing(FAMILY)
+        with reading(self.encoder):
+            family.check(self.encoder, self.revision)
 
 
 def _kind(block: Any) -> str:

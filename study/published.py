@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapt
 from study import places
 from study.teacher_spec import TeacherSpec
 from study.towers import published
+from study.towers.errors import reading
 
 if TYPE_CHECKING:
     from study.towers.protocol import DualEncoder
@@ -34,7 +35,9 @@ class PublishedSpec(BaseModel):
 
     def check(self) -> None:
         """Refuse what cannot be had, a folder but for its weights; raises as `fetch`."""
-        published(self.family).check(self.checkpoint, self.revision)
+        family = published(self.family)
+        with reading(self.checkpoint):
+            family.check(self.checkpoint, self.revision)
         if Path(self.checkpoint).is_dir():
             self.outline()
 
@@ -45,11 +48,15 @@ class PublishedSpec(BaseModel):
             PublishedError: it is not there, is another architecture, or its parts do not fit one another.
             UnknownNameError: no such family.
         """
-        return published(self.family).fetch(self.checkpoint, self.revision)
+        family = published(self.family)
+        with reading(self.checkpoint):
+            return family.fetch(self.checkpoint, self.revision)
 
     def outline(self) -> DualEncoder:
         """The model of a folder before its weights are read; raises as `fetch`."""
-        return published(self.family).outline(self.checkpoint)
+        family = published(self.family)
+        with reading(self.checkpoint):
+            return family.outline(self.checkpoint)
 
 
 KINDS: dict[str, type[BaseModel]] = {"trained": TeacherSpec, "published": PublishedSpec}
