@@ -22,7 +22,7 @@ def main(arch: str) -> None:
         from study.embedding import write_embeddings
         from study.embedding_spec import EmbeddingSpec
 
-        plan = stage.read_json(paths.PLAN / f"embed-{arch}.json")
+        plan = stage.read_json(paths.PLAN / f"embed-{arch}.json", layers=bool, embedding=dict)
         where = torch_device(execution()["device"])
         teacher = open_teacher(arch).to(where)
         made_from = (paths.TEACHERS / arch / "fingerprint").read_text()
@@ -30,7 +30,8 @@ def main(arch: str) -> None:
         for other in folder.parent.glob(f"{arch}-*"):
             if other != folder:  # begun for a declaration that is no more
                 shutil.rmtree(other)
-        spec = EmbeddingSpec.model_validate(plan["embedding"])
+        with stage.planned(paths.PLAN / f"embed-{arch}.json"):
+            spec = EmbeddingSpec.model_validate(plan["embedding"])
         write_embeddings(teacher, open_corpus(), folder, where, plan["layers"], spec, Told(arch))
         (folder / stage.DONE).touch()
         stage.adopt(folder, paths.EMBEDDINGS / arch)

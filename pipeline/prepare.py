@@ -16,9 +16,10 @@ CACHE = Path(os.environ.get("POLYGLOTS_CACHE", ROOT / ".cache"))
 
 def main() -> None:
     with stage.main("prepare"):
-        plan = stage.read_json(paths.PLAN / "corpus.json")
+        plan = stage.read_json(paths.PLAN / "corpus.json", name=str, settings=dict, languages=list, vqa_languages=list)
         corpus = find_corpus(plan["name"])
-        settings = corpus.Settings.model_validate(plan["settings"])
+        with stage.planned(paths.PLAN / "corpus.json"):
+            settings = corpus.Settings.model_validate(plan["settings"])
         started, said = time.perf_counter(), ""
 
         def progress(step: str, fraction: float) -> None:

@@ -9,13 +9,14 @@ import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
 from study.corpora import PreparedCorpus, corpus, known_languages
+from study.corpora.layout import ImageSet
 from study.pictures import Fit, decode
 from tests.fuzzing import bytewise, treewise
 from tests.fuzzing.inputs import Kind, Later, json_lines, json_tree, raw, text
@@ -45,9 +46,9 @@ def read_all() -> None:
     made = PreparedCorpus(OUT)
     made.verify()
     for name in made.card.images:
-        pictures = made.pictures(name)  # type: ignore[arg-type]
+        pictures = made.pictures(cast("ImageSet", name))
         for mode in ("crop", "squash", "pad"):
-            pictures.read(range(len(pictures)), Fit(16, mode=mode))  # type: ignore[arg-type]
+            pictures.read(range(len(pictures)), Fit(16, mode=mode))
 
 
 def _manifest(settings: Mapping[str, Any]) -> Callable[[], Later]:
@@ -178,7 +179,7 @@ def read_image() -> Later:
 
     def later() -> None:
         for mode in ("crop", "squash", "pad"):
-            assert Fit(16, mode=mode)(picture).shape == (16, 16, 3)  # type: ignore[arg-type]
+            assert Fit(16, mode=mode)(picture).shape == (16, 16, 3)
 
     return later
 

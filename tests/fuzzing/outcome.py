@@ -18,8 +18,6 @@ from pipeline import stage
 Verdict = Literal["accepted", "refused", "traceback", "unclear", "hang"]
 FAULTS: tuple[Verdict, ...] = ("traceback", "unclear", "hang")
 
-OURS = ("study", "pipeline", "analysis")
-"""Packages whose errors are addressed to the user, as pipeline.stage.main has it."""
 LONGEST = 2000
 """Letters of a line that is told."""
 MOST_LINES = 200
@@ -55,7 +53,7 @@ def alarm(seconds: float) -> Iterator[None]:
 
 
 def attempt(call: Callable[[], Any], seconds: float) -> Result:
-    """Call, and judge as `pipeline.stage.main` does: errors of our own classes are lines, others are faults."""
+    """Call, and judge as `pipeline.stage.main` does."""
     heard = io.StringIO()
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard):
@@ -65,9 +63,9 @@ def attempt(call: Callable[[], Any], seconds: float) -> Result:
     except Hang:
         return Result("hang", traceback.format_exc())
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in OURS:
+        said = stage.expected(error)
+        if said is None:
             return Result("traceback", traceback.format_exc())
-        said = stage.told(error)
         return Result("refused" if is_plain(said) else "unclear", said)
     return Result("accepted", heard.getvalue(), value)
 

@@ -24,7 +24,7 @@ def _at_a_line(random: Random, text: str, change: Callable[[list[str], int], Non
 
 
 def delete_line(random: Random, text: str) -> str:
-    return _at_a_line(random, text, lambda lines, place: lines.pop(place))
+    return _at_a_line(random, text, lambda lines, place: lines.__delitem__(place))
 
 
 def repeat_line(random: Random, text: str) -> str:

@@ -25,6 +25,7 @@ from study.corpora.published.sources import Captioned, CaptionSource, Image, Par
 IMAGES = ("jpg", "jpeg", "png", "webp")
 BRACES = re.compile(r"\{([^{}]*)\}")
 MOST_NAMED = 8
+MOST_SHARDS = 100_000
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 
