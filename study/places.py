@@ -24,6 +24,14 @@ Declared = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_
 """A path, or a name that may be one: of a checkpoint, of a configuration."""
 
 
+def names_beside(path: Path) -> list[str]:
+    """Of all that lies in the folder of `path`; nothing where there is no such folder, or cannot be."""
+    try:
+        return [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return []
+
+
 def is_file(path: Path) -> bool:
     """Whether there is such a file; False for a path that there cannot be."""
     try:

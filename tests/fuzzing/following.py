@@ -6,11 +6,10 @@ languages, scenes and steps.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +23,13 @@ from tests.fuzzing.parameters import dumped
 
 MOST = {"steps": 4, "batch": 16, "teacher": 60, "distil": 40, "validation": 12, "test": 12, "queue": 64, "items": 12}
 LANGUAGES = 3
+
+
+def plans() -> None:
+    """Every plan of the params.yaml in the working folder, written as the stage `validate` does."""
+    params = validate.check(Path("params.yaml"), tell=False)
+    for content in validate.plans(params).values():
+        stage.write_json(Path(".scratch/plan.json"), content)
 
 
 def graph(folder: Path, params: Path) -> None:
@@ -151,17 +157,3 @@ def _stage(call: Callable[[], None]) -> None:
     except SystemExit as ended:
         cause = ended.__context__
         raise cause if isinstance(cause, Exception) else stage.StageError(str(ended.code)) from None
-
-
-@contextlib.contextmanager
-def environment(values: Mapping[str, str]) -> Any:
-    before = {key: os.environ.get(key) for key in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value

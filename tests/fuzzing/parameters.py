@@ -21,7 +21,7 @@ from tests.fuzzing import bytewise, textwise, treewise
 from tests.fuzzing.outcome import Result, attempt
 
 SECONDS = 5.0
-"""That a check may take."""
+"""Of a processor that a check may take."""
 WEIGHTS = {"default": 5, "smoke": 5, "paper": 2, "miniature": 2}
 """How often a study is the one that is mutated."""
 

@@ -100,7 +100,7 @@ def read_analysis() -> None:
     analyse.chosen()
 
 
-KINDS_OF_STAGES = (
+STAGES = (
     Kind("tuned values", write_study, VALUES, tuned, settled, 4),
     Kind("plan students", write_study, "plan/students.json", json_tree, settled, 2),
     Kind("plan teacher", write_study, "plan/teacher-clip.json", json_tree, read_teacher),

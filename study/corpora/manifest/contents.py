@@ -90,8 +90,7 @@ class _Images:
 def _must_exist(row: Row, name: str, path: Path) -> None:
     if places.is_file(path):
         return
-    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = nearest(path.name, beside)
+    close = nearest(path.name, places.names_beside(path))
     meant = f"; did you mean {Path(name).with_name(close)}?" if close else ""
     raise row.error(f"there is no image {path}{meant}")
 

@@ -92,6 +92,5 @@ class ImageFolder:
 
 def meant(path: Path) -> str:
     """`; did you mean ...?` with the nearest name beside a path that does not exist."""
-    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = nearest(path.name, beside)
+    close = nearest(path.name, places.names_beside(path))
     return f"; did you mean {path.with_name(close)}?" if close else ""
