@@ -182,7 +182,7 @@ HEAD = ("kind", "tried", "accepted", "refused", "tracebacks", "unclear lines", "
 def row(name: str, tally: Tally) -> None:
     seen = tally.verdicts
     later = seen["later"] + seen["line"]
-    cells = [name, seen.total() - seen["skipped"], seen["accepted"], seen["refused"]]
+    cells: list[str | int] = [name, seen.total() - seen["skipped"], seen["accepted"], seen["refused"]]
     cells += [*(seen[verdict] for verdict in FAULTS), later, f"{tally.seconds:.0f}"]
     print(f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else cell for cell in cells)} |", flush=True)
 

@@ -26,6 +26,7 @@ from tests.study.corpora import data_sets, question_sets, test_manifest
 LANGUAGES = ("de", "en", "ja")
 TESTED = ["de", "en"]
 OUT = Path("prepared")
+"""The corpus that a reader makes, in the folder of its kind."""
 
 
 def prepared(name: str, settings: Mapping[str, Any], languages: list[str], asked: list[str]) -> Later:

@@ -15,7 +15,7 @@ from tests.fuzzing import bytewise, textwise, treewise
 from tests.fuzzing.outcome import Result, attempt
 
 SECONDS = 30.0
-"""Of a processor that a reader may take for a file of some kilobytes; a checkpoint's libraries take seconds for a good one."""
+"""Of a processor that a reader may take for a file of some kilobytes; a checkpoint's libraries take seconds."""
 
 Way = Callable[[Random, bytes], bytes]
 Later = Callable[[], Any]
