@@ -13,8 +13,8 @@ from tests.fuzzing.model_inputs import MODELS
 from tests.fuzzing.outcome import Result, is_plain
 from tests.fuzzing.stage_inputs import STAGES
 
-PARAMETERS = 120
-EACH = 3
+PARAMETERS = 100
+EACH = 2
 """Files of a kind; the long run tries hundreds."""
 WITHOUT_TORCH = {"default": 2, "smoke": 2, "paper": 1}
 

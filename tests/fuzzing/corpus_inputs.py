@@ -224,7 +224,7 @@ CORPORA = (
     ),
     *(Kind(f"image {kind}", write_image(kind), "image", raw, read_image, 2) for kind in ("PNG", "JPEG", "WEBP")),
     *(Kind(f"image {kind}", write_image(kind), "image", raw, read_image) for kind in ("GIF", "TIFF", "BMP")),
-    Kind("prepared card", lambda folder: tiny.write_corpus(folder), "corpus.json", json_tree, read_prepared),
-    Kind("prepared captions", lambda folder: tiny.write_corpus(folder), "captions/distil.parquet", rows, read_prepared),
-    Kind("prepared questions", lambda folder: tiny.write_corpus(folder), "questions.parquet", rows, read_prepared),
+    Kind("prepared card", tiny.write_corpus, "corpus.json", json_tree, read_prepared),
+    Kind("prepared captions", tiny.write_corpus, "captions/distil.parquet", rows, read_prepared),
+    Kind("prepared questions", tiny.write_corpus, "questions.parquet", rows, read_prepared),
 )  # fmt: skip

@@ -78,6 +78,9 @@ def _dumped(tree: Any) -> bytes:
     return json.dumps(tree, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
+_places: dict[tuple[Path, Callable[[Path], object]], Path] = {}
+
+
 @dataclass(frozen=True)
 class Mutated:
     kind: Kind
@@ -91,8 +94,8 @@ def mutated(seed: int, number: int, kind: Kind, folder: Path) -> Mutated:
 
 
 def lay_out(kind: Kind, folder: Path) -> Path:
-    """The valid folder of a kind below `folder`, written once."""
-    place = folder / kind.name.replace(" ", "-").replace("/", "-").replace(",", "")
+    """The valid folder of a kind below `folder`, written once, for kinds that are written alike too."""
+    place = _places.setdefault((folder, kind.write), folder / kind.name.replace(" ", "-").replace(",", ""))
     if not place.is_dir():
         making = place.with_name(f"{place.name}.making")
         shutil.rmtree(making, ignore_errors=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -32,6 +33,7 @@ def tensors(random: Random, content: bytes) -> bytes:
     return struct.pack("<Q", declared) + shown + content[8 + length :]
 
 
+@cache
 def write_checkpoint(name: str) -> Callable[[Path], None]:
     """The checkpoint's files straight in the folder."""
 
