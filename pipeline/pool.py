@@ -32,7 +32,7 @@ Job = Sequence[Task]
 
 def jobs(what: str) -> list[Job]:
     """Everything that the grid declares of that kind."""
-    grid = stage.read_json(paths.PLAN / "grid.json")
+    grid = stage.read_json(paths.PLAN / "grid.json", archs=list, sizes=list, methods=list, seeds=list)
     if what == "teachers":
         return [(TeacherTask(arch),) for arch in grid["archs"]]
     teachers: list[Job] = [(EvaluateTask(TeacherTask(arch), arch),) for arch in grid["archs"]]

@@ -40,9 +40,12 @@ def left_out(card: Card) -> list[str]:
 
 
 def run() -> None:
-    plan = stage.read_json(paths.PLAN / "corpus.json")
+    plan = stage.read_json(
+        paths.PLAN / "corpus.json", name=str, settings=dict, languages=list, vqa_languages=list, readers=dict
+    )
     corpus = find_corpus(plan["name"])
-    settings = corpus.Settings.model_validate(plan["settings"])
+    with stage.planned(paths.PLAN / "corpus.json"):
+        settings = corpus.Settings.model_validate(plan["settings"])
     started, said = time.perf_counter(), ""
 
     def progress(step: str, fraction: float) -> None:

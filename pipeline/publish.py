@@ -147,7 +147,7 @@ This view is made from the study's files by `python -m pipeline publish`; runs a
 
 
 def run() -> None:
-    grid = stage.read_json(paths.PLAN / "grid.json")
+    grid = stage.read_json(paths.PLAN / "grid.json", study=str, cells=list, teachers=list)
     found = run_records(grid)
     try:
         changes = tracking.sync(found, Store.of(Path.cwd()), grid["study"], note(grid))

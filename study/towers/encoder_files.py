@@ -16,7 +16,7 @@ from torch import nn
 from study.published_tokens import PublishedTokens
 from study.towers import hub, torchvision_ops
 from study.towers.encoder_config import POSITIONS_FROM_PAD, encoder_config
-from study.towers.errors import PublishedError
+from study.towers.errors import PublishedError, reading
 from study.towers.transformers_files import WEIGHTS, locate
 from study.towers.weights import SHOWN, check_finite, check_vocabulary, more, own_memory, quietly
 
@@ -49,6 +49,11 @@ def check(checkpoint: str, revision: str | None) -> None:
 
 def bring(checkpoint: str, revision: str | None) -> Loaded:
     """The encoder of a folder or a name; raises PublishedError."""
+    with reading(checkpoint):
+        return _brought(checkpoint, revision)
+
+
+def _brought(checkpoint: str, revision: str | None) -> Loaded:
     folder = locate(checkpoint, revision)
     if folder is None:
         folder = hub.bring(checkpoint, hub.commit(checkpoint, revision), WEIGHTS)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from study import places
 from study.corpora.images import Broken, ImageError, look, whole
 from study.corpora.manifest.contents import Contents
-from study.corpora.manifest.tables import Row, is_file
+from study.corpora.manifest.tables import Row
 from study.corpora.problems import Problems
 from study.names import nearest
 from study.pictures import Fit
@@ -144,7 +145,7 @@ class _Folders:
 
     def check(self, path: str, row: Row) -> None:
         """Raises ImageError, with the nearest name as the table would have it, if there is no such file."""
-        if is_file(Path(path)):
+        if places.is_file(Path(path)):
             return
         wanted = Path(path.replace("\\", "/"))  # as Windows writes paths
         if wanted.parent not in self._names:

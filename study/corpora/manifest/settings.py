@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from study import places
 from study.corpora.alike import Asked
 from study.corpora.base import CorpusSettings
 from study.corpora.images import Broken
@@ -19,8 +20,10 @@ from study.corpora.problems import Problems
 class ManifestSettings(CorpusSettings):
     """Settings of the manifest corpus."""
 
-    captions: str = Field(default="data/captions.csv", description=".csv or .parquet: image, language, text, split")
-    questions: str | None = Field(
+    captions: places.Declared = Field(
+        default="data/captions.csv", description=".csv or .parquet: image, language, text, split"
+    )
+    questions: places.Declared | None = Field(
         default=None,
         description=".csv or .parquet: question, split, image, type, language, prompt, answer, options",
     )

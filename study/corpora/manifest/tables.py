@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from study import lfs
+from study import lfs, places
 from study.corpora.base import CorpusError, nearest
 
 MOST_OPTIONS = 127
@@ -112,14 +112,6 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def is_file(path: Path) -> bool:
-    """Whether there is such a file; of a name that no file can have, False."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
 def _raised(error: CorpusError) -> None:
     raise error
 
@@ -136,7 +128,7 @@ def read_rows(file: str, columns: Sequence[str], optional: Sequence[str] = (), w
     readers = {".csv": _csv_rows, ".parquet": _parquet_rows}
     if path.suffix.lower() not in readers:
         raise CorpusError(f"{file}: the name must end in .csv or .parquet")
-    if not is_file(path):
+    if not places.is_file(path):
         raise CorpusError(f"{file}: no such file in {Path.cwd()}")
     if lfs.points(path):
         raise CorpusError(f"{file} {lfs.PROBLEM}")

@@ -50,7 +50,7 @@ def repository(name: str, revision: str | None) -> Repository:
 
     try:
         config = datasets.load_dataset_builder(name, revision=revision).config
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # `datasets` raises whatever it meets in a card: YAML's errors, KeyError, TypeError
         at = f" at commit {revision}" if revision else ""
         raise CorpusError(f"data set {name}{at} cannot be had: {_first_line(error)}") from None
     splits = {str(key): [_shown(file) for file in files] for key, files in (config.data_files or {}).items()}

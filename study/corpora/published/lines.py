@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from study import lfs
+from study import lfs, places
 from study.corpora.base import CorpusError
-from study.corpora.manifest.tables import is_file
 from study.corpora.published.sources import Image
 from study.names import nearest
 
@@ -94,7 +93,7 @@ class ImageFolder:
             raise CorpusError(f"{where}: image {name!r} is outside of {self.root / self.folders[0]}")
         candidates = [self.root / folder / name for folder in self.folders]
         for path in candidates:
-            if is_file(path):
+            if places.is_file(path):
                 return Image(key, where, partial(read_bytes, path))
         also = f" (nor in {', '.join(self.folders[1:])})" if len(self.folders) > 1 else ""
         raise CorpusError(f"{where}: there is no image {candidates[0]}{also}{meant(candidates[0])}")
@@ -102,6 +101,5 @@ class ImageFolder:
 
 def meant(path: Path) -> str:
     """`; did you mean ...?` with the nearest name beside a path that does not exist."""
-    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = nearest(path.name, beside)
+    close = nearest(path.name, places.names_beside(path))
     return f"; did you mean {path.with_name(close)}?" if close else ""

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from study import places
 from study.corpora.base import CorpusError, nearest
 from study.corpora.published.lines import read_bytes
 from study.corpora.published.sources import Image, Part
@@ -45,7 +46,7 @@ def image_of(folder: Path, key: str, where: str) -> Image:
     """The image file images/<key>.jpg; raises CorpusError if it is not there."""
     file = folder / "images" / f"{key}.jpg"
     # A key is a name, not a path: one with separators must not lead out of the folder.
-    if Path(key).name != key or not file.is_file():
+    if Path(key).name != key or not places.is_file(file):
         beside = [entry.stem for entry in file.parent.glob("*.jpg")] if file.parent.is_dir() else []
         hint = nearest(key, beside) if 0 < len(beside) <= MOST_HINTED else f"it holds {len(beside)} .jpg files"
         raise CorpusError(f"{where}: there is no image {key}.jpg in {file.parent}; {hint}")
