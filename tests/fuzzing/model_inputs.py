@@ -72,11 +72,12 @@ def read_encoder() -> Later:
     spec = EncoderSpec(encoder=".")
     spec.check()
     from study.towers import encoder_files
+    from study.towers.encoder_config import positions
 
     loaded = encoder_files.bring(".", None)
 
     def later() -> None:
-        ids = torch.from_numpy(loaded.tokens.encode(TEXTS, min(16, encoder_files.positions(loaded.config))))
+        ids = torch.from_numpy(loaded.tokens.encode(TEXTS, min(16, positions(loaded.config) or 16)))
         with torch.inference_mode():
             loaded.encoder(input_ids=ids, attention_mask=loaded.tokens.mask(ids))
 

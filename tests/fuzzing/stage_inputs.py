@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from pipeline import analyse, declare, pool, settle, stage, validate
 from pipeline.work.device import execution, torch_device
@@ -34,16 +31,6 @@ def tuned(random: Random, content: bytes) -> bytes:
     return json.dumps(tree).encode()
 
 
-def stages_error(call: Callable[[], Any]) -> Any:
-    """What a stage's main does, with the error that it ends by."""
-    try:
-        return call()
-    except SystemExit as ended:
-        if isinstance(ended.__context__, Exception):
-            raise ended.__context__ from None
-        raise stage.StageError(str(ended.code)) from None
-
-
 def write_study(folder: Path) -> None:
     """The smoke study with its plans, a tuned cell, a tiny corpus and a declaration of its analysis."""
     (folder / "tuning").mkdir()
@@ -56,9 +43,9 @@ def write_study(folder: Path) -> None:
     before = Path.cwd()
     os.chdir(folder)
     try:
-        stages_error(partial(validate.main, False))
-        stages_error(settle.main)
-        stages_error(declare.main)
+        validate.run()
+        settle.run()
+        declare.run()
     finally:
         os.chdir(before)
 
@@ -66,7 +53,7 @@ def write_study(folder: Path) -> None:
 def settled() -> Later:
     """As the stages `validate` and `settle`; then as a student's stage reads what they wrote."""
     validate.told(read(Path("params.yaml")))
-    stages_error(settle.main)
+    settle.run()
     return students
 
 

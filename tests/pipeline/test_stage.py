@@ -36,7 +36,11 @@ def test_what_is_delivered_is_kept_until_the_scratch_is_cleared(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     folder, out = stage.scratch("kind", "key"), Path("outs") / "one"
-    stage.make(folder, lambda where: (where / "a.txt").write_text("a") and None)
+
+    def maker(where: Path) -> None:
+        (where / "a.txt").write_text("a")
+
+    stage.make(folder, maker)
     stage.deliver(folder, out)
     (out / "stale.txt").touch()
     stage.deliver(folder, out)
