@@ -7,6 +7,7 @@ are known of a whole study only, so this stage reads the results and makes MLflo
 from __future__ import annotations
 
 import contextlib
+import csv
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -56,7 +57,8 @@ def run_record(name: str, study: str, metrics: Mapping[str, float]) -> RunRecord
     row = run["row"]
     if run["cell"] != name or row["cell"] != name:
         raise stage.StageError(f"{folder} holds the run of {run['cell']}, not of {name}")
-    history = pd.read_csv(folder / "history.csv", float_precision="round_trip")
+    with (folder / "history.csv").open(encoding="utf-8", newline="") as file:  # exactly, which pandas does not promise
+        history = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
     told = Told.of(row["fingerprint"])
     tags = {**identity_tags(row), "study": study, "weights": str(folder / "model.safetensors")}
     if told.start.get("commit"):
@@ -68,7 +70,7 @@ def run_record(name: str, study: str, metrics: Mapping[str, float]) -> RunRecord
         tags=tags,
         params={**settings_params(row, run["settings"], run["versions"]), **count_params(row)},
         metrics={**metrics, **cost_metrics(row)},
-        curves=curves_of(history.to_dict("records")),
+        curves=curves_of(history),
         files={file: folder / file for file in FILES if (folder / file).is_file()},
         seconds=float(row["seconds"]),
         dataset=corpus,
@@ -101,7 +103,8 @@ def report_record(study: str) -> list[RunRecord]:
 def scores() -> Metrics:
     """Summary metrics of every cell that has rows in all of the tables; without questions none has answers."""
     tables = {name: table(name) for name in (*TABLES, "stability")}
-    metrics = {str(cell): {} for cell in table("cells")["cell"]} | score_metrics(tables)
+    metrics: Metrics = {str(cell): {} for cell in table("cells")["cell"]}
+    metrics |= score_metrics(tables)
     scored = set(tables["retrieval"]["cell"]) & set(tables["consistency"]["cell"])
     if len(tables["vqa"]):
         scored &= set(tables["vqa"]["cell"])

@@ -35,8 +35,8 @@ def score_metrics(tables: Mapping[str, pd.DataFrame]) -> Metrics:
     _summarise(metrics, "consistency", tables["consistency"], "construct")
     by_language = tables["vqa"].groupby(["cell", "language"])["correct"].mean()
     _put(metrics, "vqa", ["accuracy"], by_language.groupby("cell").mean())
-    for language, rows in by_language.groupby("language"):
-        _put(metrics, f"vqa/{LANGUAGES}", ["accuracy", str(language)], rows.droplevel("language"))
+    for language, answers in by_language.groupby("language"):
+        _put(metrics, f"vqa/{LANGUAGES}", ["accuracy", str(language)], answers.droplevel("language"))
     if (stability := tables.get("stability")) is not None:
         of_runs = stability[(stability["level"] == "run") & (stability["language"] == records.ALL_LANGUAGES)]
         for construct, rows in of_runs.groupby("construct"):

@@ -120,10 +120,11 @@ class Tracker:
         metrics = list(_chunks([Metric(*point) for point in points], METRICS_A_CALL))
         named = list(_chunks([Param(*item) for item in (params or {}).items()], PARAMS_A_CALL))
         marks = list(_chunks([RunTag(*item) for item in (tags or {}).items()], TAGS_A_CALL))
+        calls = max(len(metrics), len(named), len(marks))
+        # Tags come last: one may say that the rest is there.
+        padded: list[list[list[Any]]] = [[[]] * (calls - len(part)) + part for part in (metrics, named, marks)]
         with self._named():
-            for at in range(max(len(metrics), len(named), len(marks))):
-                parts: tuple[list[list[Any]], ...] = (metrics, named, marks)
-                some, more, most = (part[at] if at < len(part) else [] for part in parts)
+            for some, more, most in zip(*padded, strict=True):
                 self._client.log_batch(run, metrics=some, params=more, tags=most)
 
     def upload(self, run: str, files: Mapping[str, Path]) -> None:

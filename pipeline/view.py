@@ -28,7 +28,8 @@ def tags() -> dict[str, str]:
 
 def link(server: str, place: str, view: str) -> str:
     """The address of a view of the experiment with that id."""
-    return f"{server.rstrip('/')}/#/experiments/{place}/runs?viewStateShareKey={view}&compareRunsMode=CHART"
+    query = f"workflowType=machine_learning&viewStateShareKey={view}&compareRunsMode=CHART"
+    return f"{server.rstrip('/')}/#/experiments/{place}/runs?{query}"
 
 
 def _text(grouped: dict[str, Any] | None) -> str:
@@ -54,15 +55,18 @@ def _charts() -> list[dict[str, Any]]:
     """Two trade-offs, the scores of the first columns and the loss; MLflow adds the other metrics by itself."""
     retrieval, consistency, vqa, stability = headline_metrics()
     charts: list[dict[str, Any]] = [
-        {
-            "type": "SCATTER",
-            "xaxis": _axis(retrieval),
-            "yaxis": _axis(stability),
-            "displayName": "Retrieval, stability",
-        },
-        {"type": "SCATTER", "xaxis": _axis(consistency), "yaxis": _axis(vqa), "displayName": "Consistency, VQA"},
-        *({"type": "BAR", "metricKey": name} for name in (retrieval, consistency, vqa, stability)),
-        {"type": "LINE", "metricKey": metric_name("training", "loss")},
+        *(
+            {"type": "SCATTER", "xaxis": _axis(x), "yaxis": _axis(y), "displayName": title}
+            for x, y, title in (
+                (retrieval, stability, "Stability by retrieval"),
+                (consistency, vqa, "VQA by consistency"),
+            )
+        ),
+        *(
+            {"type": "BAR", "metricKey": name, "displayName": name.partition("/")[0]}
+            for name in (retrieval, consistency, vqa, stability)
+        ),
+        {"type": "LINE", "metricKey": metric_name("training", "loss"), "displayName": "loss"},
     ]
     return [
         {"uuid": f"polyglots-{at}", "metricSectionId": "polyglots-scores", "runsCountToCompare": RUNS_DRAWN,

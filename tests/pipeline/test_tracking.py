@@ -1,11 +1,13 @@
-"""The MLflow view of a study equals its files: exactly one finished run a cell, whatever was there."""
+"""The MLflow view of a study equals its files: exactly one finished run of ours a cell; what others did stays."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
@@ -14,9 +16,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipeline import publish, tracking
+from pipeline import experiment, publish, summary
+from pipeline.destination import Destination, Store
+from pipeline.journal import PENDING
 from pipeline.run_record import RunRecord, flatten, metric_name
-from pipeline.tracking import Changes, Store
+from pipeline.sync import Changes
+from pipeline.sync import sync as sync_with
+from pipeline.tracking import Tracker
 from study.records import CELLS, CONSISTENCY, DIRECTIONS, RETRIEVAL, STABILITY, VQA, check
 
 os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
@@ -106,26 +112,25 @@ def records(folder: Path) -> list[RunRecord]:
 
 
 def runs(store: Store) -> dict[str, Any]:
-    """Name to run, of all runs that MLflow still has; a name that is there twice fails."""
+    """Name to run, of all runs outside MLflow's bin; a name that is there twice fails."""
     from mlflow import MlflowClient
-    from mlflow.entities import ViewType
 
     client = MlflowClient(tracking_uri=store.uri())
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None
-    found = client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)
+    found = client.search_runs([experiment.experiment_id])
     named = {str(run.info.run_name): run for run in found}
     assert len(named) == len(found)
-    assert all(run.info.status == "FINISHED" and run.info.lifecycle_stage == "active" for run in found)
+    assert all(run.info.status == "FINISHED" for run in found)
     return named
 
 
 @pytest.fixture(scope="module")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store's file, made once: making one takes seconds."""
-    store = Store.of(tmp_path_factory.mktemp("empty"))
-    tracking.sync([], store, "none")
-    return store.database
+    folder = tmp_path_factory.mktemp("empty")
+    Tracker(Destination.of(folder, "none", {}))
+    return Store.of(folder).database
 
 
 @pytest.fixture
@@ -134,16 +139,19 @@ def study(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) ->
     write_study(folder, STUDENTS)
     shutil.copy(empty_store, folder / "mlflow.db")
     monkeypatch.chdir(folder)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
     return folder
 
 
 def sync(folder: Path) -> Changes:
-    return tracking.sync(records(folder), Store.of(folder), "tiny", "A note.")
+    tracker = Tracker(Destination.of(folder, "tiny", {}), "A note.", {"mark": "of ours"})
+    return sync_with(records(folder), tracker)[0]
 
 
 def test_one_finished_run_a_cell_with_everything_in_it(study: Path) -> None:
     changes = sync(study)
-    assert changes == Changes(created=[TEACHER, *STUDENTS], replaced=[], kept=[], removed=[])
+    assert changes == Changes(created=[TEACHER, *STUDENTS], completed=[], replaced=[], kept=[], removed=[])
     found = runs(Store.of(study))
     assert set(found) == {TEACHER, *STUDENTS}
 
@@ -155,44 +163,46 @@ def test_one_finished_run_a_cell_with_everything_in_it(study: Path) -> None:
     assert run.data.params["settings.layers"] == "[0, 2]"
     assert run.data.params["versions.torch"] == "2.13.0"
     assert run.data.params["text_parameters"] == "1"
+    assert {"arch": "clip", "size": "half", "method": "fd", "seed": "0"}.items() <= run.data.params.items()
     expected = {
-        "retrieval.map_at_10.mean": 0.15,
-        "retrieval.map_at_10.text_to_image": 0.15,
-        "retrieval.map_at_10.de": 0.1,
-        "retrieval.map_at_10.th": 0.2,
-        "retrieval.recall_at_1.mean": 0.15,
-        "consistency.rbo_gold_deleted.mean": 0.15,
-        "consistency.rbo_gold_deleted.th": 0.2,
-        "consistency.rankc.mean": 0.15,
-        "vqa.accuracy.mean": 0.25,
-        "vqa.accuracy.de": 0.25,
-        "stability.alpha": 0.25,
-        "training.loss": 1 / 19,
-        "cost.seconds": 1.0,
+        "retrieval/map_at_10": 0.15,
+        "retrieval/map_at_10.text_to_image": 0.15,
+        "retrieval/languages/map_at_10.de": 0.1,
+        "retrieval/languages/map_at_10.th": 0.2,
+        "retrieval/recall_at_1": 0.15,
+        "consistency/rbo_gold_deleted": 0.15,
+        "consistency/languages/rbo_gold_deleted.th": 0.2,
+        "consistency/rankc": 0.15,
+        "vqa/accuracy": 0.25,
+        "vqa/languages/accuracy.de": 0.25,
+        "stability/alpha": 0.25,
+        "training/loss": 1 / 19,
+        "cost/seconds": 1.0,
     }
     assert {name: run.data.metrics[name] for name in expected} == pytest.approx(expected)
-    assert "stability.churn" not in run.data.metrics, "an empty value must not look like a zero"
-    assert "retrieval.recall_at_1.de" not in run.data.metrics
+    assert "stability/churn" not in run.data.metrics, "an empty value must not look like a zero"
+    assert "retrieval/languages/recall_at_1.de" not in run.data.metrics
     assert found[TEACHER].data.tags["role"] == "teacher"
     assert run.info.end_time - run.info.start_time == 1000
 
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=Store.of(study).uri())
-    curve = client.get_metric_history(run.info.run_id, "training.loss")
+    curve = client.get_metric_history(run.info.run_id, "training/loss")
     assert [(point.step, point.value) for point in curve] == [(s, pytest.approx(1 / (s + 1))) for s in range(0, 20, 2)]
-    assert len(client.get_metric_history(run.info.run_id, "training.fd")) == 9, "the empty point is left out"
+    assert len(client.get_metric_history(run.info.run_id, "training/fd")) == 9, "the empty point is left out"
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert files == {"run.json", "history.csv", "fragmentation.csv", "config.json"}
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None
-    assert experiment.tags["mlflow.note.content"] == "A note."
+    assert experiment.tags["mlflow.note.content"].endswith("A note.")
+    assert experiment.tags["mark"] == "of ours"
 
 
 def test_publishing_follows_every_change(study: Path) -> None:
     sync(study)
     before = {name: run.info.run_id for name, run in runs(Store.of(study)).items()}
-    assert sync(study) == Changes(created=[], replaced=[], kept=[TEACHER, *STUDENTS], removed=[])
+    assert sync(study) == Changes(created=[], completed=[], replaced=[], kept=[TEACHER, *STUDENTS], removed=[])
     assert {name: run.info.run_id for name, run in runs(Store.of(study)).items()} == before
 
     # Another fingerprint, another score, a cell less, a new one.
@@ -202,14 +212,12 @@ def test_publishing_follows_every_change(study: Path) -> None:
     found = runs(Store.of(study))
     assert found[STUDENTS[0]].data.tags["fingerprint"] == "f-new"
     assert found[STUDENTS[1]].info.run_id == before[STUDENTS[1]]
-    artifacts = study / "mlartifacts"
-    assert {folder.name for folder in artifacts.iterdir()} == {run.info.run_id for run in found.values()}
 
     vqa = pd.read_parquet(study / "results" / "vqa.parquet")
     vqa.loc[vqa["cell"] == STUDENTS[1], "correct"] = True
     vqa.to_parquet(study / "results" / "vqa.parquet")
     assert sync(study).replaced == [STUDENTS[1]]
-    assert runs(Store.of(study))[STUDENTS[1]].data.metrics["vqa.accuracy.mean"] == 1.0
+    assert runs(Store.of(study))[STUDENTS[1]].data.metrics["vqa/accuracy"] == 1.0
 
     write_study(study, [STUDENTS[1], "clip-half-fd-s1"])
     changes = sync(study)
@@ -236,27 +244,69 @@ def test_an_interrupted_publish_heals_at_the_next(study: Path, monkeypatch: pyte
         with pytest.raises(KeyboardInterrupt):
             sync(study)
     changes = sync(study)
-    assert (changes.kept, changes.created) == ([TEACHER], STUDENTS)
+    assert changes.kept == [TEACHER]
+    assert sorted(changes.created + changes.completed) == STUDENTS
     assert set(runs(Store.of(study))) == {TEACHER, *STUDENTS}
 
 
-def test_what_others_did_to_the_experiment_is_undone(study: Path) -> None:
+def test_runs_files_and_words_of_others_stay(study: Path) -> None:
     from mlflow import MlflowClient
 
     sync(study)
     client = MlflowClient(tracking_uri=Store.of(study).uri())
     found = runs(Store.of(study))
-    client.delete_run(found[TEACHER].info.run_id)
     place = found[TEACHER].info.experiment_id
-    twin = client.create_run(place, run_name=STUDENTS[0], tags=found[STUDENTS[0]].data.tags)
-    client.set_terminated(twin.info.run_id)
-    client.create_run(place, run_name="by hand")
-    assert sync(study).created == [TEACHER]
+    by_hand = client.create_run(place, run_name="by hand").info.run_id
+    client.log_text(by_hand, "mine", "notes.txt")
+    client.log_text(found[STUDENTS[0]].info.run_id, "mine", "notes.txt")
+    client.set_experiment_tag(place, "mlflow.note.content", "My own words.")
+    client.delete_run(found[TEACHER].info.run_id)
+    path = study / "runs" / STUDENTS[0] / "run.json"
+    path.write_text(path.read_text().replace(f"f-{STUDENTS[0]}", "f-new"))
+
+    changes = sync(study)
+    assert (changes.created, changes.replaced, changes.kept) == ([TEACHER], [STUDENTS[0]], [STUDENTS[1]])
+    assert client.get_run(by_hand).info.status == "RUNNING", "whose it is, nobody here knows"
+    assert len(list((study / "mlartifacts").rglob("notes.txt"))) == 2
+    assert client.get_experiment(place).tags["mlflow.note.content"] == "My own words."
+    client.restore_run(found[STUDENTS[0]].info.run_id)  # what was replaced lies in the bin
+    client.set_terminated(by_hand)
+    client.delete_run(by_hand)
+    assert sync(study).removed == []
     assert set(runs(Store.of(study))) == {TEACHER, *STUDENTS}
 
     client.delete_experiment(place)
     sync(study)
-    assert set(runs(Store.of(study))) == {TEACHER, *STUDENTS}
+    assert set(runs(Store.of(study))) == {TEACHER, *STUDENTS, "by hand"}, "MLflow restores all of them"
+
+
+@pytest.mark.parametrize(
+    ("content", "named"), [(b"no database at all", "not a database"), (b"", "no such table"), (None, "is locked")]
+)
+def test_a_store_that_cannot_be_used_is_named_and_left_alone(
+    study: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, named: str
+) -> None:
+    store = Store.of(study)
+    publish.main()
+    if content is not None:
+        store.database.write_bytes(content)
+    before = {path: path.read_bytes() for path in (store.database, *store.artifacts.rglob("*")) if path.is_file()}
+    with contextlib.closing(sqlite3.connect(store.database, isolation_level=None)) as held:
+        if content is None:
+            held.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(SystemExit, match=rf"^publish: .*mlflow.db: .*{named}"):
+            publish.main()
+        (study / "published.json").unlink()
+        publish.main(or_later=True)  # the study goes on
+    assert (study / "published.json").is_file()
+    assert "results are whole" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in before} == before
+    assert not list(study.glob("mlflow.db.*old*"))
+    if content is None:
+        assert PENDING.exists()
+        summary.catch_up()
+        assert "3 kept" in capsys.readouterr().out
+        assert not PENDING.exists()
 
 
 def test_a_copied_folder_gets_a_store_of_its_own(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,10 +322,26 @@ def test_a_copied_folder_gets_a_store_of_its_own(study: Path, tmp_path: Path, mo
     assert run.info.artifact_uri.startswith(copy.as_uri())
 
 
-def test_a_broken_store_is_put_aside(study: Path) -> None:
-    (study / "mlflow.db").write_text("no database at all")
-    assert len(sync(study).created) == 3
-    assert (study / "mlflow.db.old").read_text() == "no database at all"
+def test_the_report_is_a_run_of_its_own(study: Path) -> None:
+    from mlflow import MlflowClient
+
+    for name in ("report.html", "tables/scores.csv"):
+        (study / "report" / name).parent.mkdir(parents=True, exist_ok=True)
+        (study / "report" / name).write_text("x")
+    assert "report" in sync(study).created
+    assert "report" in sync(study).kept
+    run = runs(Store.of(study))["report"]
+    client = MlflowClient(tracking_uri=Store.of(study).uri())
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"report.html", "tables"}
+    assert [file.path for file in client.list_artifacts(run.info.run_id, "tables")] == ["tables/scores.csv"]
+    (study / "report" / "report.html").write_text("y")
+    assert sync(study).replaced == ["report"]
+
+
+def test_two_records_of_one_name_are_refused(study: Path) -> None:
+    tracker = experiment.open_tracker()
+    with pytest.raises(ValueError, match="same name"):
+        sync_with([RunRecord("a", "f", {}, {}, {})] * 2, tracker)
 
 
 def test_the_stage_writes_what_was_published(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -320,9 +386,7 @@ def test_a_cell_without_rows_is_named(study: Path) -> None:
 
 
 def test_names_and_values_that_mlflow_allows() -> None:
-    assert metric_name("retrieval", "map@10", "de") == "retrieval.map_at_10.de"
-    assert metric_name("a(b)") == "a_b_"
+    assert metric_name("retrieval", "map@10", "de") == "retrieval/map_at_10.de"
+    assert metric_name("a(b)", "c") == "a_b_/c"
     assert flatten({"a": {"b": None, "c": "x"}, "d": {}}) == {"a.b": "null", "a.c": "x", "d": "{}"}
     assert len(flatten({"a": "x" * 9000})["a"]) < 6000
-    with pytest.raises(ValueError, match="same name"):
-        tracking.sync([RunRecord("a", {}, {}, {})] * 2, Store(Path("x.db"), Path("x")), "e")
