@@ -90,6 +90,7 @@ class Follower:
 
     def _send(self, path: Path, sent: Sent, events: list[dict[str, Any]], written: bool) -> None:
         starts = [event for event in events if event["event"] == journal.START]
+        made = sent.run is None
         if sent.run is None:
             if not starts or "tags" not in starts[0]:
                 return  # nothing that could be shown
@@ -105,16 +106,16 @@ class Follower:
             name: value for event in events if event["event"] in (journal.START, journal.SCORES)
             for name, value in event.get("params", {}).items()
         }  # fmt: skip
-        tags: dict[str, str] = {}
+        tags, reason = {}, ""
         if ended is not None and ended["status"] == journal.FINISHED:
             rows = [event["row"] for event in journal.events(path)[0] if event["event"] == journal.ROW]
             tags[CURVES_TAG] = curves_hash(curves_of(rows))
         elif ended is not None:
-            tags |= {REASON_TAG: str(ended.get("reason", "")), NOTE_TAG: f"**Failed**: {ended.get('reason', '')}"}
+            reason = str(ended.get("reason", ""))
         elif running and not written:
-            tags |= {REASON_TAG: STOPPED, NOTE_TAG: f"**Killed**: {STOPPED}"}
-        elif running and starts:
-            tags |= {REASON_TAG: "", NOTE_TAG: ""}
+            reason = STOPPED
+        if reason or (starts and not made):
+            tags |= {REASON_TAG: reason, NOTE_TAG: reason and f"**Stopped.** {reason}"}
         if points or params or tags:
             self.tracker.log(sent.run, points, params, tags)
         sent.step = step

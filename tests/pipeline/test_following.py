@@ -19,10 +19,9 @@ import pytest
 from pipeline import follow, journal, watcher
 from pipeline.destination import Destination
 from pipeline.follow import Follower
+from pipeline.sync import sync
 from pipeline.tracking import Tracker, TrackingError
-from tests.pipeline.test_tracking import empty_store, records, study  # noqa: F401  fixtures
-
-os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+from tests.pipeline.written import records
 
 TAGS = {"cell": "a", "fingerprint": "f-a", "method": "fd"}
 START: dict[str, Any] = {
@@ -83,7 +82,7 @@ def written_by_another() -> Iterator[subprocess.Popen[str]]:
                 writer.kill()
 
 
-def test_a_run_appears_grows_and_ends_with_its_scores(study: Path) -> None:  # noqa: F811
+def test_a_run_appears_grows_and_ends_with_its_scores(study: Path) -> None:
     found = tracker(study)
     follower = Follower(found)
     with journal.writing("f-a") as told:
@@ -115,10 +114,10 @@ def test_a_run_appears_grows_and_ends_with_its_scores(study: Path) -> None:  # n
     assert len(curve(found)) == 2
 
 
-def test_a_failure_is_told_with_its_reason_and_forgotten_when_it_is_mended(study: Path) -> None:  # noqa: F811
+def test_a_failure_is_told_with_its_reason_and_forgotten_when_it_is_mended(study: Path) -> None:
     found = tracker(study)
     follower = Follower(found)
-    with pytest.raises(ArithmeticError), journal.writing("f-a") as told:
+    with suppress(ArithmeticError), journal.writing("f-a") as told:
         told.write(journal.START, **START)
         tell(told, 20)
         raise ArithmeticError("loss is nan at step 40")
@@ -135,7 +134,7 @@ def test_a_failure_is_told_with_its_reason_and_forgotten_when_it_is_mended(study
     assert curve(found) == [(20, 1 / 20), (40, 1 / 40)]
 
 
-def test_a_killed_worker_leaves_no_running_run_and_goes_on_in_the_same(study: Path) -> None:  # noqa: F811
+def test_a_killed_worker_leaves_no_running_run_and_goes_on_in_the_same(study: Path) -> None:
     found = tracker(study)
     follower = Follower(found)
     with written_by_another() as writer:
@@ -159,7 +158,7 @@ def test_a_killed_worker_leaves_no_running_run_and_goes_on_in_the_same(study: Pa
 def test_a_publisher_that_was_killed_sends_nothing_twice(
     study: Path,
     monkeypatch: pytest.MonkeyPatch,
-    call: str,  # noqa: F811
+    call: str,
 ) -> None:
     from mlflow import MlflowClient
 
@@ -182,8 +181,8 @@ def test_a_publisher_that_was_killed_sends_nothing_twice(
     assert curve(found) == [(20, 1 / 20), (40, 1 / 40)]
 
 
-def test_the_watcher_notes_the_end_of_a_study_that_was_killed(study: Path) -> None:  # noqa: F811
-    with pytest.raises(KeyboardInterrupt), written_by_another() as writer, watcher.watched():
+def test_the_watcher_notes_the_end_of_a_study_that_was_killed(study: Path) -> None:
+    with suppress(KeyboardInterrupt), written_by_another() as writer, watcher.watched():
         found = tracker(study)
         until = time.monotonic() + 60
         while not found.runs() and time.monotonic() < until:
@@ -198,7 +197,7 @@ def test_the_watcher_notes_the_end_of_a_study_that_was_killed(study: Path) -> No
         assert alone, "it has ended by itself"
 
 
-def test_what_cannot_be_written_stops_no_work(study: Path) -> None:  # noqa: F811
+def test_what_cannot_be_written_stops_no_work(study: Path) -> None:
     (study / ".scratch" / "live").mkdir(parents=True)
     (study / ".scratch" / "live" / "f-a.jsonl").mkdir()
     with journal.writing("f-a") as told:
@@ -208,7 +207,7 @@ def test_what_cannot_be_written_stops_no_work(study: Path) -> None:  # noqa: F81
     assert "start" not in journal.place("f-b").read_text()
 
 
-def test_a_torn_journal_is_read_as_far_as_it_goes(study: Path) -> None:  # noqa: F811
+def test_a_torn_journal_is_read_as_far_as_it_goes(study: Path) -> None:
     with journal.writing("f-a") as told:
         told.write(journal.START, **START)
     path = journal.place("f-a")
@@ -244,7 +243,7 @@ def test_a_teams_server_that_is_away_for_a_while_loses_nothing(
     study: Path,
     tmp_path: Path,
     empty_store: Path,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from mlflow import MlflowClient
 
@@ -269,8 +268,6 @@ def test_a_teams_server_that_is_away_for_a_while_loses_nothing(
         assert experiment is not None
         assert only(found).info.status == "FINISHED"
         of_a_colleague = client.create_run(experiment.experiment_id, run_name="x", tags={"origin": "another"})
-
-        from pipeline.sync import sync
 
         changes, _ = sync(records(study), found)
         assert len(changes.created) == 3
