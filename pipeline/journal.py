@@ -67,8 +67,9 @@ def writing(fingerprint: str) -> Iterator[Journal]:
         file = None
         with contextlib.suppress(OSError):  # another one writes it, or the disk is full
             LIVE.mkdir(parents=True, exist_ok=True)
-            file = held.enter_context(place(fingerprint).open("ab", buffering=0))
-            _lock(file)
+            opened = held.enter_context(place(fingerprint).open("ab", buffering=0))
+            _lock(opened)
+            file = opened
         journal = Journal(file)
         try:
             yield journal

@@ -15,6 +15,9 @@ LOCK = journal.LIVE / "lock"
 LAST_SECONDS = 20.0
 """Given to a watcher after the work, as long as its server answers or may be back."""
 
+_left_alone: list[subprocess.Popen[bytes]] = []
+"""Watchers that end by themselves; collected while they run, they would be warned of."""
+
 
 @contextlib.contextmanager
 def publishing(seconds: float) -> Iterator[bool]:
@@ -56,6 +59,7 @@ def watched() -> Iterator[None]:
         yield
     except BaseException:
         watcher.stdin.close()
+        _left_alone.append(watcher)
         raise
     watcher.stdin.close()
     try:
