@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline import stage, telling
-from pipeline.watcher import watched
+from pipeline import stage
+from pipeline.tracking import telling
+from pipeline.tracking.watcher import watched
 from pipeline.work.device import execution
 from pipeline.work.task import Task
 

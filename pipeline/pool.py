@@ -18,8 +18,8 @@ from pathlib import Path
 
 from pipeline import paths, stage
 from pipeline.progress import Board
-from pipeline.telling import carry_out
-from pipeline.watcher import watched
+from pipeline.tracking.telling import carry_out
+from pipeline.tracking.watcher import watched
 from pipeline.work.device import execution
 from pipeline.work.distil import DistilTask
 from pipeline.work.inputs import open_corpus

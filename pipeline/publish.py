@@ -1,6 +1,6 @@
 """Stage `publish`: the study's MLflow experiment shows exactly the declared cells and teachers, and the report.
 
-Runs appear while they are made (watch.py). What DVC restores from its cache tells nothing by itself, and some scores
+Runs appear while they are made (tracking/watch.py). What DVC restores from its cache tells nothing by itself, and some scores
 are known of a whole study only, so this stage reads the results and makes MLflow follow them, also after a pull.
 """
 
@@ -13,16 +13,17 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline import experiment, journal, paths, stage
+from pipeline import paths, stage
 from pipeline.collect import model_folder
-from pipeline.describe import cost_metrics, count_params, dataset, identity_tags, settings_params
-from pipeline.follow import COMMIT_TAG, Sent, write_sent
-from pipeline.journal import PENDING, Told
-from pipeline.run_record import RunRecord, curves_of
-from pipeline.score_metrics import TABLES, Metrics, score_metrics
-from pipeline.sync import Changes, sync
-from pipeline.tracking import TrackingError
-from pipeline.watcher import publishing
+from pipeline.tracking import experiment, journal
+from pipeline.tracking.describe import cost_metrics, count_params, dataset, identity_tags, settings_params
+from pipeline.tracking.follow import COMMIT_TAG, Sent, write_sent
+from pipeline.tracking.journal import PENDING, Told
+from pipeline.tracking.run_record import RunRecord, curves_of
+from pipeline.tracking.score_metrics import TABLES, Metrics, score_metrics
+from pipeline.tracking.sync import Changes, sync
+from pipeline.tracking.tracker import TrackingError
+from pipeline.tracking.watcher import publishing
 
 FILES = ("run.json", "history.csv", "fragmentation.csv", "config.json")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline import paths, stage
-from pipeline.journal import PENDING
+from pipeline.tracking.journal import PENDING
 
 
 def catch_up() -> None:

@@ -6,10 +6,11 @@ import os
 import socket
 import sys
 
-from pipeline import experiment, publish, stage, view
-from pipeline.follow import Follower
-from pipeline.tracking import Tracker, TrackingError
-from pipeline.watcher import publishing
+from pipeline import publish, stage
+from pipeline.tracking import experiment, view
+from pipeline.tracking.follow import Follower
+from pipeline.tracking.tracker import Tracker, TrackingError
+from pipeline.tracking.watcher import publishing
 
 HOST = "127.0.0.1"
 

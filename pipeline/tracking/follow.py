@@ -15,10 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import journal, stage
-from pipeline.destination import Destination
-from pipeline.run_record import Dataset, curves_hash, curves_of, metric_name
-from pipeline.tracking import NOTE_TAG, Point, Shown, Tracker, TrackingError
+from pipeline import stage
+from pipeline.tracking import journal
+from pipeline.tracking.destination import Destination
+from pipeline.tracking.run_record import Dataset, curves_hash, curves_of, metric_name
+from pipeline.tracking.tracker import NOTE_TAG, Point, Shown, Tracker, TrackingError
 
 SEND_SECONDS = 10.0
 """Rows of a run are sent that often; starts, scores and ends at once."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline import paths, stage
-from pipeline.run_record import Dataset, flatten, metric_name
+from pipeline.tracking.run_record import Dataset, flatten, metric_name
 from pipeline.work.distil import DistilTask
 from pipeline.work.task import Task
 from pipeline.work.teach import TeacherTask

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pipeline.run_record import metric_name
-from pipeline.score_metrics import LANGUAGES, headline_metrics
+from pipeline.tracking.run_record import metric_name
+from pipeline.tracking.score_metrics import LANGUAGES, headline_metrics
 
 TAG = "mlflow.sharedViewState."
 RUNS, METHODS = "small-polyglots-runs", "small-polyglots-methods"

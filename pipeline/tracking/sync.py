@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.follow import CURVES_TAG, REASON_TAG, RUNNING
-from pipeline.run_record import RunRecord, curves_hash
-from pipeline.tracking import FINGERPRINT_TAG, NOTE_TAG, Shown, Tracker
+from pipeline.tracking.follow import CURVES_TAG, REASON_TAG, RUNNING
+from pipeline.tracking.run_record import RunRecord, curves_hash
+from pipeline.tracking.tracker import FINGERPRINT_TAG, NOTE_TAG, Shown, Tracker
 
 CONTENT_TAG = "content"
 """A hash of all that a run shows; written last, so a run that has it is whole."""

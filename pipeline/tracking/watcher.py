@@ -1,4 +1,4 @@
-"""A watcher beside the work: `pipeline.watch` as a process of its own, and the lock that lets one send at a time."""
+"""A watcher beside the work, `watch` as a process of its own, and the lock that lets one send at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from pipeline import journal
+from pipeline.tracking import journal
 
 LOCK = journal.LIVE / "lock"
 LAST_SECONDS = 20.0
@@ -47,7 +47,7 @@ def watched() -> Iterator[None]:
     try:
         # In a session of its own, neither Ctrl-C nor the kill of a group reaches it, and it notes how the runs ended.
         watcher = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.watch"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            [sys.executable, "-m", "pipeline.tracking.watch"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
     except OSError as error:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeline.destination import Destination, Store
-from pipeline.run_record import Dataset
+from pipeline.tracking.destination import Destination, Store
+from pipeline.tracking.run_record import Dataset
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

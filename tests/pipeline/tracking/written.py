@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline import publish
-from pipeline.run_record import RunRecord
+from pipeline.tracking.run_record import RunRecord
 from study.records import CELLS, CONSISTENCY, DIRECTIONS, RETRIEVAL, STABILITY, VQA, check
 
 STUDENTS = ["clip-half-fd-s0", "clip-half-none-s0"]

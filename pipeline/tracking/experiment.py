@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import paths, stage, view
-from pipeline.destination import Destination
-from pipeline.score_metrics import headline_metrics
-from pipeline.tracking import Tracker
+from pipeline import paths, stage
+from pipeline.tracking import view
+from pipeline.tracking.destination import Destination
+from pipeline.tracking.score_metrics import headline_metrics
+from pipeline.tracking.tracker import Tracker
 
 LATER = "`make ui` or the next `make repro` sends the rest"
 

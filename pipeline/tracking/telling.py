@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from pipeline import journal, provenance, stage
-from pipeline.describe import announced, cost_metrics, count_params
-from pipeline.journal import Journal
+from pipeline import provenance, stage
+from pipeline.tracking import journal
+from pipeline.tracking.describe import announced, cost_metrics, count_params
+from pipeline.tracking.journal import Journal
 from pipeline.work.score import EvaluateTask
 from pipeline.work.task import Progress, Task
 
@@ -57,7 +58,7 @@ def _tell_scores(told: Journal, model: Task, scored: Sequence[EvaluateTask]) -> 
 def _scores(task: EvaluateTask) -> dict[str, Any]:
     import pandas as pd
 
-    from pipeline.score_metrics import TABLES, score_metrics
+    from pipeline.tracking.score_metrics import TABLES, score_metrics
 
     tables = {table: pd.read_parquet(task.folder / f"{table}.parquet") for table in TABLES}
     return score_metrics(tables).get(task.name, {})

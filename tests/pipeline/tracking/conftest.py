@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.destination import Destination, Store
-from pipeline.tracking import Tracker
-from tests.pipeline.written import STUDENTS, write_study
+from pipeline.tracking.destination import Destination, Store
+from pipeline.tracking.tracker import Tracker
+from tests.pipeline.tracking.written import STUDENTS, write_study
 
 os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 

@@ -13,14 +13,15 @@ import pandas as pd
 import pytest
 
 from pipeline import __main__ as command
-from pipeline import experiment, publish, summary
-from pipeline.destination import Destination, Store
-from pipeline.journal import PENDING
-from pipeline.run_record import RunRecord, flatten, metric_name
-from pipeline.sync import Changes
-from pipeline.sync import sync as sync_with
-from pipeline.tracking import Tracker
-from tests.pipeline.written import STUDENTS, TEACHER, records, write_study
+from pipeline import summary
+from pipeline.tracking import experiment
+from pipeline.tracking.destination import Destination, Store
+from pipeline.tracking.journal import PENDING
+from pipeline.tracking.run_record import RunRecord, flatten, metric_name
+from pipeline.tracking.sync import Changes
+from pipeline.tracking.sync import sync as sync_with
+from pipeline.tracking.tracker import Tracker
+from tests.pipeline.tracking.written import STUDENTS, TEACHER, records, write_study
 
 
 def runs(store: Store) -> dict[str, Any]:

@@ -12,10 +12,10 @@ import select
 import sys
 import time
 
-from pipeline import experiment
-from pipeline.follow import Follower
-from pipeline.tracking import TrackingError
-from pipeline.watcher import LAST_SECONDS, publishing
+from pipeline.tracking import experiment
+from pipeline.tracking.follow import Follower
+from pipeline.tracking.tracker import TrackingError
+from pipeline.tracking.watcher import LAST_SECONDS, publishing
 
 TURN_SECONDS = 2.0
 LONGEST_WAIT = 60.0

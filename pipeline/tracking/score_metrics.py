@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from pipeline.run_record import metric_name
+from pipeline.tracking.run_record import metric_name
 from study import records
 
 if TYPE_CHECKING:

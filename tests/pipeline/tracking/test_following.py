@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from pipeline import follow, journal, watcher
-from pipeline.destination import Destination
-from pipeline.follow import Follower
-from pipeline.sync import sync
-from pipeline.tracking import Tracker, TrackingError
-from tests.pipeline.written import records
+from pipeline.tracking import follow, journal, watcher
+from pipeline.tracking.destination import Destination
+from pipeline.tracking.follow import Follower
+from pipeline.tracking.sync import sync
+from pipeline.tracking.tracker import Tracker, TrackingError
+from tests.pipeline.tracking.written import records
 
 TAGS = {"cell": "a", "fingerprint": "f-a", "method": "fd"}
 START: dict[str, Any] = {
@@ -34,7 +34,7 @@ START: dict[str, Any] = {
 
 WRITER = """
 import sys, time
-from pipeline import journal
+from pipeline.tracking import journal
 with journal.writing("f-a") as told:
     told.write(journal.START, **{start})
     told.row({{"step": 20, "loss": 2.0}})
