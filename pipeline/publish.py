@@ -1,7 +1,7 @@
 """Stage `publish`: the study's MLflow experiment shows exactly the declared cells and teachers, and the report.
 
-Runs appear while they are made (tracking/watch.py). What DVC restores from its cache tells nothing by itself, and some scores
-are known of a whole study only, so this stage reads the results and makes MLflow follow them, also after a pull.
+Runs appear while they are made (tracking/watch.py). What DVC restores from its cache tells nothing by itself, and some
+scores are known of a whole study only, so this stage reads the results and makes MLflow follow them, also after a pull.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""MLflow: workers write journals, one watcher sends them while they work, and `publish` makes the store follow results."""
+"""MLflow: workers write journals, a watcher sends them meanwhile, and `publish` makes the store follow the results."""
