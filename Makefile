@@ -51,11 +51,7 @@ tune: check ## search each method's settings anew on the validation split; rewri
 	@cd $(FOLDER) && ls plan | sed -n 's/^tune-\(.*\)\.json$$/\1/p' | tr - ' ' | xargs -P $(JOBS) -n 3 python -m pipeline tune
 
 ui: $(INSTALLED) ## show a study's runs in MLflow on PORT (5000)
-	@cd $(FOLDER) && python -m pipeline publish
-	@echo "MLflow: http://127.0.0.1:$(PORT)  (Ctrl-C ends it)"
-	@cd $(FOLDER) && MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false PYTHONWARNINGS=ignore mlflow ui \
-		--host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri sqlite:///mlflow.db \
-		--uvicorn-opts "--log-level warning"
+	@cd $(FOLDER) && exec python -m pipeline ui --port $(PORT)
 
 test: $(EVALUATORS) ## style, types and tests
 	@ruff check .

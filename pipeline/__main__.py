@@ -115,6 +115,15 @@ def mend() -> None:
 
 
 @app.command(rich_help_panel=TOOLS)
+def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000) -> None:
+    """Open the study's runs in MLflow, on this machine alone."""
+    from pipeline import ui
+
+    with stage.main("ui"):
+        ui.run(port)
+
+
+@app.command(rich_help_panel=TOOLS)
 def summary() -> None:
     """Print the findings, and where report, tables and runs are."""
     from pipeline import summary
@@ -212,12 +221,16 @@ def collect() -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def publish() -> None:
-    """Bring the study's MLflow store up to date."""
+def publish(
+    or_later: Annotated[
+        bool, typer.Option("--or-later", help="A store that cannot be used is told of and fails nothing.")
+    ] = False,
+) -> None:
+    """Make MLflow show the declared cells, as the results have them, and the report."""
     from pipeline import publish
 
     with stage.main("publish"):
-        publish.run()
+        publish.run(or_later)
 
 
 @app.command(rich_help_panel=STAGES)

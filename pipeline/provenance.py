@@ -49,7 +49,7 @@ def gather() -> dict[str, Any]:
         before, cells = found["tuned"].get(method, (0, 0))
         found["tuned"][method] = (before + done, cells + 1)
     found["untuned"] = untuned(tuned)
-    return {**found, **_commit()}
+    return {**found, **commit()}
 
 
 def _evidence(run: Path) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _evidence(run: Path) -> dict[str, Any]:
     return stage.read_json(run).get("checkpoint", {}) if run.is_file() else {}
 
 
-def _commit() -> dict[str, Any]:
+def commit() -> dict[str, Any]:
     """Commit of the code, its date and whether files differ from it; nothing outside a git clone."""
     try:
         commit, date = _git("log", "-1", "--format=%H %cs").split()

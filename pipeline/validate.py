@@ -52,6 +52,7 @@ def plans(params: Params) -> dict[str, Any]:
             "vqa_languages": asked,
             "settings": corpus.Settings.model_validate(wanted.settings).model_dump(mode="json"),
             "readers": {arch: _reader(params.teachers[arch]) for arch in grid.archs},
+            "reading": code_hash(["study.corpora.answerable", "study.readers"], without=REGISTRIES),
             "code": _corpus_code(wanted.name),
         },
         "evaluation": {
@@ -150,7 +151,6 @@ def _corpus_code(name: str) -> str:
         elif file is not None:
             data.update(file.parent.glob(f"{file.stem}.*"))
     beside = sorted(path for path in data if path.is_file() and path.suffix not in (".py", ".pyc"))
-    modules |= {"study.corpora.answerable", "study.readers"}
     return code_hash(sorted(modules), data=beside, without=REGISTRIES)
 
 

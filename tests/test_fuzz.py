@@ -13,7 +13,7 @@ from tests.fuzzing.model_inputs import MODELS
 from tests.fuzzing.outcome import Result, is_plain
 from tests.fuzzing.stage_inputs import STAGES
 
-PARAMETERS = 100
+PARAMETERS = 80
 EACH = 2
 """Files of a kind; the long run tries hundreds."""
 WITHOUT_TORCH = {"default": 2, "smoke": 2, "paper": 1}

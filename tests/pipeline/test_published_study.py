@@ -38,7 +38,7 @@ def test_published_teachers_and_data_go_the_whole_way(copy: Path) -> None:
         assert f"Assumed of {arch}, whose files do not say: texts" in told
 
     printed = run(copy, copy, "dvc", "repro", f"{STUDY}/dvc.yaml")
-    assert "10 created" in printed
+    assert "1 created, 10 completed" in printed
     cells = pd.read_parquet(study / "results" / "cells.parquet").set_index("cell")
     students = {f"{a}-{s}-{m}-s0" for a in ("clip", "siglip2") for s in ("half", "small") for m in ("none", "dr")}
     assert set(cells.index) == students | {"clip-teacher", "siglip2-teacher"}

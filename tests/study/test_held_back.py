@@ -141,7 +141,7 @@ def test_the_files_are_written_beside_the_scores(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("study.towers.checkpoint.has_images", lambda source: False)
     monkeypatch.setattr("study.evaluation.evaluate", lambda *arguments: scores)
     (tmp_path / "scores").mkdir()
-    scoring.EvaluateTask(model, "clip").make(tmp_path / "scores", "cpu", lambda done, total: None)  # type: ignore[arg-type]
+    scoring.EvaluateTask(model, "clip").make(tmp_path / "scores", "cpu", lambda done, total, row: None)  # type: ignore[arg-type]
     names = {path.name for path in (tmp_path / "scores").iterdir()}
     assert names == {
         *("retrieval.parquet", "consistency.parquet", "vqa.parquet", "collapse.parquet", "items.parquet"),

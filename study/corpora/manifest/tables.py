@@ -22,6 +22,8 @@ MOST_OPTIONS = 127
 """Results keep the number of an option in eight bits."""
 UNDECODED = re.compile("[\udc80-\udcff]")
 """What Python makes of bytes that are not UTF-8, so that the rows around them can be read."""
+UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What pyarrow raises of damaged parquet files; of names of columns that are no UTF-8 the last."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 Wrong = Callable[[CorpusError], None]
@@ -232,5 +234,5 @@ def _parquet_rows(file: str, columns: Sequence[str], optional: Sequence[str], wr
                 for place, values in batch_rows(batch, file, number, wrong):
                     yield Row(file, place, values)
                 number += len(batch)
-    except (pa.ArrowException, OSError) as error:
+    except UNREADABLE as error:
         raise CorpusError(f"{file}: not a whole parquet file: {str(error).splitlines()[0]}") from None

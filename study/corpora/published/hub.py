@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from study import lfs
 from study.corpora.base import CorpusError
-from study.corpora.manifest.tables import Row, batch_rows, check_columns
+from study.corpora.manifest.tables import UNREADABLE, Row, batch_rows, check_columns
 from study.corpora.published.sources import Image
 from study.names import hint
 
@@ -80,7 +79,7 @@ def read_rows(files: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
                     for place, values in batch_rows(batch, file, number):
                         number = place
                         yield Row(file, number, values)
-        except (pa.ArrowException, OSError) as error:
+        except UNREADABLE as error:
             raise _unreadable(f"{file}, after row {number}", error) from None
 
 
@@ -91,7 +90,7 @@ def count_rows(files: Sequence[str]) -> int:
         try:
             with _open(file) as table:
                 total += table.metadata.num_rows
-        except (pa.ArrowException, OSError) as error:
+        except UNREADABLE as error:
             raise _unreadable(file, error) from None
     return total
 
@@ -101,7 +100,7 @@ def column_names(files: Sequence[str]) -> list[str]:
     try:
         with _open(files[0]) as table:
             return list(table.schema_arrow.names)
-    except (pa.ArrowException, OSError) as error:
+    except UNREADABLE as error:
         raise _unreadable(files[0], error) from None
 
 

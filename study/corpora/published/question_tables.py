@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from study.corpora.base import CorpusError
-from study.corpora.manifest.tables import Row, batch_rows, check_columns
+from study.corpora.manifest.tables import UNREADABLE, Row, batch_rows, check_columns
 from study.corpora.published.hub import check_fetched, split_files
 from study.corpora.published.question_files import local_folder
 from study.corpora.published.sources import Image, Part
@@ -84,7 +84,10 @@ class _Images:
         if not self._next or number < self._next - len(self._loaded):
             self._batches, self._next, self._loaded = self._read(), 0, []
         while number >= self._next:
-            self._loaded = next(self._batches)
+            loaded = next(self._batches, None)
+            if loaded is None:
+                raise CorpusError(f"{self.file}, row {number + 1}: not a whole parquet file: it has no such image")
+            self._loaded = loaded
             self._next += len(self._loaded)
         return self._loaded[number - self._next]
 
@@ -117,7 +120,7 @@ class _Reader:
 def _whole(file: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except UNREADABLE as error:
         raise CorpusError(f"{file}: not a whole parquet file: {str(error).splitlines()[0]}") from None
 
 
