@@ -63,3 +63,9 @@ def run() -> None:
         print("\n".join(left_out(settle(folder, readers, refuse=refuses_questions(settings)))), flush=True)
 
     stage.write_folder(paths.CORPUS, make)
+
+
+if __name__ == "__main__":  # `python -m pipeline.prepare`, which scripts of earlier versions call
+    from pipeline import __main__ as command
+
+    command.prepare()

@@ -287,3 +287,15 @@ def run() -> None:
     stage.write_folder(paths.PLAN, write)
     grid = planned["grid"]
     print(f"validate: {len(grid['cells'])} students and {len(grid['teachers'])} teachers declared")
+
+
+def _former(check: bool = False) -> None:
+    from pipeline import __main__ as command
+
+    command.check() if check else command.validate()
+
+
+if __name__ == "__main__":  # `python -m pipeline.validate [--check]`, which scripts of earlier versions call
+    import typer
+
+    typer.run(_former)
