@@ -110,7 +110,7 @@ class Analysis(Strict):
 
 
 class Execution(Strict):
-    """Where and how widely it runs. Changes no result on one kind of device, and re-runs nothing."""
+    """Where and how widely it runs. Changes no result on one kind of device, and trains nothing anew."""
 
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = Field(
         default="auto", description="auto takes GPUs where torch sees some; else cpu, cuda or cuda:<number>"
