@@ -11,7 +11,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import click
 import typer
 
 from analysis import constructs
@@ -105,8 +104,7 @@ def at_root(name: str) -> str:
 
 def commands() -> str:
     """Every command with its arguments and options."""
-    command = typer.main.get_command(app)
-    assert isinstance(command, click.Group) or hasattr(command, "commands")
+    command: Any = typer.main.get_command(app)
     panels: dict[str, list[str]] = {}
     for name, found in command.commands.items():
         usage = " ".join(["small-polyglots", name, *(_usage(parameter) for parameter in found.params)])
@@ -134,9 +132,19 @@ def results() -> str:
         lines += ["| Column | Type | Unit | Meaning |", "|---|---|---|---|"]
         lines += [f"| `{c.name}` | {c.dtype} | {c.unit} | {_cell(c.meaning)} |" for c in table.columns]
         lines.append("")
-    lines += ["## Measures", "", f"The headline outcomes: {_headlines()}. Why these: [What is measured](../constructs.md).", ""]
+    lines += [
+        "## Measures",
+        "",
+        f"The headline outcomes: {_headlines()}. Why these: [What is measured](../constructs.md).",
+        "",
+    ]
     for kind, found in {**constructs.KINDS, "collapse": records.COLLAPSE_INDICATORS}.items():
-        lines += [f"### Measures of {kind}", "", "| Measure | Meaning | Better | How, and source |", "|---|---|---|---|"]
+        lines += [
+            f"### Measures of {kind}",
+            "",
+            "| Measure | Meaning | Better | How, and source |",
+            "|---|---|---|---|",
+        ]
         for measure in found:
             known = constructs.construct(measure)
             words = "; ".join(text for text in (known.detail, known.source) if text != "-")
