@@ -89,6 +89,15 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     return LINK.sub(resolved, markdown)
 
 
+def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
+    """Let long names of functions break at their divisions."""
+
+    def broken(match: re.Match[str]) -> str:
+        return match[0].replace("/", "/<wbr>").replace("::", "::<wbr>")
+
+    return re.sub(r"(?<=<code>)[\w/.]+\.py::[\w.]+(?=</code>)", broken, html)
+
+
 def at_root(name: str) -> str:
     """A page that lies in the root, with its links seen from docs/."""
 
@@ -108,9 +117,9 @@ def commands() -> str:
     panels: dict[str, list[str]] = {}
     for name, found in command.commands.items():
         usage = " ".join(["small-polyglots", name, *(_usage(parameter) for parameter in found.params)])
-        lines = [f"### {name}", "", (found.help or "").strip(), "", "```sh", usage, "```", ""]
+        lines = [f"### {name}", "", _cell((found.help or "").strip()), "", "```text", usage, "```", ""]
         helps = [(parameter, getattr(parameter, "help", None)) for parameter in found.params]
-        lines += [f"- `{_usage(parameter)}`: {text}" for parameter, text in helps if text and parameter.name != "help"]
+        lines += [f"- `{_usage(parameter).strip('[]')}`: {_cell(text)}" for parameter, text in helps if text]
         panels.setdefault(found.rich_help_panel, []).extend([*lines, ""])
     return "\n".join(line for panel, lines in panels.items() for line in (f"## {panel}", "", *lines))
 
@@ -159,4 +168,5 @@ def _headlines() -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("{", "&#123;").replace("<", "&lt;")
+    text = text.replace("|", "\\|").replace("{", "&#123;").replace("<", "&lt;")
+    return re.sub(r"\bsee [A-Z]+_[A-Z]+\b", "see [measures](#measures)", text)

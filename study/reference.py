@@ -12,7 +12,7 @@ from study.schema import Schema, json_schema
 
 HEADER = ("Key", "Value", "Default", "Meaning")
 REQUIRED = "**required**"
-LONGEST = 160
+LONGEST = 60
 """Letters of a default that is spelled out."""
 MOST = 12
 """Names that are listed."""
@@ -153,13 +153,18 @@ def _list(node: Schema) -> str:
     if "prefixItems" in node:
         return f"list of {len(node['prefixItems'])}: {_kind(node['prefixItems'][0])}"
     least, most = node.get("minItems"), node.get("maxItems")
-    count = f" ({least})" if least == most and least else " (one or more)" if least else ""
-    return f"list{count} of {_kind(node['items'])}"
+    count = f" ({least} of them)" if least == most and least else " (one or more)" if least else ""
+    return f"list of {_kind(node['items'])}{count}"
 
 
 def _bounds(node: Schema) -> Iterator[str]:
     """Limits of a number, such as `> 0, <= 1`."""
     signs = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
-    found = [f"{sign} {node[key]:,.12g}" for key, sign in signs.items() if key in node]
+    found = [f"{sign} {_number(node[key])}" for key, sign in signs.items() if key in node]
     if found:
         yield f"({', '.join(found)})"
+
+
+def _number(value: float) -> str:
+    powers: dict[float, str] = {2**31: "2³¹", 2**24: "2²⁴"}
+    return powers.get(value, f"{value:,.12g}")

@@ -65,6 +65,14 @@ def test_files_and_names_in_the_text_are_there(page: Path) -> None:
         assert not name or name in defined(ROOT / file), f"{file}::{name}"
 
 
+def test_findings_are_the_same_wherever_they_are_printed() -> None:
+    block = re.compile(r"^```\w*\n(default: .*?)^```$", re.MULTILINE | re.DOTALL)
+    pages = [ROOT / "README.md", ROOT / "docs" / "example.md"]
+    found = [text for page in pages for text in block.findall(page.read_text(encoding="utf-8"))]
+    assert found
+    assert len(set(found)) == 1
+
+
 @pytest.mark.parametrize("page", ["objective", "corpus", "measure"])
 def test_a_tutorial_does_what_it_says(page: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "study", tmp_path / "study", ignore=shutil.ignore_patterns("__pycache__"))
