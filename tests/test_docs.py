@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.sources import ROOT
-from tests import documented
+from study.declared import problems
+from study.params import read
+from tests import documented, miniature
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 NAMED = re.compile(r"`([\w/.]+\.py)(?:::([\w.]+))?`")
@@ -83,6 +85,22 @@ def test_a_tutorial_does_what_it_says(page: str, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "passed" in done.stdout
+
+
+def test_the_study_of_the_tutorial_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for block in documented.blocks("tutorials/own.md"):
+        path = tmp_path / block.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text, encoding="utf-8")
+    study, beside = tmp_path / "studies" / "mine", tmp_path / "studies" / "miniature" / "checkpoints"
+    beside.mkdir(parents=True)
+    miniature.checkpoint("open_clip_xlm_roberta", beside / "open_clip_xlm_roberta")
+    subprocess.run([sys.executable, "draw.py"], cwd=study, check=True)
+    shown = 'images/0000.png,de,"ein Kreis in rot, 20 breit"'
+    assert shown in (study / "data" / "captions.csv").read_text(encoding="utf-8")
+    assert shown in (ROOT / "docs" / "tutorials" / "own.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(study)
+    assert problems(read(Path("params.yaml"))) == []
 
 
 def test_a_diff_of_the_documentation_is_applied_where_it_says() -> None:
