@@ -12,6 +12,7 @@ $(error unknown study '$(STUDY)'; there are: $(STUDIES))
 endif
 
 INSTALLED := .venv/.installed
+EVALUATORS := .venv/.evaluators
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Nothing that runs here reports on its use.
 export DVC_NO_ANALYTICS := 1
@@ -51,13 +52,9 @@ tune: check ## search each method's settings anew on the validation split; rewri
 	@cd $(FOLDER) && ls plan | sed -n 's/^tune-\(.*\)\.json$$/\1/p' | tr - ' ' | xargs -P $(JOBS) -n 3 python -m pipeline tune
 
 ui: $(INSTALLED) ## show a study's runs in MLflow on PORT (5000)
-	@cd $(FOLDER) && python -m pipeline publish
-	@echo "MLflow: http://127.0.0.1:$(PORT)  (Ctrl-C ends it)"
-	@cd $(FOLDER) && MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false PYTHONWARNINGS=ignore mlflow ui \
-		--host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri sqlite:///mlflow.db \
-		--uvicorn-opts "--log-level warning"
+	@cd $(FOLDER) && exec python -m pipeline ui --port $(PORT)
 
-test: $(INSTALLED) ## style, types and tests
+test: $(EVALUATORS) ## style, types and tests
 	@ruff check .
 	@ruff format --check .
 	@mypy
@@ -82,4 +79,9 @@ clean-cache: $(INSTALLED) ## remove from DVC's cache what no study uses any more
 $(INSTALLED): pyproject.toml requirements/constraints.txt
 	@echo "Installing into .venv: once, and again when pyproject.toml or the constraints change; takes a few minutes"
 	@requirements/install
+	@touch $@
+
+$(EVALUATORS): $(INSTALLED)
+	@echo "Installing MTEB and sentence-transformers into .venv, which only tests of exports use"
+	@requirements/install evaluators
 	@touch $@

@@ -17,9 +17,10 @@ Provenance = Mapping[str, Any]
 """What the result tables do not hold; every key may be absent.
 
 corpus: corpus, description, source, revision, in_domain, out_of_domain, licences (list of covers, name, attribution),
-images and questions (part -> number) · teachers: architecture -> family, model, steps · tuned: method -> [cells with
-tuned values, cells] · untuned: (factor, level) without tuned values, where others have them · methods: method -> name
-spelled out · commit, dirty, date (ISO), version, machine.
+images and questions (part -> number) · teachers: architecture -> family, model, steps, checkpoint, revision, assumed
+(clauses on what a checkpoint's files leave open), compared (with its library) · encoders: size -> checkpoint,
+revision, assumed, compared · tuned: method -> [cells with tuned values, cells] · untuned: (factor, level) without tuned
+values, where others have them · methods: method -> name spelled out · commit, dirty, date (ISO), version, machine.
 """
 
 
@@ -40,6 +41,7 @@ def facts(study: Study, settings: Settings, provenance: Provenance) -> list[Fact
         Fact("Languages", (f"{len(study.languages)}: {', '.join(names.language(code) for code in study.languages)}",)),
         Fact("Teachers", tuple(_teacher(arch, study, provenance.get("teachers", {})) for arch in study.archs)),
         Fact("Students", _students(study)),
+        Fact("Checkpoints", _checkpoints(study, provenance)),
         Fact("Methods", tuple(_method(m, study, settings, provenance) for m in study.methods)),
         Fact("Licences", tuple(_licence(x) for x in corpus.get("licences", ()))),
         Fact("Code", _code(provenance)),
@@ -81,12 +83,29 @@ def _tests(corpus: Mapping[str, Any]) -> tuple[str, ...]:
 def _teacher(arch: str, study: Study, teachers: Mapping[str, Mapping[str, Any]]) -> str:
     row = study.cells[(study.cells["role"] == "teacher") & (study.cells["arch"] == arch)]
     known = teachers.get(arch, {})
-    parts = [str(known[key]) for key in ("model",) if known.get(key)]
+    parts = [str(known[key]) for key in ("model", "checkpoint") if known.get(key)]
     if len(row):
         parts.append(f"{_millions(row['parameters'].iloc[0])} parameters")
     if known.get("steps"):
         parts.append(f"trained for {known['steps']:,} steps")
     return f"{arch}: {', '.join(parts)}" if parts else arch
+
+
+def _checkpoints(study: Study, provenance: Provenance) -> tuple[str, ...]:
+    """How checkpoints that others published were read: what was assumed, and what was held against their library."""
+    places = [("teachers", arch) for arch in study.archs] + [("encoders", size) for size in study.sizes]
+    texts = []
+    for kind, name in places:
+        known = provenance.get(kind, {}).get(name, {})
+        pinned = f" at revision {known['revision']}" if known.get("revision") else ""
+        parts = [f"{name}: {known['checkpoint']}{pinned}"] if known.get("checkpoint") else []
+        if known.get("compared"):
+            parts.append(f"compared with {known['compared']}")
+        if known.get("assumed"):
+            parts.append(f"assumed, since its files do not say: {'; '.join(known['assumed'])}")
+        if parts:
+            texts.append("; ".join(parts))
+    return tuple(texts)
 
 
 def _students(study: Study) -> tuple[str, ...]:

@@ -218,7 +218,7 @@ def scoring(study: Path, role: str) -> dict[str, Any]:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        EvaluateTask(cast("Any", model), "siglip2").make(out, "cpu", lambda done, total: None)
+        EvaluateTask(cast("Any", model), "siglip2").make(out, "cpu", lambda done, total, row: None)
     finally:
         done.set()
         watcher.join()

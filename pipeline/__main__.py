@@ -87,7 +87,10 @@ def tune(arch: Arch, size: Size, method: Method) -> None:
 @app.command(rich_help_panel=TOOLS)
 def export(
     model: Annotated[str, typer.Argument(help="A student, as in runs/, or <arch>-teacher.", show_default=False)],
-    to: Annotated[str, typer.Option(help="The library that is to load it.", metavar="LIBRARY", show_default=False)],
+    to: Annotated[
+        str,
+        typer.Option(help="open_clip, transformers or sentence-transformers.", metavar="LIBRARY", show_default=False),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="The folder to write; exported/<model> if left out.", show_default=False)
     ] = None,
@@ -109,6 +112,15 @@ def mend() -> None:
     with stage.main("mend"):
         for line in mend.mend(Path()):
             print(f"mend: {line}")
+
+
+@app.command(rich_help_panel=TOOLS)
+def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000) -> None:
+    """Open the study's runs in MLflow, on this machine alone."""
+    from pipeline import ui
+
+    with stage.main("ui"):
+        ui.run(port)
 
 
 @app.command(rich_help_panel=TOOLS)
@@ -225,12 +237,16 @@ def collect() -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def publish() -> None:
-    """Bring the study's MLflow store up to date."""
+def publish(
+    or_later: Annotated[
+        bool, typer.Option("--or-later", help="A store that cannot be used is told of and fails nothing.")
+    ] = False,
+) -> None:
+    """Make MLflow show the declared cells, as the results have them, and the report."""
     from pipeline import publish
 
     with stage.main("publish"):
-        publish.run()
+        publish.run(or_later)
 
 
 @app.command(rich_help_panel=STAGES)

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 def told() -> dict[str, Any]:
     """What the analysis is told beside the tables: its choices, the planned cells, the resources."""
-    plan = stage.read_json(paths.PLAN / "analysis.json")
-    plan.pop("code")
-    counts = stage.read_json(paths.CORPUS / "corpus.json")["captions"]["distil"]
+    plan = stage.read_json(paths.PLAN / "analysis.json", control=str)
+    plan.pop("code", None)
+    counts = stage.read_json(paths.CORPUS / "corpus.json", captions=dict)["captions"]["distil"]
     total = sum(counts.values())
     shares = {language: count / total for language, count in counts.items()}
-    planned = stage.read_json(paths.PLAN / "grid.json")["cells"]
+    planned = stage.read_json(paths.PLAN / "grid.json", cells=list)["cells"]
     return {**plan, "planned": planned, "language_resources": shares}
 
 

@@ -75,7 +75,7 @@ def submissions(names: list[str]) -> str:
 
 
 def run() -> None:
-    grid = stage.read_json(paths.PLAN / "grid.json")
+    grid = stage.read_json(paths.PLAN / "grid.json", cells=list, teachers=list)
     tables = result_tables(grid["teachers"] + grid["cells"])
 
     def make(folder: Path) -> None:

@@ -20,7 +20,7 @@ def run(arch: str) -> None:
     from study.embedding import write_embeddings
     from study.embedding_spec import EmbeddingSpec
 
-    plan = stage.read_json(paths.PLAN / f"embed-{arch}.json")
+    plan = stage.read_json(paths.PLAN / f"embed-{arch}.json", layers=bool, embedding=dict)
     where = torch_device(execution()["device"])
     teacher = open_teacher(arch).to(where)
     made_from = (paths.TEACHERS / arch / "fingerprint").read_text()
@@ -28,7 +28,8 @@ def run(arch: str) -> None:
     for other in folder.parent.glob(f"{arch}-*"):
         if other != folder:  # begun for a declaration that is no more
             shutil.rmtree(other)
-    spec = EmbeddingSpec.model_validate(plan["embedding"])
+    with stage.planned(paths.PLAN / f"embed-{arch}.json"):
+        spec = EmbeddingSpec.model_validate(plan["embedding"])
     write_embeddings(teacher, open_corpus(), folder, where, plan["layers"], spec, Told(arch))
     (folder / stage.DONE).touch()
     stage.deliver(folder, paths.EMBEDDINGS / arch)

@@ -2,6 +2,7 @@
 
     small-polyglots export clip-half-ed-s0 --to open_clip [--out folder]
     small-polyglots export siglip2-half-ed-s0 --to transformers [--out folder]
+    small-polyglots export siglip2-half-ed-s0 --to sentence-transformers [--out folder]
 
 Run in the study's folder. Students are named as in runs/, teachers {arch}-teacher.
 """
@@ -117,7 +118,8 @@ def export(cell: str, to: str, out: Path) -> None:
 
     from study.corpora.layout import PreparedCorpus
     from study.export import target
-    from study.export.card import Description, model_card
+    from study.export.card import model_card
+    from study.export.description import Description
     from study.towers import checkpoint
 
     run: dict[str, Any] = stage.read_json(source / "run.json")
@@ -145,11 +147,11 @@ def export(cell: str, to: str, out: Path) -> None:
     def fill(folder: Path) -> None:
         writer.write(model, folder)
         (folder / "README.md").write_text(model_card(about), encoding="utf-8")
-        files = sorted(path.name for path in folder.iterdir())
+        files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
         record = {"cell": cell, "to": to, "fingerprint": run["row"]["fingerprint"], "files": files}
         stage.write_json(folder / RECORD, record)
-        for path in folder.iterdir():
-            path.chmod(0o644)  # safetensors writes files that only their owner can read
+        for name in (*files, RECORD):
+            (folder / name).chmod(0o644)  # safetensors writes files that only their owner can read
 
     # Beside `out`, which may lie on another disk than the study.
     working = out.with_name(f".{out.name}.exporting")

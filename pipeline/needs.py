@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
 
@@ -25,6 +25,9 @@ from study.teacher_spec import TeacherSpec
 from study.towers import TRAINABLE
 from study.towers.errors import PublishedError
 from study.towers.trained_sizes import towers_of
+
+if TYPE_CHECKING:
+    from study.towers.protocol import DualEncoder
 
 STATE = 16
 """Bytes a trained parameter: itself, its gradient, AdamW's two moments, in float32."""
@@ -84,13 +87,19 @@ def data(params: Params) -> list[Need]:
         return []  # the check that follows says what is wrong
 
 
-def measured(spec: PublishedSpec) -> Known | None:
-    """The parameters of a checkpoint in a folder; None if there is none, or the check that follows refuses it."""
+def outlined(spec: PublishedSpec) -> DualEncoder | None:
+    """A checkpoint in a folder, without its weights; None if there is none, or the check that follows refuses it."""
     if not Path(spec.checkpoint).is_dir():
         return None
     try:
-        model = spec.outline()
+        return spec.outline()
     except (PublishedError, UnknownNameError):
+        return None
+
+
+def measured(spec: PublishedSpec, model: DualEncoder | None) -> Known | None:
+    """The parameters of a checkpoint as `outlined` gives it."""
+    if model is None:
         return None
     from study.towers.protocol import count
 
@@ -158,7 +167,10 @@ def lines(params: Params, needs: list[Need]) -> list[str]:
         spec = params.teachers.get(arch)
         if not isinstance(spec, PublishedSpec):
             continue
-        towers = about(spec)
+        model = outlined(spec)
+        if model is not None and model.evidence.assumed:
+            out.append(f"Assumed of {arch}, whose files do not say: {'; '.join(model.evidence.assumed)}")
+        towers = measured(spec, model) or known(spec.checkpoint)
         if towers is None:
             out.append(
                 f"Students of {arch}: cost not estimated; it is where the checkpoint lies in a folder, or is one of "
@@ -193,7 +205,9 @@ def size(count: float) -> str:
 
 def about(spec: TeacherSpec | PublishedSpec) -> Known | None:
     """The towers of a teacher, as far as they are known before it is there."""
-    return trained(spec) if isinstance(spec, TeacherSpec) else measured(spec) or known(spec.checkpoint)
+    if isinstance(spec, TeacherSpec):
+        return trained(spec)
+    return measured(spec, outlined(spec)) or known(spec.checkpoint)
 
 
 def workers(params: Params) -> tuple[int, str, float]:

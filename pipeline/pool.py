@@ -11,13 +11,15 @@ import multiprocessing
 import os
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from pipeline import paths, stage
 from pipeline.progress import Board
+from pipeline.tracking.telling import carry_out
+from pipeline.tracking.watcher import watched
 from pipeline.work.device import execution
 from pipeline.work.distil import DistilTask
 from pipeline.work.inputs import open_corpus
@@ -32,7 +34,7 @@ Job = Sequence[Task]
 
 def jobs(what: str) -> list[Job]:
     """Everything that the grid declares of that kind."""
-    grid = stage.read_json(paths.PLAN / "grid.json")
+    grid = stage.read_json(paths.PLAN / "grid.json", archs=list, sizes=list, methods=list, seeds=list)
     if what == "teachers":
         return [(TeacherTask(arch),) for arch in grid["archs"]]
     teachers: list[Job] = [(EvaluateTask(TeacherTask(arch), arch),) for arch in grid["archs"]]
@@ -58,13 +60,12 @@ def _start_worker(report: multiprocessing.SimpleQueue, devices: multiprocessing.
 def _work(job: Job) -> None:
     name = job[0].name
 
-    def progress(done: int, total: int) -> None:
+    def progress(done: int, total: int, row: Mapping[str, float]) -> None:
         if _report is not None:
             _report.put((name, done, total))
 
-    for task in job:
-        if not (task.in_place() or stage.is_done(task.folder)):
-            task.run(_device, progress)
+    todo = [task for task in job if not (task.in_place() or stage.is_done(task.folder))]
+    carry_out(todo, _device, progress)
 
 
 def devices(wanted: str, workers: int | str) -> list[str]:
@@ -127,6 +128,7 @@ def run(what: str, stamp: Path) -> None:
         started = time.perf_counter()
         where = execution()
         names = devices(where["device"], where["workers"])[: len(todo)]
-        run_jobs(what, todo, names, where["threads"])
+        with watched():
+            run_jobs(what, todo, names, where["threads"])
         print(f"pool: {len(todo)} {what} in {time.perf_counter() - started:.0f} s on {', '.join(names)}", flush=True)
     stamp.write_text(f"{what}: whatever was missing has been made\n")

@@ -4,20 +4,48 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline import paths, stage
 from pipeline.sources import ROOT
 from study.corpora import corpus as find_corpus
+from study.corpora import refuses_questions
+from study.corpora.alike import Read
+from study.corpora.answerable import settle
+from study.corpora.layout import Card
+from study.published import teacher_spec
+from study.readers import reader
 
 CACHE = Path(os.environ.get("POLYGLOTS_CACHE", ROOT / ".cache"))
 """Downloads, shared by all studies of this checkout."""
 
 
+def _reader(spec: Mapping[str, Any] | None) -> Read | None:
+    return reader(None if spec is None else teacher_spec(spec), fetch=True)
+
+
+def left_out(card: Card) -> list[str]:
+    """What of the data is not in the corpus, in a line each."""
+    images = card.facts.get("images left out", {})
+    alike = card.facts.get("questions left out, two options alike", {}).get("by language", {})
+    lines = [
+        f"prepare: {sum(count.values()):,} {what} left out ({', '.join(f'{count[kind]:,} {kind}' for kind in count)}); "
+        "see facts in corpus/corpus.json"
+        for what, count in (("images", images), ("questions with two options alike", alike))
+        if count
+    ]
+    return lines or ["prepare: nothing was left out"]
+
+
 def run() -> None:
-    plan = stage.read_json(paths.PLAN / "corpus.json")
+    plan = stage.read_json(
+        paths.PLAN / "corpus.json", name=str, settings=dict, languages=list, vqa_languages=list, readers=dict
+    )
     corpus = find_corpus(plan["name"])
-    settings = corpus.Settings.model_validate(plan["settings"])
+    with stage.planned(paths.PLAN / "corpus.json"):
+        settings = corpus.Settings.model_validate(plan["settings"])
     started, said = time.perf_counter(), ""
 
     def progress(step: str, fraction: float) -> None:
@@ -29,5 +57,9 @@ def run() -> None:
 
     def make(folder: Path) -> None:
         corpus.build(settings, plan["languages"], plan["vqa_languages"], folder, CACHE, progress)
+        progress("texts as the teachers read them", 0.0)
+        found = {arch: _reader(one["spec"]) for arch, one in plan["readers"].items()}
+        readers = {arch: read for arch, read in found.items() if read is not None}
+        print("\n".join(left_out(settle(folder, readers, refuse=refuses_questions(settings)))), flush=True)
 
     stage.write_folder(paths.CORPUS, make)

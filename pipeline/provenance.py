@@ -20,7 +20,7 @@ def gather() -> dict[str, Any]:
     found: dict[str, Any] = {
         "version": metadata.version("small-polyglots"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "teachers": {}, "tuned": {},
+        "teachers": {}, "encoders": {}, "tuned": {},
     }  # fmt: skip
     corpus = paths.CORPUS / "corpus.json"
     if corpus.is_file():
@@ -33,17 +33,31 @@ def gather() -> dict[str, Any]:
         spec = plan["spec"]
         found["teachers"][plan["arch"]] = {
             "family": spec.get("family"), "model": spec.get("model"), "steps": spec.get("training", {}).get("steps"),
+            "checkpoint": spec.get("checkpoint"), "revision": spec.get("revision"),
+            **_evidence(paths.TEACHERS / plan["arch"] / "run.json"),
         }  # fmt: skip
-    tuned = {path.stem: bool(stage.read_json(path).get("tuned")) for path in sorted(paths.SETTLED.glob("*.json"))}
+    settled = {path.stem: stage.read_json(path) for path in sorted(paths.SETTLED.glob("*.json"))}
+    for cell, plan in settled.items():
+        trained = sorted(paths.RUNS.glob(f"{cell}-s*/run.json"))
+        if "encoder" in plan and trained:
+            size = stage.read_json(trained[0])["row"]["size"]
+            found["encoders"][size] = {"checkpoint": plan["encoder"]["encoder"],
+                                       "revision": plan["encoder"]["revision"], **_evidence(trained[0])}  # fmt: skip
+    tuned = {cell: bool(plan.get("tuned")) for cell, plan in settled.items()}
     for cell, done in tuned.items():
         method = cell.rpartition("-")[2]
         before, cells = found["tuned"].get(method, (0, 0))
         found["tuned"][method] = (before + done, cells + 1)
     found["untuned"] = untuned(tuned)
-    return {**found, **_commit()}
+    return {**found, **commit()}
 
 
-def _commit() -> dict[str, Any]:
+def _evidence(run: Path) -> dict[str, Any]:
+    """What a run.json says of how a published checkpoint was read."""
+    return stage.read_json(run).get("checkpoint", {}) if run.is_file() else {}
+
+
+def commit() -> dict[str, Any]:
     """Commit of the code, its date and whether files differ from it; nothing outside a git clone."""
     try:
         commit, date = _git("log", "-1", "--format=%H %cs").split()

@@ -1,39 +1,38 @@
-"""Stage `publish`: the study's MLflow experiment shows exactly the declared cells and teachers.
+"""Stage `publish`: the study's MLflow experiment shows exactly the declared cells and teachers, and the report.
 
-Cells write files only; what DVC restores from its cache logs nothing by itself. So one stage reads
-the results and makes the MLflow store follow them, also after a pull.
+Runs appear while they are made (tracking/watch.py). What DVC restores from its cache tells nothing by itself, and some
+scores are known of a whole study only, so this stage reads the results and makes MLflow follow them, also after a pull.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+import contextlib
+import csv
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from pipeline import paths, stage, tracking
+from pipeline import paths, stage
 from pipeline.collect import model_folder
-from pipeline.run_record import RunRecord, flatten, metric_name
-from pipeline.tracking import Store
-from study import records
+from pipeline.tracking import experiment, journal
+from pipeline.tracking.describe import cost_metrics, count_params, dataset, identity_tags, settings_params
+from pipeline.tracking.follow import COMMIT_TAG, Sent, write_sent
+from pipeline.tracking.journal import PENDING, Told
+from pipeline.tracking.run_record import RunRecord, curves_of
+from pipeline.tracking.score_metrics import TABLES, Metrics, score_metrics
+from pipeline.tracking.sync import Changes, sync
+from pipeline.tracking.tracker import TrackingError
+from pipeline.tracking.watcher import publishing
 
-COSTS = ("seconds", "flops", "items", "captions", "parameters", "text_parameters", "text_fraction")
-"""Columns of `cells` that are metrics as well, so that MLflow can draw scores over them."""
+FILES = ("run.json", "history.csv", "fragmentation.csv", "config.json")
 
-IDENTITY = ("cell", "role", "arch", "size", "method", "seed", "fingerprint")
-
-FACTORS = ("archs", "sizes", "methods", "seeds")
-
-ARTIFACTS = ("run.json", "history.csv", "fragmentation.csv", "config.json")
-
-Metrics = dict[str, dict[str, float]]
-"""Cell to metric name to value."""
+WAIT_SECONDS = 60.0
+"""For a watcher that still sends."""
 
 
 def run_records(grid: Mapping[str, Any]) -> list[RunRecord]:
-    """What the study's folder, the working one, holds of each cell of its grid.
+    """What the study's folder, the working one, holds of each cell of its grid, and of its report if it has one.
 
     Raises:
         StageError: a declared run or its rows are not there.
@@ -47,7 +46,8 @@ def run_records(grid: Mapping[str, Any]) -> list[RunRecord]:
     for name in names:
         if name not in metrics:
             raise stage.StageError(f"cell {name} has no rows in {paths.RESULTS}: run `make repro`")
-    return [run_record(name, grid["study"], metrics[name]) for name in names]
+    records = [run_record(name, grid["study"], metrics[name]) for name in names]
+    return [*records, *report_record(grid["study"])]
 
 
 def run_record(name: str, study: str, metrics: Mapping[str, float]) -> RunRecord:
@@ -57,68 +57,58 @@ def run_record(name: str, study: str, metrics: Mapping[str, float]) -> RunRecord
     row = run["row"]
     if run["cell"] != name or row["cell"] != name:
         raise stage.StageError(f"{folder} holds the run of {run['cell']}, not of {name}")
-    tags = {column: str(row[column]) for column in IDENTITY}
-    tags |= {"study": study, "weights": str(folder / "model.safetensors")}
-    counts = {column: value for column, value in row.items() if column not in IDENTITY}
-    history = pd.read_csv(folder / "history.csv")
+    with (folder / "history.csv").open(encoding="utf-8", newline="") as file:  # exactly, which pandas does not promise
+        history = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+    told = Told.of(row["fingerprint"])
+    tags = {**identity_tags(row), "study": study, "weights": str(folder / "model.safetensors")}
+    if told.start.get("commit"):
+        tags[COMMIT_TAG] = told.start["commit"]
+    corpus = dataset() if (paths.CORPUS / "corpus.json").is_file() else None
     return RunRecord(
         name=name,
+        fingerprint=row["fingerprint"],
         tags=tags,
-        params=flatten({"settings": run["settings"], "versions": run["versions"], **counts}),
-        metrics={**metrics, **{metric_name("cost", column): float(row[column]) for column in COSTS}},
-        curves={
-            metric_name("training", str(column)): [
-                (int(step), float(value)) for step, value in zip(history["step"], history[column], strict=True)
-            ]
-            for column in history.columns
-            if column != "step"
-        },
-        artifacts=[folder / file for file in ARTIFACTS if (folder / file).is_file()],
+        params={**settings_params(row, run["settings"], run["versions"]), **count_params(row)},
+        metrics={**metrics, **cost_metrics(row)},
+        curves=curves_of(history),
+        files={file: folder / file for file in FILES if (folder / file).is_file()},
         seconds=float(row["seconds"]),
+        dataset=corpus,
+        started=told.started,
+        ended=told.ended,
     )
+
+
+def report_record(study: str) -> list[RunRecord]:
+    """The report and its tables, as artifacts of a run of their own; none if there is no report yet."""
+    files = sorted(path for path in paths.REPORT.rglob("*") if path.is_file()) if paths.REPORT.is_dir() else []
+    if not files:
+        return []
+    key = stage.tree_hash([paths.REPORT])[:32]
+    written = round(max(path.stat().st_mtime for path in files) * 1000)
+    tags = {"role": "report", "fingerprint": key, "study": study}
+    record = RunRecord(
+        name="report",
+        fingerprint=key,
+        tags=tags,
+        params={"role": "report"},
+        metrics={},
+        files={path.relative_to(paths.REPORT).as_posix(): path for path in files},
+        started=written,
+        ended=written,
+    )
+    return [record]
 
 
 def scores() -> Metrics:
     """Summary metrics of every cell that has rows in all of the tables; without questions none has answers."""
-    metrics: Metrics = defaultdict(dict)
-    for cell in table("cells")["cell"]:
-        metrics[str(cell)] = {}
-    retrieval, consistency, vqa, stability = (table(n) for n in ("retrieval", "consistency", "vqa", "stability"))
-    summarise(metrics, "retrieval", retrieval, "metric")
-    for (direction, measure), rows in retrieval.groupby(["direction", "metric"]):
-        put(metrics, ["retrieval", str(measure), str(direction)], rows.groupby("cell")["score"].mean())
-    summarise(metrics, "consistency", consistency, "construct")
-    put(
-        metrics, ["vqa", "accuracy", "mean"], vqa.groupby(["cell", "language"])["correct"].mean().groupby("cell").mean()
-    )
-    for language, rows in vqa.groupby("language"):
-        put(metrics, ["vqa", "accuracy", str(language)], rows.groupby("cell")["correct"].mean())
-    of_runs = stability[(stability["level"] == "run") & (stability["language"] == records.ALL_LANGUAGES)]
-    for construct, rows in of_runs.groupby("construct"):
-        put(metrics, ["stability", str(construct)], rows.set_index("cell")["score"])
-    scored = set(retrieval["cell"]) & set(consistency["cell"])
-    if len(vqa):
-        scored &= set(vqa["cell"])
+    tables = {name: table(name) for name in (*TABLES, "stability")}
+    metrics: Metrics = {str(cell): {} for cell in table("cells")["cell"]}
+    metrics |= score_metrics(tables)
+    scored = set(tables["retrieval"]["cell"]) & set(tables["consistency"]["cell"])
+    if len(tables["vqa"]):
+        scored &= set(tables["vqa"]["cell"])
     return {cell: values for cell, values in metrics.items() if cell in scored}
-
-
-def summarise(metrics: Metrics, kind: str, frame: pd.DataFrame, measures: str) -> None:
-    """`kind.measure.mean`, the mean over languages, and `kind.measure.<language>` of the main measures."""
-    by_language = frame.groupby([measures, "language", "cell"])["score"].mean()
-    shown = records.headline(kind, set(frame[measures]))
-    for measure in frame[measures].unique():
-        values = by_language.loc[measure]
-        put(metrics, [kind, str(measure), "mean"], values.groupby("cell").mean())
-        if measure == shown:  # for each language; of the other measures the mean over languages is
-            for language, rows in values.groupby("language"):
-                put(metrics, [kind, str(measure), str(language)], rows.droplevel("language"))
-
-
-def put(metrics: Metrics, name: Iterable[str], values: pd.Series[float]) -> None:
-    """Give each cell of the index its value; an empty one is left out."""
-    key = metric_name(*name)
-    for cell, value in values.dropna().items():
-        metrics[str(cell)][key] = float(value)
 
 
 def table(name: str) -> pd.DataFrame:
@@ -128,31 +118,42 @@ def table(name: str) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-def note(grid: Mapping[str, Any]) -> str:
-    """The experiment's description in the UI."""
-    factors = "\n".join(f"- **{factor}**: {', '.join(map(str, grid[factor]))}" for factor in FACTORS)
-    return f"""{grid["description"]}
+def publish(records: list[RunRecord]) -> Changes:
+    """Make MLflow show the records.
 
-One run for each of {len(grid["cells"])} students and {len(grid["teachers"])} teachers.
+    Raises:
+        TrackingError: it cannot be reached, or another process of this folder still sends.
+    """
+    with publishing(WAIT_SECONDS) as alone:
+        if not alone:
+            raise TrackingError("another process of this study still sends to MLflow")
+        tracker = experiment.open_tracker()
+        changes, runs = sync(records, tracker)
+        for path in journal.journals():
+            if path.stem in runs:
+                size = path.stat().st_size
+                last = journal.events(path)[0]
+                step = max((int(event["row"]["step"]) for event in last if event["event"] == journal.ROW), default=-1)
+                write_sent(path, tracker.destination, Sent(runs[path.stem], size, step, "FINISHED"))
+            elif not journal.written_now(path):
+                for file in (path, *path.parent.glob(f"{path.stem}.*.json")):
+                    file.unlink(missing_ok=True)
+        PENDING.unlink(missing_ok=True)
+    return changes
 
-{factors}
 
-**Compare methods**: filter `tags.size = "half" and tags.arch = "clip"`, group by `tags.method` and look at
-`retrieval.map_at_10.mean`, `consistency.rbo_gold_deleted.mean`, `vqa.accuracy.mean` and `stability.alpha`;
-add a language code for one language. `training.*` are the training curves, `cost.*` what a run cost.
-Confidence intervals and tests are in the study's `report/`, not here.
-
-This view is made from the study's files by `python -m pipeline publish`; runs added by hand are removed.
-"""
-
-
-def run() -> None:
-    grid = stage.read_json(paths.PLAN / "grid.json")
+def run(or_later: bool = False) -> None:
+    """Publish. With `or_later`, a store that cannot be used is told of and fails nothing: results are whole."""
+    grid = experiment.grid()
     found = run_records(grid)
+    where = experiment.destination().shown
     try:
-        changes = tracking.sync(found, Store.of(Path.cwd()), grid["study"], note(grid))
-    except tracking.TrackingError as error:
-        raise stage.StageError(str(error)) from None
-    fingerprints = {record.name: record.tags["fingerprint"] for record in found}
+        print(f"publish: {len(found)} runs in {where}: {publish(found)}")
+    except TrackingError as error:
+        if not or_later:
+            raise stage.StageError(str(error)) from None
+        with contextlib.suppress(OSError):
+            PENDING.touch()
+        print(f"publish: {error}\npublish: results are whole, MLflow is behind; {experiment.LATER}", flush=True)
+    fingerprints = {record.name: record.fingerprint for record in found}
     stage.write_json(paths.PUBLISHED, {"study": grid["study"], "runs": len(found), "cells": fingerprints})
-    print(f"publish: {len(found)} runs in {Store.of(Path.cwd()).database.name}: {changes}")

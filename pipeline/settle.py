@@ -5,13 +5,19 @@ A method that was never tuned keeps what params.yaml declares; its plan says so.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from pipeline import paths, stage
 from pipeline.tuned import sentence, tuned_values
 from pipeline.validate import student_code
+from study.objectives import options_of
+from study.params import describe
 from study.published import teacher_spec
+from study.student_spec import StudentSpec
 
 MAKES = ("objectives", "fraction", "encoder", "encoder_contents", "spec")
 """What of a declaration makes a student."""
@@ -37,18 +43,35 @@ def apply(plan: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     return settled
 
 
+def check(plan: Mapping[str, Any], where: Path) -> None:
+    """Refuse a settled plan that no student can be trained by; raises StageError, which names `where`."""
+    parts: dict[str, type[BaseModel]] = {name: options_of(name) for name in plan["objectives"]}
+    parts["spec"] = StudentSpec
+    for name, kind in parts.items():
+        try:
+            kind.model_validate(plan["spec"] if name == "spec" else plan["objectives"][name])
+        except ValidationError as error:
+            said = "; ".join(describe(problem, kind) for problem in error.errors())
+            raise stage.StageError(f"{where}, {name}: {said}") from None
+
+
 def run() -> None:
-    tuned = Path(stage.read_json(paths.PLAN / "tuning.json")["values"])
+    tuned = Path(stage.read_json(paths.PLAN / "tuning.json", values=str)["values"])
     settled: dict[str, Any] = {}
-    for name, declared in stage.read_json(paths.PLAN / "students.json").items():
+    students = paths.PLAN / "students.json"
+    for name, declared in stage.read_json(students).items():
+        if not all(isinstance(declared.get(key), dict) for key in ("objectives", "spec", "teacher")):
+            raise stage.StageError(f"{students}: {name} is not what `validate` writes: {stage.REMEDY}")
         found = tuned_values(tuned / f"{name}.json", declared)
-        teacher = teacher_spec(declared["teacher"])
+        with stage.planned(students):
+            teacher = teacher_spec(declared["teacher"])
         plan = {
             **{key: declared[key] for key in MAKES if key in declared},
             "code": student_code(teacher, declared),
             "tuned": bool(found),
         }
         settled[name] = apply(plan, found)
+        check(settled[name], tuned / f"{name}.json" if found else students)
 
     if line := sentence({name: plan["tuned"] for name, plan in settled.items()}):
         print(f"settle: {line}")

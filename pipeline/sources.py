@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,15 +31,21 @@ def module_file(module: str) -> Path | None:
 
 def imports(file: Path) -> set[str]:
     """Every name that a file imports, at its top or within a function, as dotted candidates."""
+    return set(_imported(file, file.read_text(encoding="utf-8")))
+
+
+@lru_cache(maxsize=1024)
+def _imported(file: Path, text: str) -> frozenset[str]:
+    """`imports` of a file with that text: a plan is made of dozens of hashes, and parsing takes most of their time."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             module = _absolute(file, node.level, node.module)
             names.add(module)
             names.update(f"{module}.{alias.name}" for alias in node.names)
-    return names
+    return frozenset(names)
 
 
 def _absolute(file: Path, level: int, module: str | None) -> str:

@@ -21,12 +21,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 STARTED_BY = os.getppid()
 """Read as early as a stage can, so that a parent that ends while the stage starts is missed."""
 SCRATCH = Path(".scratch")
 DONE = "DONE"
+LINES, LETTERS = 100, 1000
+"""Of an error that is told, and of each of its lines, at most."""
 SPARE_BYTES = 1 << 20
 """A disk with less than this left is a full one."""
+
+REMEDY = "remove the file and run `dvc repro`, which makes it anew"
 
 Make = Callable[[Path], None]
 """Fills the folder it is given."""
@@ -49,14 +55,38 @@ def limit_threads(threads: int) -> None:
     threadpool_limits(threads)
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file written by an earlier stage."""
+def read_json(path: Path, **kinds: type) -> Any:
+    """A JSON file written by an earlier stage.
+
+    Args:
+        path: the file.
+        kinds: keys that it must have, and the types of their values.
+
+    Raises:
+        StageError: it is not there, no JSON, or lacks a key; the message names it.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StageError(f"{path} is not there: run `dvc repro`, or the stage that makes it") from None
     except (ValueError, RecursionError) as error:
         raise StageError(f"{path} is no whole JSON file ({error}): remove it and run `dvc repro`") from None
+    except OSError as error:
+        raise StageError(f"{path} cannot be read: {error.strerror}") from None
+    wrong = [key for key, kind in kinds.items() if not isinstance(found, dict) or not isinstance(found.get(key), kind)]
+    if wrong:
+        raise StageError(f"{path}: {', '.join(wrong)} missing, or no value that a stage writes: {REMEDY}")
+    return found
+
+
+@contextmanager
+def planned(path: Path) -> Iterator[None]:
+    """Where a plan's blocks are checked anew; raises StageError, which names its file."""
+    try:
+        yield
+    except ValidationError as error:
+        said = " ".join(str(error).split())[:500]
+        raise StageError(f"{path} is not what a stage wrote: {REMEDY} ({said})") from None
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -203,14 +233,30 @@ def main(name: str, *, hide_faults: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         sys.exit(f"{name}: interrupted; what is finished is kept, `dvc repro` goes on from there")
     except Exception as error:
-        if out_of_space(error):
-            sys.exit(f"{name}: no space left on the disk that holds {Path.cwd()}; nothing was left half-written")
-        # Errors of our own classes are addressed to the user; anything else is a fault, with its traceback.
-        if type(error).__module__.partition(".")[0] in ("study", "pipeline", "analysis"):
-            sys.exit(f"{name}: {error}")
+        if (said := expected(error)) is not None:
+            sys.exit(f"{name}: {said}")
         if not hide_faults:
             raise
-        sys.exit(f"{name}: {fault(error)}")
+        sys.exit(f"{name}: {told(fault(error))}")
+
+
+def expected(error: Exception) -> str | None:
+    """What a user is told of an error that is addressed to them; None for a fault of this program."""
+    if out_of_space(error):
+        return f"no space left on the disk that holds {Path.cwd()}; nothing was left half-written"
+    ours = type(error).__module__.partition(".")[0] in ("study", "pipeline", "analysis")
+    return told(error) if ours else None
+
+
+def told(error: object) -> str:
+    """An error's lines as a terminal can show them: what files hold is quoted in them, control characters included."""
+    text = "".join(c if c in "\n\t" or c.isprintable() or c == " " else _escaped(c) for c in str(error))
+    lines = [line if len(line) <= LETTERS else f"{line[: LETTERS - 3]}..." for line in text.splitlines()]
+    return "\n".join(lines if len(lines) <= LINES else [*lines[:LINES], f"... and {len(lines) - LINES} lines more"])
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def fault(error: Exception) -> str:

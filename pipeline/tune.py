@@ -68,7 +68,7 @@ def run(arch: str, size: str, method: str) -> None:
     name = f"{arch}-{size}-{method}"
     stage.limit_threads(execution()["threads"])
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    plan = stage.read_json(paths.PLAN / f"tune-{name}.json")
+    plan = stage.read_json(paths.PLAN / f"tune-{name}.json", declared=dict, search=dict, seeds=list, trials=int)
     # More trials go on with the same journal; other code or another declaration starts a new one.
     searched = {name: value for name, value in plan.items() if name != "trials"}
     key = stage.declared_hash(searched, (paths.TEACHERS / arch / "fingerprint").read_text())

@@ -51,6 +51,8 @@ def plans(params: Params) -> dict[str, Any]:
             "languages": languages,
             "vqa_languages": asked,
             "settings": corpus.Settings.model_validate(wanted.settings).model_dump(mode="json"),
+            "readers": {arch: _reader(params.teachers[arch]) for arch in grid.archs},
+            "reading": code_hash(["study.corpora.answerable", "study.readers"], without=REGISTRIES),
             "code": _corpus_code(wanted.name),
         },
         "evaluation": {
@@ -98,6 +100,13 @@ def _teacher(arch: str, spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
     code = model_code(modules, carried_out_by("work/task", "work/teach", "work/run_files"), spec)
     contents = {"contents": folder_contents(spec.checkpoint)} if isinstance(spec, PublishedSpec) else {}
     return {"arch": arch, "spec": spec.model_dump(), "code": code, **contents}
+
+
+def _reader(spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
+    """What a teacher's reading of texts comes from; all that are trained here clean texts in one way."""
+    if isinstance(spec, PublishedSpec):
+        return {"spec": spec.model_dump(), "contents": folder_contents(spec.checkpoint)}
+    return {"spec": None}
 
 
 def model_code(

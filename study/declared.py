@@ -10,19 +10,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from study.corpora import CorpusError, known_languages, known_splits
+from study.corpora import CorpusError, known_languages, known_splits, own_questions
 from study.corpora import corpus as find_corpus
+from study.corpora.alike import options_alike
+from study.corpora.problems import Problems
 from study.encoders import EncoderSpec
 from study.names import UnknownNameError, hint
 from study.objectives import options_of
 from study.params import CorpusSpec, Params, ParamsError, describe, read
 from study.plain_yaml import shown
 from study.published import AnyTeacher, PublishedSpec
+from study.readers import reader
 from study.records import OUTCOMES
 from study.shape import SizeError, Towers, shape_of
 from study.teacher_spec import TeacherSpec
 from study.towers import PUBLISHED, TRAINABLE, check_model
 from study.towers.errors import PublishedError
+from study.towers.finite import not_finite
 from study.towers.trained_sizes import towers_of
 from study.vocabulary import SMALLEST
 
@@ -98,7 +102,30 @@ def problems(params: Params) -> list[str]:
         problems.extend(_sizes(params))
     trained = [arch for arch in params.grid.archs if isinstance(params.teachers.get(arch), TeacherSpec)]
     problems.extend(_corpus(params.corpus, trained))
+    problems.extend(_unanswerable(params))
     return problems
+
+
+def _unanswerable(params: Params) -> list[str]:
+    """Questions of the user's own with options that a teacher reads as one text, so far as it is there."""
+    try:
+        settings = find_corpus(params.corpus.name).Settings.model_validate(params.corpus.settings)
+        languages = params.corpus.vqa_languages
+        asked = [one for one in own_questions(settings) if languages == "all" or one.language in languages]
+    except (ValidationError, CorpusError):
+        return []  # said of the corpus already
+    if not asked:
+        return []
+    readers = {}
+    for arch in params.grid.archs:
+        with contextlib.suppress(PublishedError, UnknownNameError):  # said of the teacher already
+            read_by = reader(params.teachers[arch], fetch=False) if arch in params.teachers else None
+            if read_by is not None:
+                readers[arch] = read_by
+    found = Problems()
+    for one in options_alike(asked, readers):
+        found.add(str(one), "options alike to a teacher")
+    return [f"corpus: {line}" for line in found.lines()]
 
 
 def _trained(where: str, spec: TeacherSpec) -> list[str]:
@@ -144,7 +171,13 @@ def _checked(where: str, spec: PublishedSpec | EncoderSpec) -> list[str]:
         spec.check()
     except PublishedError as error:
         return [f"{where}: {error}"]
-    return []
+    folder = Path(spec.encoder if isinstance(spec, EncoderSpec) else spec.checkpoint)
+    problems = []
+    for file in sorted(folder.glob("*.safetensors")) if folder.is_dir() else ():
+        if broken := list(not_finite(file)):
+            more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+            problems.append(f"{where}: {file}: not all finite: {broken[0]}{more}")
+    return problems
 
 
 def _search(params: Params) -> list[str]:
@@ -208,7 +241,7 @@ def _corpus(spec: CorpusSpec, trained: Sequence[str]) -> list[str]:
         captions, questions = known_languages(spec.name, settings)
         splits = known_splits(settings) if trained else ()
     except CorpusError as error:
-        return [f"corpus: {error}"]
+        return [f"corpus: {line}" for line in str(error).splitlines()]
     if trained and "teacher" not in splits:
         return [
             f"teachers.{trained[0]} is trained here, but the corpus has no split 'teacher' (it has "
@@ -225,7 +258,7 @@ def _corpus(spec: CorpusSpec, trained: Sequence[str]) -> list[str]:
         try:
             found.check(settings, *_asked(spec, captions, questions))
         except CorpusError as error:
-            problems.append(f"corpus: {error}")
+            problems += [f"corpus: {line}" for line in str(error).splitlines()]
     return problems
 
 

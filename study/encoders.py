@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from study import places
 from study.towers import borrowing
+from study.towers.errors import reading
 
 FAMILY = "encoder"
 
@@ -17,9 +19,7 @@ class EncoderSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    encoder: str = Field(
-        min_length=1, max_length=500, description="a folder, seen from the study's, or a name on the hub"
-    )
+    encoder: places.Declared = Field(description="a folder, seen from the study's, or a name on the hub")
     revision: str | None = Field(default=None, description="commit of a name; a folder needs none")
     licence: str | None = Field(default=None, description="under which the weights were published, for model cards")
     pooling: Literal["mean", "cls"] = Field(default="mean", description="over tokens, or the first token")
@@ -27,7 +27,9 @@ class EncoderSpec(BaseModel):
 
     def check(self) -> None:
         """Refuse what cannot be had; raises `PublishedError`."""
-        borrowing(FAMILY).check(self.encoder, self.revision)
+        family = borrowing(FAMILY)
+        with reading(self.encoder):
+            family.check(self.encoder, self.revision)
 
 
 def _kind(block: Any) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable
 
+MOST_NAMED, CLOSEST = 60, 10
+"""More names than that, open_clip's models for one, are not listed: the closest of them are."""
+
 
 class UnknownNameError(ValueError):
     """A name is not one of those that exist; the message says which are, nearest first."""
@@ -26,8 +29,15 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'? known: ...` for the end of an error message."""
+    """`; did you mean 'x'? Allowed: ...` for the end of an error message; of very many names the closest ones."""
     names = sorted(known)
     close = nearest(name, names)
     meant = f"; did you mean {close!r}?" if close else ""
-    return f"{meant} Allowed: {', '.join(names) if names else 'none'}"
+    return f"{meant} Allowed: {_listed(str(name), names) if names else 'none'}"
+
+
+def _listed(name: str, names: list[str]) -> str:
+    if len(names) <= MOST_NAMED:
+        return ", ".join(names)
+    shown = difflib.get_close_matches(name, names, n=CLOSEST, cutoff=0.0)
+    return f"{', '.join(shown)} and {len(names) - len(shown)} more"

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, field_validator
 
+from study import places
 from study.teacher_spec import TeacherSpec
 from study.towers import published
+from study.towers.errors import reading
 
 if TYPE_CHECKING:
     from study.towers.protocol import DualEncoder
@@ -21,9 +23,7 @@ class PublishedSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     family: str = Field(description="the library that loads it: open_clip or transformers")
-    checkpoint: str = Field(
-        min_length=1, max_length=500, description="a folder, seen from the study's, or a name that is resolved"
-    )
+    checkpoint: places.Declared = Field(description="a folder, seen from the study's, or a name that is resolved")
     revision: str | None = Field(default=None, description="commit of a name; a folder needs none")
     licence: str | None = Field(default=None, description="under which the weights were published, for model cards")
 
@@ -35,7 +35,9 @@ class PublishedSpec(BaseModel):
 
     def check(self) -> None:
         """Refuse what cannot be had, a folder but for its weights; raises as `fetch`."""
-        published(self.family).check(self.checkpoint, self.revision)
+        family = published(self.family)
+        with reading(self.checkpoint):
+            family.check(self.checkpoint, self.revision)
         if Path(self.checkpoint).is_dir():
             self.outline()
 
@@ -46,11 +48,15 @@ class PublishedSpec(BaseModel):
             PublishedError: it is not there, is another architecture, or its parts do not fit one another.
             UnknownNameError: no such family.
         """
-        return published(self.family).fetch(self.checkpoint, self.revision)
+        family = published(self.family)
+        with reading(self.checkpoint):
+            return family.fetch(self.checkpoint, self.revision)
 
     def outline(self) -> DualEncoder:
         """The model of a folder before its weights are read; raises as `fetch`."""
-        return published(self.family).outline(self.checkpoint)
+        family = published(self.family)
+        with reading(self.checkpoint):
+            return family.outline(self.checkpoint)
 
 
 KINDS: dict[str, type[BaseModel]] = {"trained": TeacherSpec, "published": PublishedSpec}

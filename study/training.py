@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from study.schedule import Schedule
 from study.towers.protocol import DualEncoder
 
-Progress = Callable[[int, int], None]
-"""Called with steps done and steps in all."""
+Progress = Callable[[int, int, Mapping[str, float]], None]
+"""Called with steps done, steps in all and the newest row of the history."""
 
 
 class TrainingError(RuntimeError):
@@ -109,7 +109,7 @@ def fit(
             history.rows.append(row)
             history.seconds = time.perf_counter() - started
             if progress is not None:
-                progress(step + 1, schedule.steps)
+                progress(step + 1, schedule.steps, row)
             if checkpoint is not None and not last and time.perf_counter() - saved > checkpoint_seconds:
                 _save(checkpoint, step + 1, modules, optim, history)
                 saved = time.perf_counter()

@@ -37,7 +37,7 @@ def test_of_study_the_analysis_knows_the_record_schema_only() -> None:
 
 def test_mlflow_is_imported_by_one_module() -> None:
     users = {file.name for file, name in names("pipeline") if name.split(".")[0] == "mlflow"}
-    assert users == {"tracking.py"}
+    assert users == {"tracker.py"}
 
 
 def test_there_is_no_cycle_between_modules() -> None:

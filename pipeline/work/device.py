@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def execution() -> dict[str, Any]:
     """Where and how to run: device, workers, threads. It changes no result, so no stage depends on it."""
-    declared: dict[str, Any] = stage.read_json(paths.PLAN / "execution.json")
+    declared: dict[str, Any] = stage.read_json(paths.PLAN / "execution.json", device=str, threads=int)
     return declared
 
 

@@ -30,8 +30,12 @@ class DistilTask(Task):
 
     @property
     def plan(self) -> dict[str, Any]:
-        plan: dict[str, Any] = stage.read_json(paths.SETTLED / f"{self.cell.plan}.json")
+        plan: dict[str, Any] = stage.read_json(self._file, spec=dict, objectives=dict)
         return plan
+
+    @property
+    def _file(self) -> Path:
+        return paths.SETTLED / f"{self.cell.plan}.json"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -46,8 +50,9 @@ class DistilTask(Task):
         from study.student_spec import StudentSpec
 
         plan, cell = self.plan, self.cell
-        spec = StudentSpec.model_validate(plan["spec"])
-        corner = Corner(cell.arch, cell.size, scale_of(plan), cell.seed, plan["objectives"], spec)
+        with stage.planned(self._file):
+            spec, scale = StudentSpec.model_validate(plan["spec"]), scale_of(plan)
+        corner = Corner(cell.arch, cell.size, scale, cell.seed, plan["objectives"], spec)
         teacher, where = open_teacher(cell.arch), torch_device(device)
         checkpoint = self.folder.with_suffix(".checkpoint")
         embeddings = paths.EMBEDDINGS / cell.arch

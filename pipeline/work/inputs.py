@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def corpus_content() -> str:
     """The corpus's own hash over all its files."""
-    content: str = stage.read_json(paths.CORPUS / "corpus.json")["content"]
+    content: str = stage.read_json(paths.CORPUS / "corpus.json", content=str)["content"]
     return content
 
 

@@ -42,6 +42,8 @@ def write_run(
         "fingerprint": task.fingerprint,
     }
     record = {"cell": task.name, "row": row, "settings": settings, "temperature": model.temperature}
+    if model.evidence:
+        record["checkpoint"] = asdict(model.evidence)
     stage.write_json(folder / "run.json", {**record, "versions": versions()})
     pd.DataFrame(history.rows, columns=list(history.rows[0]) if history.rows else ["step"]).to_csv(
         folder / "history.csv", index=False

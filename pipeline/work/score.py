@@ -35,7 +35,7 @@ class EvaluateTask(Task):
 
     @cached_property
     def fingerprint(self) -> str:
-        plan = stage.read_json(paths.PLAN / "evaluation.json")
+        plan = stage.read_json(paths.PLAN / "evaluation.json", protocol=str)
         return stage.declared_hash({"cell": self.name, **plan}, self.model.fingerprint)
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
@@ -56,7 +56,7 @@ class EvaluateTask(Task):
             images = teacher_images(self.arch, device)
             model = checkpoint.load_text(source, teacher_folder(self.arch))
             model.text_module().to(where)
-        protocol = stage.read_json(paths.PLAN / "evaluation.json")["protocol"]
+        protocol = stage.read_json(paths.PLAN / "evaluation.json", protocol=str)["protocol"]
         scores = evaluate(self.name, model, open_corpus(), images, "test", where, protocol)
         for table, frame in scores.tables().items():
             frame.to_parquet(folder / f"{table}.parquet", index=False)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
 from pipeline import stage
 
-Progress = Callable[[int, int], None]
-"""Called with the steps that are done and those there are."""
+Progress = Callable[[int, int, Mapping[str, float]], None]
+"""Called with the steps that are done, those there are, and the newest row of the training's history."""
 
 
 class Task(ABC):

@@ -30,8 +30,12 @@ class TeacherTask(Task):
 
     @property
     def plan(self) -> dict[str, Any]:
-        plan: dict[str, Any] = stage.read_json(paths.PLAN / f"teacher-{self.arch}.json")
+        plan: dict[str, Any] = stage.read_json(self._file, spec=dict)
         return plan
+
+    @property
+    def _file(self) -> Path:
+        return paths.PLAN / f"teacher-{self.arch}.json"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -44,7 +48,8 @@ class TeacherTask(Task):
         from study.teacher import train_teacher
         from study.training import History
 
-        spec = teacher_spec(self.plan["spec"])
+        with stage.planned(self._file):
+            spec = teacher_spec(self.plan["spec"])
         row: dict[str, Any] = {"role": "teacher", "arch": self.arch, "size": "full", "method": "teacher"}
         checkpoint = self.folder.with_suffix(".checkpoint")
         if isinstance(spec, PublishedSpec):

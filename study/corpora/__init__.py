@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol, get_args, runtime_checkable
 
+from study.corpora.alike import Asked
 from study.corpora.base import Corpus, CorpusError, CorpusSettings, Need, Record, nearest
 from study.corpora.emoji import CORPUS as EMOJI
+from study.corpora.images import Broken
 from study.corpora.layout import CaptionSplit, PreparedCorpus
 from study.corpora.manifest import CORPUS as MANIFEST
 from study.corpora.published import CORPUS as PUBLISHED
@@ -24,6 +26,8 @@ __all__ = [
     "corpus",
     "known_languages",
     "known_splits",
+    "own_questions",
+    "refuses_questions",
 ]
 
 CORPORA: dict[str, Corpus[Any]] = {entry.record.name: entry for entry in (EMOJI, MANIFEST, PUBLISHED)}
@@ -60,6 +64,25 @@ class HasSplits(Protocol):
     """Settings of a corpus that may lack splits: what it has is known from its declaration or data only."""
 
     def known_splits(self) -> tuple[str, ...]: ...
+
+
+@runtime_checkable
+class HasQuestions(Protocol):
+    """Settings of a corpus whose questions the user has written, and can mend."""
+
+    broken: Broken
+
+    def asked(self) -> list[Asked]: ...
+
+
+def own_questions(settings: CorpusSettings) -> list[Asked]:
+    """The user's own questions, as far as they can be read, if what cannot be used is to be refused."""
+    return settings.asked() if refuses_questions(settings) else []  # type: ignore[attr-defined]
+
+
+def refuses_questions(settings: CorpusSettings) -> bool:
+    """Whether a question that cannot be answered is refused; otherwise it is left out and counted."""
+    return isinstance(settings, HasQuestions) and settings.broken == "refuse"
 
 
 def known_splits(settings: CorpusSettings) -> tuple[str, ...]:

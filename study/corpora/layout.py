@@ -110,7 +110,7 @@ class PreparedCorpus:
     def card(self) -> Card:
         try:
             return Card.model_validate_json((self.path / "corpus.json").read_text(encoding="utf-8"))
-        except ValidationError as error:
+        except (ValidationError, UnicodeDecodeError) as error:
             raise CorpusError(f"{self.path / 'corpus.json'}: {error}") from error
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -165,5 +165,10 @@ class CorpusWriter:
         return card
 
     def _table(self, name: str, columns: dict[str, Any]) -> None:
-        arrays = {column: pa.array(values, type=_TYPES[column]) for column, values in columns.items()}
-        pq.write_table(pa.table(arrays), self.out / name, compression="zstd")
+        write_table(self.out / name, columns)
+
+
+def write_table(file: Path, columns: Mapping[str, Any]) -> None:
+    """A table of the layout, its columns in the types that every corpus has."""
+    arrays = {column: pa.array(values, type=_TYPES[column]) for column, values in columns.items()}
+    pq.write_table(pa.table(arrays), file, compression="zstd")

@@ -57,9 +57,13 @@ TARGETS: Mapping[str, Mapping[str, Target]] = {
         "encoder": Target("study.export.encoder"),
     },
     "transformers": {
+        "clip": Target("study.export.clip_transformers"),
         "siglip2": Target("study.export.siglip2"),
         "transformers": Target("study.export.transformers_published"),
     },
+    "sentence-transformers": dict.fromkeys(
+        ("clip", "siglip2", "transformers"), Target("study.export.sentence_transformers")
+    ),
 }
 """Library name to the families that it can load; modules are imported on use, since each library takes seconds."""
 

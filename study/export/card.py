@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from study.corpora.layout import Card
+from study.export.description import Description
+from study.export.front_matter import front_matter
 
 DIRECTIONS = {"text_to_image": "text to image", "image_to_text": "image to text"}
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a card tells of a model.
-
-    run, teacher: their run.json. corpus: the corpus's card. scores: by language, columns as `score_table`
-    makes them, or None with `no_scores` saying why. load: Python lines that load it with `library`. remarks:
-    what its user has to know of the library. context: tokens of the longest text.
-    """
-
-    run: Mapping[str, Any]
-    teacher: Mapping[str, Any]
-    corpus: Card
-    scores: pd.DataFrame | None
-    no_scores: str
-    library: str
-    load: str
-    remarks: Sequence[str]
-    family: str
-    context: int
-    image_size: int
-
-    @property
-    def name(self) -> str:
-        return str(self.run["cell"])
-
-    @property
-    def taught(self) -> Mapping[str, Any]:
-        """The teacher's block of params.yaml."""
-        settings: Mapping[str, Any] = self.teacher["settings"]
-        return settings
 
 
 def score_table(retrieval: pd.DataFrame, vqa: pd.DataFrame) -> pd.DataFrame:
@@ -61,7 +28,7 @@ def model_card(about: Description) -> str:
     what = "student" if row["role"] == "student" else "teacher"
     remarks = "\n".join(f"- {remark}" for remark in about.remarks)
     parts = [
-        _front_matter(about),
+        front_matter(about),
         f"# {about.name}",
         f"A small multilingual dual encoder (image and text) of the {about.family} family: a {what} of the study "
         f"Small Polyglots. {len(about.corpus.languages)} languages; images {about.image_size} x {about.image_size}; "
@@ -73,25 +40,6 @@ def model_card(about: Description) -> str:
         f"## Licences\n\n{_licences(about)}",
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _front_matter(about: Description) -> str:
-    names = sorted({licence.name for licence in about.corpus.licences})
-    names += [block.get("licence") or "of the published weights" for block in _published(about)]
-    names = sorted(set(names))
-    entries: dict[str, Any] = {"license": names[0].lower()} if len(names) == 1 else {"license": "other"}
-    if len(names) > 1:
-        entries |= {"license_name": "licences-of-the-training-data", "license_link": "#licences"}
-    entries |= {
-        "language": about.corpus.languages,
-        "library_name": about.library,
-        "pipeline_tag": "zero-shot-image-classification",
-        "tags": ["multilingual", "knowledge-distillation", about.family],
-        "teacher": about.teacher["cell"],
-    }
-    # JSON values are YAML too, and quoted: a bare `no` (Norwegian) would be read as false.
-    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in entries.items()]
-    return "\n".join(["---", *lines, "---"])
 
 
 def _scores(about: Description) -> str:
@@ -121,6 +69,7 @@ def _recipe(about: Description) -> str:
         rows += [["objectives", " + ".join(weights)]]
     if "encoder" in settings:
         rows += [["text encoder", _pinned(settings["encoder"]["encoder"], settings["encoder"])]]
+    rows += [[f"{whose} held against", read["compared"]] for whose, read in _read(about) if read.get("compared")]
     rows += [
         ["teacher", f"{taught['cell']}: {_source(about.taught)}"],
         ["trained towers", row["towers"]],
@@ -150,10 +99,10 @@ def _pinned(name: str, settings: Mapping[str, Any]) -> str:
     return f"{name} at revision {settings['revision']}" if settings.get("revision") else name
 
 
-def _published(about: Description) -> list[Mapping[str, Any]]:
-    """Blocks of the weights that others published: the teacher's, the text encoder's."""
-    blocks = [about.taught, about.run["settings"].get("encoder", {})]
-    return [block for block in blocks if "checkpoint" in block or "encoder" in block]
+def _read(about: Description) -> list[tuple[str, Mapping[str, Any]]]:
+    """How the published checkpoints behind a model were read (`Evidence`): the teacher's, the text encoder's."""
+    encoder = about.run.get("checkpoint", {}) if "encoder" in about.run["settings"] else {}
+    return [("teacher", about.teacher.get("checkpoint", {})), ("text encoder", encoder)]
 
 
 def _limits(about: Description) -> str:
@@ -161,6 +110,13 @@ def _limits(about: Description) -> str:
         *_corpus_limits(about),
         f"Images of other sizes are resized by the library; every score is of {about.image_size} x "
         f"{about.image_size} images that were not.",
+        "Before they were resized, images were turned as their EXIF says and laid over white where they are "
+        "transparent. The library does neither: turn and flatten such images first, or their embeddings are others.",
+        *(
+            f"Assumed of the {whose}, since its files do not say: {'; '.join(read['assumed'])}."
+            for whose, read in _read(about)
+            if read.get("assumed")
+        ),
         *about.corpus.notes,
     ]
     return "\n".join(f"- {note}" for note in notes)
@@ -168,7 +124,7 @@ def _limits(about: Description) -> str:
 
 def _corpus_limits(about: Description) -> list[str]:
     corpus = f"`{about.corpus.corpus}`"
-    if _published(about):
+    if about.published:
         return [f"Distilled on one corpus, {corpus}: {about.corpus.description}", "Made to compare methods."]
     return [
         f"Trained on one corpus, {corpus}, and on nothing else: {about.corpus.description}",
@@ -179,7 +135,7 @@ def _corpus_limits(about: Description) -> list[str]:
 def _licences(about: Description) -> str:
     rows = [[part.covers, part.name, part.attribution] for part in about.corpus.licences]
     corpus = f"`{about.corpus.corpus}` (source: {about.corpus.source}; revision: {about.corpus.revision})"
-    published = _published(about)
+    published = about.published
     if not published:
         start = f"Teacher and student were trained on the corpus {corpus} and start from no published weights."
     else:

@@ -14,7 +14,10 @@ from study.towers.protocol import DualEncoder
 
 LOAD = """\
 import open_clip
+from PIL import Image
+image, texts = Image.open("photo.png"), ["a red apple", "ein roter Apfel"]
 model, preprocess = open_clip.create_model_from_pretrained("local-dir:{folder}")
+model.eval()
 tokenizer = open_clip.get_tokenizer("local-dir:{folder}")
 similarity = model.encode_image(preprocess(image)[None], True) @ model.encode_text(tokenizer(texts), True).T"""
 

@@ -25,10 +25,12 @@ PREFIX = "model."
 
 LOAD_HF_TEXT = """\
 import json, open_clip
-folder = "{folder}"
+from PIL import Image
+image, texts, folder = Image.open("photo.png"), ["a red apple", "ein roter Apfel"], "{folder}"
 text_cfg = json.load(open(folder + "/open_clip_config.json"))["model_cfg"]["text_cfg"]
 text_cfg.update(hf_model_name=folder, hf_model_pretrained=False)  # its config.json; open_clip would ask the hub
 model, preprocess = open_clip.create_model_from_pretrained("local-dir:" + folder, text_cfg=text_cfg)
+model.eval()
 tokenizer = open_clip.get_tokenizer("local-dir:" + folder)
 similarity = model.encode_image(preprocess(image)[None], True) @ model.encode_text(tokenizer(texts), True).T"""
 

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from study.export.sentence_files import OLDEST, write_sentence_files
 from study.export.tokenizer import write_tokenizer
 from study.towers.protocol import DualEncoder
 from study.towers.siglip2 import Siglip2
+from study.towers.weights import quietly
 
 LOAD = """\
+from PIL import Image
 from transformers import AutoModel, AutoProcessor
+image, texts = Image.open("photo.png"), ["a red apple", "ein roter Apfel"]
 model, processor = AutoModel.from_pretrained("{folder}"), AutoProcessor.from_pretrained("{folder}")
 inputs = processor(text=texts, images=image, padding="max_length", truncation=True, return_tensors="pt")
 logits = model(**inputs).logits_per_image"""
@@ -28,16 +32,20 @@ def load(model: DualEncoder, folder: str) -> str:
 def remarks(model: DualEncoder, texts: pd.DataFrame) -> list[str]:
     return [
         f"Texts must be padded to the full {model.context} tokens (`padding='max_length'`), without an attention mask: "
-        "features are read at the last position. The processor does so by default, `AutoTokenizer` alone does not.",
+        "features are read at the last position. The processor does so by default, and so does sentence-transformers "
+        f"({OLDEST} or newer), as modules.json and its files here tell it; `AutoTokenizer` alone does not.",
+        "transformers 5.23 says of any SigLIP that it loads that the token ids 49406 and 49407 lie outside the "
+        "vocabulary. It means defaults of its own, which this model does not use.",
         "transformers' zero-shot pipeline pads every SigLIP to 64 tokens: pass it "
         f"`tokenizer_kwargs={{'max_length': {model.context}}}`.",
     ]
 
 
 def write(model: DualEncoder, folder: Path) -> None:
-    """Write config.json, model.safetensors, preprocessor_config.json and the tokenizer's files."""
+    """Write config.json, model.safetensors, the processor's, the tokenizer's and sentence-transformers' files."""
     assert isinstance(model, Siglip2)
-    model.model.save_pretrained(folder)
+    with quietly():
+        model.model.save_pretrained(folder)
     size = model.config["vision_config"]["image_size"]
     processor = {
         "image_processor_type": "SiglipImageProcessor",
@@ -59,3 +67,4 @@ def write(model: DualEncoder, folder: Path) -> None:
     write_tokenizer(
         model.vocabulary, model.context, bos=False, folder=folder, processor_class="SiglipProcessor", **fixed
     )
+    write_sentence_files(folder, model.embedding_width)

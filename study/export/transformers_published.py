@@ -8,10 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from study.export.published_tokenizer import write_published_tokenizer
+from study.export.sentence_files import write_sentence_files
 from study.export.siglip2 import LOAD
 from study.export.siglip2 import remarks as about_padding
 from study.towers.protocol import DualEncoder
 from study.towers.transformers_published import Siglip
+from study.towers.weights import quietly
 
 
 def load(model: DualEncoder, folder: str) -> str:
@@ -27,9 +29,10 @@ def remarks(model: DualEncoder, texts: pd.DataFrame) -> list[str]:
 
 
 def write(model: DualEncoder, folder: Path) -> None:
-    """Write config.json, model.safetensors, preprocessor_config.json and the tokenizer's files."""
+    """Write config.json, model.safetensors, the processor's, the tokenizer's and sentence-transformers' files."""
     assert isinstance(model, Siglip)
-    model.model.save_pretrained(folder)
+    with quietly():
+        model.model.save_pretrained(folder)
     processor = {
         **model.config["processor"],
         "image_processor_type": "SiglipImageProcessor",
@@ -46,3 +49,4 @@ def write(model: DualEncoder, folder: Path) -> None:
         model_input_names=["input_ids"],  # no attention mask: the tower was trained without
         **fixed,
     )
+    write_sentence_files(folder, model.embedding_width)

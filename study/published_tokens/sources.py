@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer
 
 from study.names import hint
 from study.published_tokens.handling import Handling, open_clip_cleaning
+from study.published_tokens.stated import unstated
 from study.towers.errors import PublishedError
-
-Found = tuple[Tokenizer, Handling, str]
-"""A tokenizer, the handling around it, and where it comes from."""
 
 GEMMA = ("GemmaTokenizer", "Siglip2Tokenizer")
 SENTENCEPIECE = ("SiglipTokenizer",)
+SIGLIP = ("siglip", "siglip2")
+"""Model types of transformers whose texts are cleaned before they reach tokenizer.json."""
+
+
+class Found(NamedTuple):
+    """A tokenizer, the handling around it, where it comes from, and what its files leave open (`Evidence.assumed`)."""
+
+    tokenizer: Tokenizer
+    handling: Handling
+    where: str
+    assumed: tuple[str, ...] = ()
+
+
+class Reader(NamedTuple):
+    """The class of transformers that reads a tokenizer, the cleaning before it, and what was assumed to choose them."""
+
+    kind: Any
+    clean: str
+    assumed: tuple[str, ...] = ()
 
 
 def open_clip_tokenizer(source: Any, language: str | None) -> Found:
@@ -26,16 +47,15 @@ def open_clip_tokenizer(source: Any, language: str | None) -> Found:
     import open_clip
     from open_clip.tokenizer import HFTokenizer
 
-    where, tokenizer = "open_clip tokenizer", source
+    where, tokenizer = str(getattr(getattr(source, "tokenizer", None), "name_or_path", "open_clip tokenizer")), source
     if isinstance(source, str | Path):
         where = str(source)
         name = f"local-dir:{source}" if Path(source).is_dir() else str(source)
         try:
-            tokenizer = open_clip.get_tokenizer(name, trust_remote_code=False)
+            with reading(where, "open_clip"):
+                tokenizer = open_clip.get_tokenizer(name, trust_remote_code=False)
         except TypeError:  # open_clip's own tokenizer does not know that setting
             tokenizer = open_clip.tokenizer.SimpleTokenizer()
-        except (OSError, ValueError) as error:
-            raise PublishedError(f"{where}: open_clip cannot load its tokenizer: {error}") from None
     if not isinstance(tokenizer, HFTokenizer):
         kind = type(tokenizer).__name__
         raise PublishedError(f"{where}: open_clip reads its texts with {kind}, allowed is HFTokenizer (multilingual)")
@@ -59,31 +79,116 @@ def _set_language(tokenizer: Any, language: str, where: str) -> None:
 
 def transformers_tokenizer(source: str | Path, revision: str | None) -> Found:
     """See `PublishedTokens.from_transformers`."""
+    where = str(source)
+    pinned: dict[str, Any] = {} if revision is None else {"revision": revision}
+    reader = transformers_reader(where, pinned)
+    with reading(where, "transformers"):
+        tokenizer = reader.kind.from_pretrained(where, trust_remote_code=False, **pinned)
+    found = _taken(tokenizer, reader.clean, where)
+    return found._replace(assumed=(*reader.assumed, *found.assumed))
+
+
+def transformers_reader(where: str, pinned: Mapping[str, Any]) -> Reader:
+    """How transformers is made to read the texts of a folder or name as its model was trained to.
+
+    AutoTokenizer alone does not: it leaves out the lower case of SigLIP2 where the files name Gemma's tokenizer or a
+    generic one.
+
+    Raises:
+        PublishedError: the files cannot be read, or do not say how texts are cleaned.
+    """
     from study.towers import torchvision_ops
 
     torchvision_ops.ensure()
     import transformers
     from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
-    where = str(source)
-    pinned: dict[str, Any] = {} if revision is None else {"revision": revision}
-    kind: Any
-    try:
-        declared = str(get_tokenizer_config(where, **pinned).get("tokenizer_class") or "").removesuffix("Fast")
+    with reading(where, "transformers"):
+        config = get_tokenizer_config(where, **pinned)
         model = transformers.PreTrainedConfig.get_config_dict(where, **pinned)[0].get("model_type", "")
-        siglip = model in ("siglip", "siglip2")
-        if siglip and not declared:
-            raise ValueError("tokenizer_config.json names no tokenizer_class, which says how texts are cleaned")
-        if siglip and declared in GEMMA:
-            kind, clean = transformers.Siglip2Tokenizer, "none"
-        elif siglip and declared in SENTENCEPIECE:
-            kind, clean = transformers.PreTrainedTokenizerFast, "siglip"
-        else:
-            kind, clean = transformers.AutoTokenizer, "none"
-        tokenizer = kind.from_pretrained(where, trust_remote_code=False, **pinned)
-    except (OSError, ValueError, ImportError) as error:
-        raise PublishedError(f"{where}: transformers cannot load its tokenizer: {error}") from None
-    return _taken(tokenizer, clean, where)
+    auto: Any = transformers.AutoTokenizer
+    if model not in SIGLIP:
+        return Reader(auto, "none")
+    named = str(config.get("tokenizer_class") or "")
+    declared = named.removesuffix("Fast")
+    remedy = (
+        "name Siglip2Tokenizer there (texts in lower case) or SiglipTokenizer (in lower case, without punctuation), "
+        "as the model was trained"
+    )
+    if not declared:
+        raise PublishedError(
+            f"{where}: tokenizer_config.json names no tokenizer_class, which says how texts are cleaned; {remedy}"
+        )
+    if declared in SENTENCEPIECE:
+        if config.get("do_lower_case") is False:
+            raise PublishedError(f"{where}: tokenizer_config.json: do_lower_case is false, allowed is true")
+        unasked = (
+            "ids are those of tokenizer.json: transformers' SiglipTokenizer was not asked, which needs the package "
+            "sentencepiece and spiece.model"
+        )
+        return Reader(transformers.PreTrainedTokenizerFast, "siglip", () if has_sentencepiece(where) else (unasked,))
+    siglip2: Any = transformers.Siglip2Tokenizer
+    if declared == siglip2.__name__:
+        return Reader(siglip2, "none")
+    lower = f"texts are put into lower case as by Siglip2Tokenizer (its files name {named})"
+    if declared in GEMMA:
+        return Reader(siglip2, "none", (lower,))
+    with reading(where, "transformers"):
+        generic = auto.from_pretrained(where, trust_remote_code=False, **pinned).backend_tokenizer
+    if _lowers(generic):  # tokenizer.json does it itself, as in what this project exports
+        return Reader(auto, "none")
+    if type(generic.model).__name__ == "BPE" and generic.model.byte_fallback:  # Gemma's, which SigLIP2 has
+        return Reader(siglip2, "none", (lower,))
+    raise PublishedError(
+        f"{where}: tokenizer_config.json names the tokenizer_class {named}, which keeps capitals, and every SigLIP "
+        f"was trained without them; {remedy}"
+    )
+
+
+def has_sentencepiece(where: str | Path) -> bool:
+    """Whether transformers' own SiglipTokenizer can be made of the folder `where`."""
+    return find_spec("sentencepiece") is not None and (Path(where) / "spiece.model").is_file()
+
+
+def _lowers(tokenizer: Any) -> bool:
+    """Whether tokenizer.json itself puts texts into lower case."""
+    mixed = "AÉЖ a"
+    return tokenizer.normalizer is not None and len(
+        {tokenizer.normalizer.normalize_str(text) for text in (mixed, mixed.lower())}
+    ) == 1  # fmt: skip
+
+
+@contextmanager
+def reading(where: str | Path, library: str) -> Iterator[None]:
+    """Turn whatever `library` raises while it reads the tokenizer of `where` into a PublishedError.
+
+    `tokenizers` raises bare `Exception` for a tokenizer.json that a newer version wrote.
+    """
+    try:
+        yield
+    except PublishedError:
+        raise
+    except Exception as error:
+        known = (OSError, ValueError, ImportError, KeyError, AttributeError, IndexError, RecursionError)
+        if type(error) is not Exception and not isinstance(error, known):
+            raise
+        file = Path(where) / "tokenizer.json"
+        if file.is_file() and (told := _unreadable(file)):
+            raise PublishedError(
+                f"{file}: tokenizers {version('tokenizers')} cannot read it ({told}): it is broken, or a newer version "
+                "wrote it; save it with this version, or install the newer one"
+            ) from None
+        told = " ".join(str(error).split())
+        raise PublishedError(f"{where}: {library} cannot load its tokenizer: {told}") from None
+
+
+def _unreadable(file: Path) -> str:
+    """Why `tokenizers` alone cannot read `file`; empty if it can."""
+    try:
+        Tokenizer.from_file(str(file))
+    except Exception as error:  # `tokenizers` raises nothing narrower
+        return " ".join(str(error).split())
+    return ""
 
 
 def _taken(tokenizer: Any, clean: str, where: str) -> Found:
@@ -101,4 +206,4 @@ def _taken(tokenizer: Any, clean: str, where: str) -> Found:
         padding_side=tokenizer.padding_side,
         truncation_side=tokenizer.truncation_side,
     )
-    return Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()), handling, where
+    return Found(Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()), handling, where, unstated(tokenizer, where))

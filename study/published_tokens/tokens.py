@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -30,13 +31,18 @@ CHUNK = 4096
 class PublishedTokens:
     """A `study.tokens.Tokens` that others trained, and the text handling around it. It does not change."""
 
-    def __init__(self, tokenizer: Tokenizer, handling: Handling, where: str) -> None:
-        """`where` the tokenizer comes from, for errors; raises PublishedError if it cannot be used."""
+    def __init__(self, tokenizer: Tokenizer, handling: Handling, where: str, assumed: tuple[str, ...] = ()) -> None:
+        """`where` the tokenizer comes from, for errors, and what was `assumed` of it (`Evidence`).
+
+        Raises:
+            PublishedError: it cannot be used.
+        """
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self.handling = handling
         self._where = where
+        self.assumed = assumed
         self._clean = CLEANING[handling.clean]
         self._check()
 
@@ -69,8 +75,8 @@ class PublishedTokens:
     def from_transformers(cls, source: str | Path, revision: str | None = None) -> Self:
         """The tokens of a folder that `save_pretrained` wrote, or of a name on the hub at `revision`.
 
-        SigLIP2 checkpoints get Siglip2Tokenizer's lower case also where their files say GemmaTokenizer, and
-        SigLIP's get SiglipTokenizer's canonical form, without sentencepiece.
+        SigLIP2 checkpoints get Siglip2Tokenizer's lower case also where their files say GemmaTokenizer or name a
+        generic class, which `assumed` tells, and SigLIP's get SiglipTokenizer's canonical form, without sentencepiece.
 
         Raises:
             PublishedError: as `from_open_clip`.
@@ -155,12 +161,20 @@ class PublishedTokens:
     def mask(self, ids: Tensor) -> Tensor:
         """True [N, L] where ids [N, L] are not padding; also right where eos is the padding token."""
         text = ids != self.pad
-        if self.pad != self.eos:
+        if not self._ends_with_pad:
             return text
-        right = self.handling.padding_side == "right"
-        beside = text.roll(1 if right else -1, dims=1)
-        beside[:, 0 if right else -1] = ~text.any(dim=1)  # an empty text is eos alone
-        return text | beside
+        if self.handling.padding_side == "left":  # then every text ends in the last column
+            ends = torch.zeros_like(text)
+            ends[:, -1] = True
+        else:
+            ends = text.roll(1, dims=1)
+            ends[:, 0] = ~text.any(dim=1)  # an empty text is eos alone
+        return text | ends
+
+    @cached_property
+    def _ends_with_pad(self) -> bool:
+        """Whether a text's last token, eos, has the padding token's id."""
+        return self.pad == self.eos and self._tokenizer.encode("").ids[-1:] == [self.pad]
 
     def split(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, without special tokens."""

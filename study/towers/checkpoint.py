@@ -87,11 +87,18 @@ def _fresh(folder: Path, declared: Mapping[str, Any], teacher: DualEncoder | Non
         vocabulary = kind.tokens.load(folder)
     except (FileNotFoundError, PublishedError) as error:
         raise CheckpointError(f"{folder}: checkpoint is not whole: {error}") from None
-    if not issubclass(kind, Borrowing):
-        return kind.from_config(declared["config"], vocabulary)
-    if teacher is None:
+    borrows = issubclass(kind, Borrowing)
+    if borrows and teacher is None:
         raise CheckpointError(f"{folder}: a student of family {kind.family!r} is read beside its teacher only")
-    return kind.beside(teacher, declared["config"], vocabulary)
+    try:
+        if issubclass(kind, Borrowing) and teacher is not None:
+            return kind.beside(teacher, declared["config"], vocabulary)
+        return kind.from_config(declared["config"], vocabulary)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # libraries meet what they meet in a configuration that was changed
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise CheckpointError(f"{folder}: config.json is not what was saved: {said}") from error
 
 
 def _fill(folder: Path, declared: Mapping[str, Any], model: DualEncoder) -> None:
@@ -117,4 +124,9 @@ def _card(folder: Path) -> dict[str, Any]:
         card: dict[str, Any] = json.loads((folder / "config.json").read_text())
     except FileNotFoundError:
         raise CheckpointError(f"{folder}: no config.json: not a checkpoint of this project") from None
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{folder}: config.json is not whole: {error}") from None
+    kinds = {"family": str, "config": dict, "images": bool}
+    if wrong := [key for key, kind in kinds.items() if not isinstance(card, dict) or type(card.get(key)) is not kind]:
+        raise CheckpointError(f"{folder}: config.json is none of this project: {', '.join(wrong)} missing or mistyped")
     return card

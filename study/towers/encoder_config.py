@@ -20,6 +20,20 @@ NOT_ARCHITECTURE = {
 }
 
 
+POSITIONS_FROM_PAD = ("roberta", "xlm-roberta", "camembert", "mpnet", "data2vec-text", "xlm-roberta-xl")
+"""Model types that count positions from the padding id: it must not move."""
+SINUSOIDAL = ("m2m_100",)
+"""Model types that compute positions: of any number."""
+
+
+def positions(config: Mapping[str, Any]) -> int | None:
+    """Tokens of the longest text that an encoder reads; None where there is no limit."""
+    if config["model_type"] in SINUSOIDAL:
+        return None
+    behind = config["pad_token_id"] + 1 if config["model_type"] in POSITIONS_FROM_PAD else 0
+    return int(config["max_position_embeddings"]) - behind
+
+
 def architecture(full: Mapping[str, Any]) -> dict[str, Any]:
     """What of a library's `to_dict` makes the architecture; without dropout."""
     return without_dropout({key: value for key, value in full.items() if key not in NOT_ARCHITECTURE})

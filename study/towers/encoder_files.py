@@ -15,10 +15,10 @@ from torch import nn
 
 from study.published_tokens import PublishedTokens
 from study.towers import hub, torchvision_ops
-from study.towers.encoder_config import encoder_config
-from study.towers.errors import PublishedError
+from study.towers.encoder_config import POSITIONS_FROM_PAD, encoder_config
+from study.towers.errors import PublishedError, reading
 from study.towers.transformers_files import WEIGHTS, locate
-from study.towers.weights import SHOWN, check_vocabulary, more, own_memory, quietly
+from study.towers.weights import SHOWN, check_finite, check_vocabulary, more, own_memory, quietly
 
 torchvision_ops.ensure()
 
@@ -26,8 +26,6 @@ from transformers import MODEL_MAPPING, AutoConfig, AutoModel  # noqa: E402 (nee
 
 HEADS = ("lm_head", "cls", "pooler", "classifier")
 """Parts of a checkpoint that an encoder without a head leaves out."""
-POSITIONS_FROM_PAD = ("roberta", "xlm-roberta", "camembert", "mpnet", "data2vec-text", "xlm-roberta-xl")
-"""Model types that count positions from the padding id: it must not move."""
 
 
 @dataclass(frozen=True)
@@ -37,27 +35,44 @@ class Loaded:
     encoder: nn.Module
     config: dict[str, Any]
     tokens: PublishedTokens
+    folder: Path
+    assumed: tuple[str, ...]
+    """What its files leave open (`Evidence`)."""
 
 
 def check(checkpoint: str, revision: str | None) -> None:
-    """Refuse, without any network, what `bring` could not load; raises PublishedError."""
+    """Refuse, without any network and without its weights, what `bring` could not load; raises PublishedError."""
     if (folder := locate(checkpoint, revision)) is not None:
-        _declared(folder)
+        config = _declared(folder)
+        check_padding(config, _tokens(folder, config), folder)
 
 
 def bring(checkpoint: str, revision: str | None) -> Loaded:
     """The encoder of a folder or a name; raises PublishedError."""
+    with reading(checkpoint):
+        return _brought(checkpoint, revision)
+
+
+def _brought(checkpoint: str, revision: str | None) -> Loaded:
     folder = locate(checkpoint, revision)
     if folder is None:
         folder = hub.bring(checkpoint, hub.commit(checkpoint, revision), WEIGHTS)
     config = _declared(folder)
-    tokens = PublishedTokens.from_transformers(folder)
-    if config["model_type"] not in POSITIONS_FROM_PAD:
-        config["pad_token_id"] = tokens.pad  # used for nothing else; BERTs with XLM-R's tokenizer say BERT's
+    tokens = _tokens(folder, config)
     check_padding(config, tokens, folder)
     encoder = _weights(folder, config)
     check_vocabulary(tokens, table(encoder).num_embeddings, folder)
-    return Loaded(encoder, config, tokens)
+    assumed = list(tokens.assumed)
+    if "max_position_embeddings" not in hub.read_json(folder / "config.json"):
+        assumed.append(f"texts have {config['max_position_embeddings']} positions, the default of its configuration")
+    return Loaded(encoder, config, tokens, folder, tuple(assumed))
+
+
+def _tokens(folder: Path, config: dict[str, Any]) -> PublishedTokens:
+    tokens = PublishedTokens.from_transformers(folder)
+    if config["model_type"] not in POSITIONS_FROM_PAD:
+        config["pad_token_id"] = tokens.pad  # used for nothing else; BERTs with XLM-R's tokenizer say BERT's
+    return tokens
 
 
 def build(config: Mapping[str, Any]) -> nn.Module:
@@ -81,12 +96,6 @@ def table(encoder: Any) -> nn.Embedding:
     return found
 
 
-def positions(config: Mapping[str, Any]) -> int:
-    """Tokens of the longest text that it reads."""
-    behind = config["pad_token_id"] + 1 if config["model_type"] in POSITIONS_FROM_PAD else 0
-    return int(config["max_position_embeddings"]) - behind
-
-
 def check_padding(config: Mapping[str, Any], tokens: PublishedTokens, where: object) -> None:
     """Refuse a padding id that shifts positions; raises PublishedError."""
     if config["model_type"] in POSITIONS_FROM_PAD and tokens.pad != config["pad_token_id"]:
@@ -103,13 +112,17 @@ def _declared(folder: Path) -> dict[str, Any]:
         raise PublishedError(
             f"{folder} is a dual encoder of open_clip: it can be a teacher of family `open_clip`, but no text encoder"
         )
-    config = encoder_config(hub.read_json(where), where)
+    declared = hub.read_json(where)
+    if "vision_config" in declared:
+        hint = ": it can be a teacher of family `transformers`, but" if declared.get("model_type") == "siglip" else ","
+        raise PublishedError(f"{folder} is a dual encoder of transformers{hint} no text encoder")
+    config = encoder_config(declared, where)
     if config.get("is_encoder_decoder") or config.get("is_decoder"):
         raise PublishedError(f"{where}: a {config['model_type']} also writes texts, allowed are encoders")
     missing = [key for key in ("hidden_size", "max_position_embeddings", "pad_token_id") if config.get(key) is None]
     if missing or type(_config(config)) not in MODEL_MAPPING:
         raise PublishedError(f"{where}: a {config['model_type']} is no text encoder with a table of positions")
-    hub.check_files(folder, WEIGHTS[:2], "the encoder's")
+    hub.check_files(folder, WEIGHTS, "the encoder's")
     return config
 
 
@@ -147,5 +160,6 @@ def _weights(folder: Path, config: Mapping[str, Any]) -> nn.Module:
     if table(encoder).embedding_dim != config["hidden_size"]:
         raise PublishedError(f"{folder}: a token table narrower than the layers is not supported")
     own_memory(encoder)
+    check_finite(encoder.state_dict(), folder)
     made: nn.Module = encoder
     return made

@@ -18,7 +18,10 @@ from study.pictures import Fit
 from study.published_tokens import PublishedTokens
 from study.seeds import torch_stream
 from study.tokens import Tokens
-from study.towers import encoder_files
+from study.towers import encoder_files, encoder_library
+from study.towers.encoder_config import positions
+from study.towers.evidence import Evidence
+from study.towers.padding import without_padding
 from study.towers.protocol import Borrowing, DualEncoder, TextOutput, normalise
 
 
@@ -66,15 +69,18 @@ class EncoderStudent(Borrowing):
     ) -> Self:
         loaded = encoder_files.bring(encoder, revision)
         tokens, declared, body = loaded.tokens, loaded.config, loaded.encoder
+        context = min(teacher.context, positions(declared) or teacher.context)
+        compared = encoder_library.compare(loaded, context, POOLING[pooling])
         if vocabulary is not None:
             tokens, old_ids = tokens.trim(vocabulary, texts)
             encoder_files.check_padding(declared, tokens, encoder)
             declared = {**declared, "vocab_size": len(tokens), **_special(tokens)}
             body = encoder_files.cut(body, declared, old_ids)
-        context = min(teacher.context, encoder_files.positions(declared))
         config = {"encoder": declared, "pooling": pooling, "context": context}
         with torch_stream(*stream):
-            return cls(config, tokens, teacher, encoder_files.build(declared) if init == "random" else body)
+            made = cls(config, tokens, teacher, encoder_files.build(declared) if init == "random" else body)
+        made.evidence = Evidence(loaded.assumed, compared)
+        return made
 
     @classmethod
     def from_config(cls, config: dict[str, Any], vocabulary: Tokens) -> Self:
@@ -127,9 +133,7 @@ class EncoderStudent(Borrowing):
 
     def _read(self, ids: Tensor, keep_hidden: bool) -> TextOutput:
         """On the batch's longest text: padding is masked."""
-        mask = self.vocabulary.mask(ids)
-        longest = int(mask.sum(dim=1).max())
-        ids, mask = ids[:, :longest], mask[:, :longest]
+        ids, mask = without_padding(ids, self.vocabulary.mask(ids))
         out = self.text.encoder(input_ids=ids, attention_mask=mask.long(), output_hidden_states=keep_hidden)
         pooled = POOLING[self._config["pooling"]](out.last_hidden_state, mask)
         return TextOutput(normalise(self.text.projection(pooled)), tuple(out.hidden_states or ()), mask)
@@ -168,8 +172,8 @@ def mean(states: Tensor, mask: Tensor) -> Tensor:
 
 
 def first(states: Tensor, mask: Tensor) -> Tensor:
-    """The first token's state: [N, L, E] -> [N, E]."""
-    return states[:, 0]
+    """The first token's state, which is not the first column's where padding is on the left: [N, L, E] -> [N, E]."""
+    return states[torch.arange(len(states), device=states.device), mask.int().argmax(dim=1)]
 
 
 POOLING = {"mean": mean, "cls": first}

@@ -17,6 +17,9 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 TEXT_FILES = ("*.json", "*.model", "*.txt", "LICENSE*", "README.md")
 """Everything of a repository that is small: configurations, tokenizer, licence."""
+SAFETENSORS = ".safetensors"
+INDEX = ".index.json"
+"""Behind the name of weights that are divided into shards, as both libraries write it."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.npz", "*.msgpack", "*.h5")
 
 
@@ -44,6 +47,11 @@ def check_unpinned(checkpoint: str, revision: str | None) -> None:
 
 def check_repository(checkpoint: str, name: str) -> None:
     """Refuse what cannot be a name on the hub; raises PublishedError."""
+    if name.startswith(("hf-hub:", "local-dir:")):
+        raise PublishedError(
+            f"checkpoint {checkpoint!r}: hf-hub: and local-dir: are open_clip's, whose checkpoints family `open_clip` "
+            "loads; a checkpoint of transformers is named organisation/name"
+        )
     if not REPOSITORY.fullmatch(name):
         raise PublishedError(
             f"checkpoint {checkpoint!r} is neither a folder that is there nor a name on the hub (organisation/name)"
@@ -51,7 +59,8 @@ def check_repository(checkpoint: str, name: str) -> None:
 
 
 def bring(name: str, revision: str, weights: Sequence[str]) -> Path:
-    """The folder of repository `name` at commit `revision`: its small files and those of `weights` that it has.
+    """The folder of repository `name` at commit `revision`: its small files and those of `weights` that it has,
+    whole or in shards.
 
     What the hub's cache holds is not downloaded again.
 
@@ -62,7 +71,7 @@ def bring(name: str, revision: str, weights: Sequence[str]) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        found = snapshot_download(name, revision=revision, allow_patterns=[*TEXT_FILES, *weights])
+        found = snapshot_download(name, revision=revision, allow_patterns=[*TEXT_FILES, *_with_shards(weights)])
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         first = str(error).strip().splitlines()[0]
         raise PublishedError(f"{name} at {revision} cannot be had from the hub: {first}") from None
@@ -77,6 +86,10 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PublishedError(f"there is no {path}") from None
+    except OSError as error:
+        raise PublishedError(f"{path} cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise PublishedError(f"{path} is no JSON that people write: its values lie too deep in one another") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise PublishedError(f"{path} is no JSON: {error}") from None
     if not isinstance(content, dict):
@@ -84,18 +97,48 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def _with_shards(weights: Sequence[str]) -> list[str]:
+    """Patterns of weights and of the shards that they may be divided into."""
+    return [*weights, *(f"{name.removesuffix(SAFETENSORS)}-*{SAFETENSORS}" for name in weights)]
+
+
+def weight_files(folder: Path, names: Sequence[str]) -> list[Path]:
+    """The weights of a checkpoint: the first of `names` that `folder` holds, or the shards that its index lists.
+
+    Raises:
+        PublishedError: none is there, or the index is not right.
+    """
+    for name in names:
+        if (folder / name).is_file():
+            return [folder / name]
+        if (index := folder / f"{name}{INDEX}").is_file():
+            return _shards(index)
+    raise no_safetensors(folder)
+
+
+def _shards(index: Path) -> list[Path]:
+    """The files that an index of shards lists (`weight_map`: weight to file), in the order of their names."""
+    places = read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
+        raise PublishedError(f"{index}: weight_map must say for each weight which file it is in")
+    names = sorted(set(places.values()))
+    for name in names:
+        if Path(name).name != name or not name.endswith(SAFETENSORS):
+            raise PublishedError(f"{index} names {name!r}, allowed are {SAFETENSORS} files beside it")
+        if not (index.parent / name).is_file():
+            raise PublishedError(f"{index} names {name}, one of {len(names)} shards, which is not there")
+    return [index.parent / name for name in names]
+
+
 def check_files(folder: Path, weights: Sequence[str], whose: str) -> None:
     """Refuse a folder whose weights or tokenizer are missing or cut off, by their headers; raises PublishedError.
 
     Args:
         folder: the checkpoint.
-        weights: patterns of its weights.
+        weights: names that its weights may have, as `weight_files` takes them.
         whose: whose fast tokenizer it needs.
     """
-    found = [path for pattern in weights for path in sorted(folder.glob(pattern))]
-    if not found:
-        raise no_safetensors(folder)
-    for path in found:
+    for path in weight_files(folder, weights):
         check_whole(path)
     tokenizer = folder / "tokenizer.json"
     if not tokenizer.is_file():
@@ -113,6 +156,22 @@ def check_whole(file: Path) -> None:
             pass
     except (OSError, SafetensorError) as error:
         raise PublishedError(f"{file} is not whole: {error}") from None
+
+
+def described(folder: Path) -> str:
+    """What the checkpoint in `folder` is, and as what it can be used here; empty if that cannot be told."""
+    if (folder / "open_clip_config.json").is_file():
+        return "it is a checkpoint of open_clip, which family `open_clip` loads"
+    path = folder / "config.json"
+    config = read_json(path) if path.is_file() else {}
+    if kind := config.get("model_type"):
+        what = f"it is a {kind!r} checkpoint of transformers"
+        if kind == "siglip":
+            return f"{what}, which family `transformers` loads"
+        return what if "vision_config" in config else f"{what}; a text encoder can be a size's `encoder`, no teacher"
+    if (folder / "modules.json").is_file():
+        return "it is a folder of sentence-transformers; the encoder in it can be a size's `encoder`, no teacher"
+    return ""
 
 
 def no_safetensors(folder: Path) -> PublishedError:

@@ -92,7 +92,8 @@ def _tagged(checkpoint: str, model: str, tag: str, revision: str | None) -> Orig
         meant = f"the tags of {model} are {', '.join(tags)}" if tags else f"the nearest name is {close!r}"
         raise PublishedError(
             f"checkpoint {checkpoint!r} is neither a folder that is there nor a model and tag of open_clip "
-            f"(model/tag); {meant}. A repository of the hub is written hf-hub:organisation/name"
+            f"(model/tag); {meant}. A repository of the hub is written hf-hub:organisation/name; one of transformers "
+            "is of family `transformers`"
         )
     model_cfg = open_clip.get_model_config(model)
     wanted, has = (bool(declared.get("quick_gelu", False)) for declared in (found, model_cfg))

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,9 @@ from torch import Tensor, nn
 from study.pictures import Fit
 from study.published_tokens import PublishedTokens
 from study.tokens import Tokens
+from study.towers import open_clip_library, probe
 from study.towers.errors import PublishedError
+from study.towers.evidence import Evidence
 from study.towers.open_clip_files import Parts, open_clip
 from study.towers.open_clip_images import image_kind
 from study.towers.open_clip_model import OpenClipTowers
@@ -60,9 +63,17 @@ class OpenClip(OpenClipTowers, Published):
     def fetch(cls, checkpoint: str, revision: str | None) -> Self:
         parts = origin(checkpoint, revision).parts()
         model = cls._unread(parts)
-        load_weights(model.model, _state(parts, model.model), parts.weights)
+        load_weights(model.model, _state(parts, model.model), parts.folder)
         check_vocabulary(model.vocabulary, model.token_table().num_embeddings, parts.folder)
-        return model.eval()
+        model.eval()
+        compared = probe.compare(
+            parts.folder,
+            open_clip_library.LIBRARY,
+            lambda: probe.ours(model, model.mean, model.std),
+            lambda: open_clip_library.outputs(parts),
+        )
+        model.evidence = dataclasses.replace(model.evidence, compared=compared)
+        return model
 
     @classmethod
     def outline(cls, folder: str) -> Self:
@@ -75,11 +86,13 @@ class OpenClip(OpenClipTowers, Published):
         tokens = parts.tokens()
         text_kind(parts.config).check(tokens, parts.folder)
         try:
-            return cls(copy.deepcopy(dict(parts.config)), tokens)
+            model = cls(copy.deepcopy(dict(parts.config)), tokens)
         except (TypeError, ValueError, AssertionError, RuntimeError, KeyError, AttributeError) as error:
             if isinstance(error, PublishedError):
                 raise
             raise PublishedError(f"{parts.folder}: open_clip cannot build what it declares: {error}") from None
+        model.evidence = Evidence((*parts.assumed, *tokens.assumed))
+        return model
 
     @classmethod
     def from_config(cls, config: dict[str, Any], vocabulary: Tokens) -> Self:
@@ -144,7 +157,7 @@ def _build(config: Mapping[str, Any]) -> Any:
 
 def _state(parts: Parts, model: Any) -> dict[str, Tensor]:
     """The checkpoint's weights under CustomTextCLIP's names."""
-    state = read_weights(parts.weights)
+    state = read_weights(*parts.weights)
     if "positional_embedding" in state:
         state = open_clip.model.convert_to_custom_text_state_dict(state)
     if DERIVED not in model.state_dict():

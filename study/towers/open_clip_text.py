@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from study.names import hint
 from study.published_tokens import PublishedTokens
 from study.towers import torchvision_ops
+from study.towers.encoder_config import positions
 from study.towers.errors import PublishedError
+from study.towers.padding import without_padding
 
 torchvision_ops.ensure()
 
@@ -58,7 +60,7 @@ class TextKind(ABC):
         """Features [N, D], not yet normalised, hidden states [N, L, E] and the mask that belongs to them.
 
         As the library computes them for the full length; cut to the batch's longest text where padding
-        changes nothing. Right padding is assumed.
+        changes nothing.
         """
 
     @abstractmethod
@@ -94,8 +96,7 @@ class NativeText(TextKind):
 
     def run(self, text: Any, ids: Tensor, mask: Tensor, keep_hidden: bool) -> tuple[Tensor, list[Tensor], Tensor]:
         if text.attn_mask is not None and text.pool_type != "last":  # causal: nobody sees the padding
-            longest = int(mask.sum(dim=1).max())
-            ids, mask = ids[:, :longest], mask[:, :longest]
+            ids, mask = without_padding(ids, mask)
         length = ids.shape[1]
         x = text.token_embedding(ids) + text.positional_embedding[:length]
         seen = None if text.attn_mask is None else text.attn_mask[:length, :length]
@@ -158,15 +159,19 @@ class HfText(TextKind):
                 f"{where}: tokenizer and weights do not match: the tokenizer pads with {vocabulary.pad}, "
                 f"the text tower with {own}"
             )
+        room = positions(self.config["text"])
+        if room is not None and self.context > room:
+            raise PublishedError(
+                f"{where}: text_cfg.context_length is {self.context}, the text tower has {room} positions"
+            )
 
     def table(self, text: Any) -> nn.Embedding:
         table: nn.Embedding = text.transformer.get_submodule(self.encoder.table)
         return table
 
     def run(self, text: Any, ids: Tensor, mask: Tensor, keep_hidden: bool) -> tuple[Tensor, list[Tensor], Tensor]:
-        longest = int(mask.sum(dim=1).max())
-        ids, mask = ids[:, :longest], mask[:, :longest]
-        attended = mask.long()
+        ids, mask = without_padding(ids, mask)
+        attended = (ids != self.config["text"]["pad_token_id"]).long()  # as open_clip: also of an eos that pads
         out = text.transformer(input_ids=ids, attention_mask=attended, output_hidden_states=keep_hidden)
         return text.proj(text.pooler(out, attended)), list(out.hidden_states or ()), mask
 

@@ -22,6 +22,8 @@ OPEN_CLIP_MODES: Mapping[str, Literal["crop", "squash", "pad"]] = {
 }
 OPEN_CLIP_RESAMPLING: Mapping[str, Resample] = {"bicubic": "bicubic", "bilinear": "bilinear", "random": "bicubic"}
 """`random` is for training; open_clip evaluates such models with bicubic."""
+SIGLIP_SIZE = 224
+"""Height and width that transformers' processor takes where preprocessor_config.json has none."""
 PIL_RESAMPLING: Mapping[int, Resample] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 
 
@@ -55,8 +57,12 @@ def of_transformers(declared: Mapping[str, Any], image_size: int, where: object)
             raise PublishedError(f"{where}: {step} is false, allowed is true")
     if abs(declared.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-6:
         raise PublishedError(f"{where}: rescale_factor is {declared['rescale_factor']}, allowed is 1/255")
-    size = declared.get("size", image_size)
-    size = [size.get("height"), size.get("width")] if isinstance(size, Mapping) else size
+    if declared.get("do_center_crop") or declared.get("do_pad"):
+        raise PublishedError(f"{where}: do_center_crop or do_pad is true, allowed is false")
+    size = declared.get("size", {"height": SIGLIP_SIZE, "width": SIGLIP_SIZE})
+    if not isinstance(size, Mapping):  # the library takes a number for the shorter side, and images stay oblong
+        raise PublishedError(f"{where}: size is {size!r}, allowed are height and width")
+    size = [size.get("height"), size.get("width")]
     if square(size, f"{where}: size") != image_size:
         raise PublishedError(f"{where}: size is {size}, but the image tower reads {image_size} x {image_size} pixels")
     resample = _one_of(PIL_RESAMPLING, declared.get("resample", 3), f"{where}: resample")

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from study.pictures import Fit
 from study.tokens import Tokens
+from study.towers.errors import PublishedError as PublishedError
+from study.towers.evidence import Evidence
 from study.vocabulary import Vocabulary
 
 
@@ -58,6 +60,8 @@ class DualEncoder(nn.Module, ABC):
     family: ClassVar[str]
     tokens: ClassVar[type[Tokens]]
     vocabulary: Tokens
+    evidence: Evidence = Evidence()
+    """Of a checkpoint that others published, where it was loaded; not saved with the model."""
 
     _config: dict[str, Any]
 

@@ -11,13 +11,16 @@ from study.published_tokens import PublishedTokens
 from study.towers import hub, torchvision_ops
 from study.towers.encoder_config import architecture
 from study.towers.errors import PublishedError
-from study.towers.preprocess import Preprocess, of_transformers, square
+from study.towers.preprocess import SIGLIP_SIZE, Preprocess, of_transformers, square
 
 torchvision_ops.ensure()
 
 from transformers import SiglipConfig  # noqa: E402 (needs torchvision's operators)
 
-WEIGHTS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
+WEIGHTS = ("model.safetensors",)
+"""Whole, or divided into shards."""
+IMAGE_DEFAULTS = {"size": SIGLIP_SIZE, "resample": 3, "image_mean": 0.5, "image_std": 0.5}
+"""What the library's processor does where preprocessor_config.json does not say; resample is Pillow's number."""
 NAFLEX = "siglip2"
 PROCESSORS = ("SiglipImageProcessor", "SiglipImageProcessorFast", "SiglipImageProcessorPil")
 
@@ -29,6 +32,8 @@ class Parts:
     folder: Path
     model: Mapping[str, Any]
     processor: Mapping[str, Any]
+    assumed: tuple[str, ...]
+    """What its files leave open (`Evidence`), tokens aside."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -37,11 +42,27 @@ class Parts:
 
     def tokens(self) -> PublishedTokens:
         """Its tokens; raises PublishedError."""
-        return PublishedTokens.from_transformers(self.folder)
+        tokens = PublishedTokens.from_transformers(self.folder)
+        self._check_room()
+        return tokens
+
+    def all_assumed(self, tokens: PublishedTokens) -> tuple[str, ...]:
+        """What its files leave open, tokens and all."""
+        return (*self.assumed, *tokens.assumed)
+
+    def _check_room(self) -> None:
+        """Refuse a tokenizer that pads to another length than the tower has: features are read at the last position."""
+        declared = hub.read_json(self.folder / "tokenizer_config.json").get("model_max_length")
+        context = self.model["text_config"]["max_position_embeddings"]
+        if isinstance(declared, int) and declared < context:
+            raise PublishedError(
+                f"{self.folder}: tokenizer_config.json's model_max_length is {declared}, and the text tower reads "
+                f"{context} tokens, to which texts are padded: they must be equal"
+            )
 
     def check(self) -> None:
         """Refuse what cannot be used, without reading weights; raises PublishedError."""
-        hub.check_files(self.folder, WEIGHTS[:2], "the checkpoint's")
+        hub.check_files(self.folder, WEIGHTS, "the checkpoint's")
         preprocess(self.config, self.folder)
 
 
@@ -55,8 +76,8 @@ def parts(folder: Path) -> Parts:
     """The parts of the checkpoint in `folder`; raises PublishedError where it is another architecture."""
     path = folder / "config.json"
     card = folder / "open_clip_config.json"
-    if not path.is_file() and card.is_file():
-        raise PublishedError(f"{folder} is a checkpoint of open_clip, which family `open_clip` loads")
+    if not path.is_file() and (what := hub.described(folder)):
+        raise PublishedError(f"{folder} holds no config.json: {what}")
     declared = hub.read_json(path)
     kind = declared.get("model_type")
     if kind != "siglip" and card.is_file():
@@ -70,7 +91,7 @@ def parts(folder: Path) -> Parts:
             "take a checkpoint of a fixed resolution, whose model_type is 'siglip'"
         )
     if kind != "siglip":
-        raise PublishedError(f"{path}: model_type is {kind!r}, allowed is 'siglip'")
+        raise PublishedError(f"{path}: model_type is {kind!r}, allowed is 'siglip': {hub.described(folder)}")
     try:
         full = SiglipConfig(**{key: value for key, value in declared.items() if key != "model_type"}).to_dict()
     except (TypeError, ValueError) as error:
@@ -82,19 +103,32 @@ def parts(folder: Path) -> Parts:
     text, image = model["text_config"]["projection_size"], model["vision_config"]["hidden_size"]
     if text != image:
         raise PublishedError(f"{path}: texts have {text} dimensions and images {image}, they must be equal")
-    return Parts(folder, model, _processor(folder))
+    processor = _processor(folder)
+    return Parts(folder, model, processor, tuple(_unstated(declared, model, processor)))
+
+
+def _unstated(declared: Mapping[str, Any], model: Mapping[str, Any], processor: Mapping[str, Any]) -> list[str]:
+    """What the files leave to transformers' defaults of how texts and images are read."""
+    found = []
+    if "max_position_embeddings" not in declared.get("text_config", {}):
+        context = model["text_config"]["max_position_embeddings"]
+        found.append(f"texts are padded to {context} tokens, the default of SiglipConfig")
+    if missing := [f"{key} {value}" for key, value in IMAGE_DEFAULTS.items() if key not in processor]:
+        found.append(f"images are read with {', '.join(missing)}, the default of {PROCESSORS[0]}")
+    return found
 
 
 def _processor(folder: Path) -> dict[str, Any]:
-    """The image processor's settings, wherever this version of the library put them."""
-    path = folder / "preprocessor_config.json"
-    if path.is_file():
-        found = hub.read_json(path)
-    else:
-        path = folder / "processor_config.json"
+    """The image processor's settings, of the two files that may hold them the one that the library prefers."""
+    path = folder / "processor_config.json"
+    found = hub.read_json(path).get("image_processor") if path.is_file() else None
+    if found is None:
+        path = folder / "preprocessor_config.json"
         if not path.is_file():
             raise PublishedError(f"{folder} holds no preprocessor_config.json: how are images read?")
-        found = hub.read_json(path).get("image_processor", {})
+        found = hub.read_json(path)
+    if not isinstance(found, dict):
+        raise PublishedError(f"{path}: image_processor must be a mapping, is {type(found).__name__}")
     kind = found.get("image_processor_type", PROCESSORS[0])
     if kind not in PROCESSORS:
         raise PublishedError(f"{path}: image_processor_type is {kind!r}, allowed are {', '.join(PROCESSORS)}")

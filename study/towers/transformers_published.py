@@ -16,11 +16,12 @@ from torch import Tensor
 from study.pictures import Fit
 from study.published_tokens import PublishedTokens
 from study.tokens import Tokens
-from study.towers import torchvision_ops, transformers_files
+from study.towers import probe, torchvision_ops, transformers_files, transformers_library
 from study.towers.errors import PublishedError
+from study.towers.evidence import Evidence
 from study.towers.protocol import Published, standardised
 from study.towers.siglip_model import SiglipTowers
-from study.towers.weights import SHOWN, check_vocabulary, more, own_memory, quietly
+from study.towers.weights import SHOWN, check_finite, check_vocabulary, more, own_memory, quietly
 
 torchvision_ops.ensure()
 
@@ -56,18 +57,29 @@ class Siglip(SiglipTowers, Published):
         tokens = parts.tokens()
         model = cls(parts.config, tokens, _weights(parts))
         check_vocabulary(tokens, model.token_table().num_embeddings, parts.folder)
-        return model.eval()
+        model.eval()
+        compared = probe.compare(
+            parts.folder,
+            transformers_library.LIBRARY,
+            lambda: probe.ours(model, model.mean, model.std),
+            lambda: transformers_library.outputs(parts.folder, model.context),
+        )
+        model.evidence = Evidence(parts.all_assumed(tokens), compared)
+        return model
 
     @classmethod
     def outline(cls, folder: str) -> Self:
         parts = transformers_files.bring(folder, None)
+        tokens = parts.tokens()
         try:
             with torch.device("meta"):
-                return cls(parts.config, parts.tokens())
+                model = cls(parts.config, tokens)
         except PublishedError:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
             raise PublishedError(f"{parts.folder}: transformers cannot build what it declares: {error}") from None
+        model.evidence = Evidence(parts.all_assumed(tokens))
+        return model
 
     @classmethod
     def from_config(cls, config: dict[str, Any], vocabulary: Tokens) -> Self:
@@ -121,4 +133,5 @@ def _weights(parts: transformers_files.Parts) -> SiglipModel:
         raise PublishedError(f"{parts.folder}: weights do not fit config.json; {'; '.join(wrong)}")
     loaded: SiglipModel = model
     own_memory(loaded)
+    check_finite(loaded.state_dict(), parts.folder)
     return loaded

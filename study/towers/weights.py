@@ -20,16 +20,30 @@ SPARE_ROWS = 1024
 to round numbers, and a larger rest is another tokenizer's."""
 
 
-def read_weights(file: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, in single precision; raises PublishedError, for weights that are NaN too."""
-    try:
-        state = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise PublishedError(f"{file} is not whole: {error}") from None
+def read_weights(*files: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, or of all shards of one, in single precision.
+
+    Raises:
+        PublishedError: a file is not whole, a weight is not finite, or in two shards.
+    """
+    found: dict[str, Tensor] = {}
+    for file in files:
+        try:
+            state = load_file(file)
+        except (OSError, SafetensorError) as error:
+            raise PublishedError(f"{file} is not whole: {error}") from None
+        if twice := sorted(state.keys() & found.keys()):
+            raise PublishedError(f"{file}: in another shard, too: {', '.join(twice[:SHOWN])}{more(twice)}")
+        check_finite(state, file)
+        found |= {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    return found
+
+
+def check_finite(state: Mapping[str, Tensor], where: object) -> None:
+    """Refuse weights that are NaN or infinite; raises PublishedError, which names the first of them."""
     broken = [name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if broken:
-        raise PublishedError(f"{file}: not all finite: {', '.join(broken[:SHOWN])}{more(broken)}")
-    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+        raise PublishedError(f"{where}: not all finite: {', '.join(broken[:SHOWN])}{more(broken)}")
 
 
 def load_weights(model: nn.Module, state: Mapping[str, Tensor], where: object) -> None:

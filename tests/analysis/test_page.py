@@ -149,6 +149,22 @@ def test_facts_that_nobody_knows_are_left_out(medium: Path) -> None:
     assert [f.term for f in found] == ["Languages", "Teachers", "Students", "Methods", "Machine"]
 
 
+def test_how_published_checkpoints_were_read_is_told(medium: Path) -> None:
+    study = load(medium, Settings())
+    read = {"compared": "open_clip 3.3.0: ids of 15 texts are the same", "assumed": ["texts are padded on the left"]}
+    known = {"checkpoint": "org/model", "revision": "0" * 40, **read}
+    provenance = {
+        "teachers": {"clip": known},
+        "encoders": {study.sizes[0]: {"checkpoint": "data/mini", "assumed": ["a", "b"]}},
+    }
+    told = next(f.texts for f in studied.facts(study, Settings(), provenance) if f.term == "Checkpoints")
+    assert told == (
+        f"clip: org/model at revision {'0' * 40}; compared with open_clip 3.3.0: ids of 15 texts are the same; "
+        "assumed, since its files do not say: texts are padded on the left",
+        f"{study.sizes[0]}: data/mini; assumed, since its files do not say: a; b",
+    )
+
+
 def test_it_can_be_cited(page: str) -> None:
     text = " ".join(words(page)).replace("\N{NO-BREAK SPACE}", " ")
     assert "Small Polyglots contributors (2024). What does retrieval consistency cost in VQA stability?" in text

@@ -1,9 +1,15 @@
-"""Load an exported folder by its library alone: alone.py <library> <folder> <images.npz> <texts.json> <out.npz>."""
+"""Load an exported folder by its library alone.
+
+alone.py <library> <folder> <images.npz> <texts.json> <out.npz> [<folder> ...]: first runs the code in the card of
+every folder, beside it, where a photo.png lies.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -68,7 +74,19 @@ def by_open_clip(folder: str, images: list[Image.Image], texts: list[str]) -> Ar
         "texts": model.encode_text(plain.input_ids, normalize=True),
         "default_texts": model.encode_text(ids, normalize=True),
         "scale": model.logit_scale.exp(),
+        "refused": np.asarray(refused_by_sentence_transformers(folder)),
     }
+
+
+def refused_by_sentence_transformers(folder: str) -> str:
+    """Why, in its words; nothing if it loads."""
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        SentenceTransformer(folder, device="cpu")
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
 
 
 def by_transformers(folder: str, images: list[Image.Image], texts: list[str]) -> Arrays:
@@ -91,12 +109,41 @@ def by_transformers(folder: str, images: list[Image.Image], texts: list[str]) ->
     }
 
 
+def by_sentence_transformers(folder: str, images: list[Image.Image], texts: list[str]) -> Arrays:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(folder, device="cpu")
+    return {
+        **by_transformers(folder, images, texts),
+        "width": np.asarray(model.get_embedding_dimension()),
+        "images": model.encode(images),
+        "texts": model.encode(texts),
+        "default_texts": np.concatenate([model.encode([text]) for text in texts]),
+    }
+
+
+def by_the_card(folder: Path) -> torch.Tensor:
+    """What the card's code computes in the end: similarities, or logits, of photo.png and two texts."""
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.+?)```", card, re.DOTALL)
+    assert code is not None
+    os.chdir(folder.parent)
+    found: dict[str, torch.Tensor] = {}
+    exec(compile(code[1], str(folder / "README.md"), "exec"), found)
+    return found["logits"] if "logits" in found else found["similarity"]
+
+
 def main() -> None:
-    to, folder, pixels, texts, out = sys.argv[1:]
+    to, folder, pixels, texts, out, *others = sys.argv[1:]
+    of_cards = {f"card_{index}": by_the_card(Path(path)).detach() for index, path in enumerate((folder, *others))}
     images = [Image.fromarray(array) for array in np.load(pixels)["images"]]
-    by = {"open_clip": by_open_clip, "transformers": by_transformers}[to]
+    libraries = {
+        "open_clip": by_open_clip,
+        "transformers": by_transformers,
+        "sentence-transformers": by_sentence_transformers,
+    }
     with torch.inference_mode():
-        arrays = by(folder, images, json.loads(Path(texts).read_text(encoding="utf-8")))
+        arrays = of_cards | libraries[to](folder, images, json.loads(Path(texts).read_text(encoding="utf-8")))
     np.savez(out, **{name: np.asarray(array) for name, array in arrays.items()})  # type: ignore[arg-type]
 
 

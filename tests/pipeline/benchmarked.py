@@ -1,4 +1,4 @@
-"""Score an exported folder by CLIP_benchmark: benchmarked.py <library> <folder> <images.npz> <captions.json>.
+"""Score an exported transformers folder by CLIP_benchmark: benchmarked.py <folder> <images.npz> <captions.json>.
 
 captions.json: language -> for each image its captions. Prints language -> CLIP_benchmark's metrics as JSON.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import runpy
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -46,32 +45,16 @@ class Siglip(torch.nn.Module):
         return ids
 
 
-Loaded = tuple[torch.nn.Module, Callable[[Image.Image], torch.Tensor], Callable[[list[str]], torch.Tensor]]
-
-
-def by_open_clip(folder: str) -> Loaded:
-    import open_clip
-
-    where = f"local-dir:{folder}"
-    model, preprocess = open_clip.create_model_from_pretrained(where)
-    return model.eval(), preprocess, open_clip.get_tokenizer(where)
-
-
-def by_transformers(folder: str) -> Loaded:
-    model = Siglip(folder)
-    return model, model.pixels, model.ids
-
-
 def main() -> None:
     from clip_benchmark.metrics import zeroshot_retrieval
 
-    to, folder, pixels, captions = sys.argv[1:]
-    model, preprocess, tokenize = {"open_clip": by_open_clip, "transformers": by_transformers}[to](folder)
-    images = torch.stack([preprocess(Image.fromarray(array)) for array in np.load(pixels)["images"]])
+    folder, pixels, captions = sys.argv[1:]
+    model = Siglip(folder)
+    images = torch.stack([model.pixels(Image.fromarray(array)) for array in np.load(pixels)["images"]])
     found = {}
     for language, texts in json.loads(Path(captions).read_text(encoding="utf-8")).items():
         batches = [(images[:5], texts[:5]), (images[5:], texts[5:])]
-        found[language] = zeroshot_retrieval.evaluate(model, batches, tokenize, "cpu", False, [1, 5])
+        found[language] = zeroshot_retrieval.evaluate(model, batches, model.ids, "cpu", False, [1, 5])
     print(json.dumps(found))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,13 @@ from study.student import shape, shrink
 from study.student_spec import StudentSpec
 from study.towers import published
 from study.towers.protocol import DualEncoder
-from tests.pipeline.test_export import alone, record
+from tests.pipeline.exported import alone, record, similarities
 from tests.study.checkpoints import models
 from tests.study.checkpoints.tokenizers import ALL, CAPTIONS
 from tests.study.tiny import write_corpus
 
 TEXTS = [*ALL, "A red Apple, on the MAT.", " ".join(CAPTIONS["de"]) * 2, "ΟΔΥΣΣΕΥΣ  — don't (stop)!", "x"]
-LIBRARY = {"open_clip": "open_clip", "transformers": "transformers", "encoder": "open_clip"}
+LIBRARY = {"open_clip": "open_clip", "transformers": "sentence-transformers", "encoder": "open_clip"}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def write_study(folder: Path, teacher: DualEncoder, student: DualEncoder, plan: 
     teacher.save(folder / "teachers" / "big")
     student.save(folder / "runs" / "big-half-ed-s3", images=False)
     spec = {"family": teacher.family, "checkpoint": "org/teacher", "revision": "0" * 40, "licence": "MIT"}
-    taught = record("big-teacher", "big", teacher, teacher, spec)
+    taught = {**record("big-teacher", "big", teacher, teacher, spec), "checkpoint": asdict(teacher.evidence)}
     stage.write_json(folder / "teachers" / "big" / "run.json", taught)
     run = record("big-half-ed-s3", "big", student, teacher, {"objectives": {"ed": {"weight": 1.0}}, **plan})
     stage.write_json(folder / "runs" / "big-half-ed-s3" / "run.json", run)
@@ -84,7 +85,9 @@ def agree(model: DualEncoder, out: Path, tmp_path: Path, isolated: bool = False)
     pixels = stream("test", "pixels").integers(0, 256, (5, size, size, 3), dtype=np.uint8)
     with torch.inference_mode():
         if isolated:
-            theirs: Any = alone(LIBRARY[model.family], out, pixels, TEXTS, tmp_path)
+            theirs: Any = alone(LIBRARY[model.family], out, pixels, TEXTS, tmp_path)[0]
+            np.testing.assert_allclose(theirs["card_0"], similarities(model, pixels[:1]), atol=1e-5)
+            assert LIBRARY[model.family] != "open_clip" or "no file named model.safetensors" in str(theirs["refused"])
         else:
             theirs = here(model.family, out, pixels, TEXTS)
     np.testing.assert_array_equal(theirs["default_ids"], model.tokenize(TEXTS).numpy())
@@ -103,11 +106,19 @@ def test_the_library_alone_gives_the_students_ids_and_embeddings(
     student = shrink(teacher, shape(teacher, 0.55, "text"), ALL, "teacher", ("init", 0)).eval()
     cell = write_study(tmp_path, teacher, student, {})
     monkeypatch.chdir(tmp_path)
-    export(cell, LIBRARY[teacher.family], tmp_path / "model")
-    agree(student, tmp_path / "model", tmp_path, isolated=name in ("open_clip_xlm_roberta", "transformers_siglip2"))
-    card = (tmp_path / "model" / "README.md").read_text()
-    for told in ("org/teacher at revision 000", "published", "licence: MIT"):
+    export(cell, LIBRARY[teacher.family], tmp_path / cell)  # as the card's code has it
+    agree(student, tmp_path / cell, tmp_path, isolated=name in ("open_clip_xlm_roberta", "transformers_siglip2"))
+    card = (tmp_path / cell / "README.md").read_text()
+    for told in (
+        "org/teacher at revision 000",
+        "published",
+        "licence: MIT",
+        'base_model: ["org/teacher"]',
+        teacher.evidence.compared,
+    ):
         assert told in card
+    for clause in teacher.evidence.assumed:
+        assert clause in card[card.index("Assumed of the teacher, since its files do not say: ") :]
     assert "trained from scratch" not in card
     assert "start from no published weights" not in card
 
@@ -153,8 +164,9 @@ def test_what_no_library_has_is_refused(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ExportError, match="of the family transformers is a model of no library"):
         export(cell, "open_clip", tmp_path / "model")
-    with pytest.raises(ExportError, match=r"family encoder cannot be exported to transformers; .* to open_clip$"):
-        export(cell, "transformers", tmp_path / "model")
+    for to in ("transformers", "sentence-transformers"):
+        with pytest.raises(ExportError, match=rf"family encoder cannot be exported to {to}; .* to open_clip$"):
+            export(cell, to, tmp_path / "model")
     assert not (tmp_path / "model").exists()
     timm = published("open_clip").fetch(str(checkpoints("open_clip_siglip2")), None)
     cut = shrink(timm, shape(timm, 0.55, "both"), ALL, "teacher", ("init", 0))
@@ -163,3 +175,17 @@ def test_what_no_library_has_is_refused(
     with pytest.raises(ExportError, match="no image tower 'test_vit' of 3 layers"):
         target("open_clip", "open_clip").write(cut, tmp_path)
     assert target("open_clip", "open_clip").remarks(cut, pd.DataFrame({"language": [], "text": []})) == []
+
+
+def test_data_of_the_hub_are_named_in_the_card_as_they_are_there() -> None:
+    from study.export.front_matter import hub_names
+
+    parts = [
+        {"source": "multilingual_coco", "path": "data/coco", "hub": None},
+        {"source": "multi30k", "path": None, "hub": "someone/multi30k"},
+        {"source": "webdataset", "path": "data/mine", "hub": None},
+    ]
+    assert hub_names({"distil": parts, "teacher": [], "test": parts}) == [
+        "romrawinjp/multilingual-coco",
+        "someone/multi30k",
+    ]

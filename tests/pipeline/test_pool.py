@@ -37,7 +37,7 @@ class Fake(Task):
         return f"f-{self.label}"
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
-        progress(1, 2)
+        progress(1, 2, {"step": 1, "loss": 0.5})
         if self.behaviour == "fails":
             raise ValueError("no such thing")
         if self.behaviour == "misnames":
@@ -68,7 +68,7 @@ def test_our_own_errors_travel_to_the_pool() -> None:
 
 
 def test_a_killed_worker_is_told_and_what_is_finished_is_kept() -> None:
-    stage.make(Fake("a").folder, lambda where: Fake("a").make(where, "before", lambda done, total: None))
+    stage.make(Fake("a").folder, lambda where: Fake("a").make(where, "before", lambda done, total, row: None))
     with pytest.raises(stage.StageError, match="a worker was killed"):
         pool.run_jobs("fakes", [(Fake("a"), Fake("b", "dies"))], ["cpu"], 1)
     assert (Fake("a").folder / "who").read_text().endswith("before")
@@ -77,7 +77,7 @@ def test_a_killed_worker_is_told_and_what_is_finished_is_kept() -> None:
 def test_what_is_in_place_or_done_is_not_missing() -> None:
     task = Fake("a")
     assert pool.missing((task,))
-    task.run("cpu", lambda done, total: None)
+    task.run("cpu", lambda done, total, row: None)
     assert not pool.missing((task,))
     stage.adopt(task.folder, task.out)
     assert not pool.missing((task,))

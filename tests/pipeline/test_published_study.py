@@ -35,9 +35,10 @@ def test_published_teachers_and_data_go_the_whole_way(copy: Path) -> None:
         assert any(line.startswith("  there") and place in line for line in told.splitlines()), place
     for arch in ("clip", "siglip2"):
         assert any(f"students of {arch}: " in line and "FLOP" in line for line in told.splitlines()), told
+        assert f"Assumed of {arch}, whose files do not say: texts" in told
 
     printed = run(copy, copy, "dvc", "repro", f"{STUDY}/dvc.yaml")
-    assert "10 created" in printed
+    assert "1 created, 10 completed" in printed
     cells = pd.read_parquet(study / "results" / "cells.parquet").set_index("cell")
     students = {f"{a}-{s}-{m}-s0" for a in ("clip", "siglip2") for s in ("half", "small") for m in ("none", "dr")}
     assert set(cells.index) == students | {"clip-teacher", "siglip2-teacher"}
@@ -60,6 +61,13 @@ def test_published_teachers_and_data_go_the_whole_way(copy: Path) -> None:
 
     run_json = stage.read_json(study / "teachers" / "siglip2" / "run.json")
     assert run_json["settings"]["licence"] == "none, random weights"
+    assert run_json["checkpoint"]["compared"].startswith("transformers ")
+    lower = "texts are put into lower case as by Siglip2Tokenizer (its files name GemmaTokenizer)"
+    assert run_json["checkpoint"]["assumed"] == [lower]
+    assert stage.read_json(study / "runs" / "clip-small-dr-s0" / "run.json")["checkpoint"]["compared"]
+    page = (study / "report" / "report.html").read_text(encoding="utf-8")
+    assert f"assumed, since its files do not say: {lower}" in page
+    assert "small: checkpoints/small_encoder; compared with transformers" in page
     split = pd.read_csv(study / "runs" / "siglip2-half-dr-s0" / "fragmentation.csv")
     assert set(split["language"]) == {"de", "en", "ja"}  # of validation
     assert (study / "report" / "report.html").stat().st_size > 50_000

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline import stage
-from pipeline.settle import apply
+from pipeline.settle import apply, check
 from pipeline.tuned import completed, tuned_values
 
 DECLARED: dict[str, Any] = {
@@ -30,6 +30,19 @@ def test_values_reach_the_schedule_and_the_objective_and_leave_the_plan_alone() 
 def test_a_value_that_fits_nothing_is_refused_by_name(key: str) -> None:
     with pytest.raises(stage.StageError, match=key):
         apply(DECLARED, {key: 1.0})
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [({"learning_rate": "fast"}, "training.learning_rate is 'fast'"), ({"mcl.tau": -1.0}, "tau is -1.0")],
+)
+def test_a_value_that_nothing_can_be_trained_by_is_refused_by_its_files_name(found: dict[str, Any], said: str) -> None:
+    training = {"steps": 10, "batch": 8, "learning_rate": 0.003}
+    settled = apply({**DECLARED, "spec": {"training": training}}, found)
+    with pytest.raises(stage.StageError) as raised:
+        check(settled, Path("tuning/clip-half-mcl.json"))
+    assert str(raised.value).startswith("tuning/clip-half-mcl.json, ")
+    assert said in str(raised.value)
 
 
 def test_an_option_added_since_does_not_put_tuned_values_aside(tmp_path: Path) -> None:

@@ -36,7 +36,11 @@ def test_what_is_delivered_is_kept_until_the_scratch_is_cleared(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     folder, out = stage.scratch("kind", "key"), Path("outs") / "one"
-    stage.make(folder, lambda where: (where / "a.txt").write_text("a") and None)
+
+    def maker(where: Path) -> None:
+        (where / "a.txt").write_text("a")
+
+    stage.make(folder, maker)
     stage.deliver(folder, out)
     (out / "stale.txt").touch()
     stage.deliver(folder, out)
@@ -174,3 +178,17 @@ def test_threads_are_limited_in_linear_algebra_too() -> None:
     free = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
     done = subprocess.run([sys.executable, "-c", code], env=free, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1 {1}"
+
+
+def test_what_a_terminal_cannot_show_is_escaped_and_long_errors_are_cut() -> None:
+    assert stage.told("image i\x00.png,\x1b[31m row 3\nsays \u05d0\u05ea \u202e") == (
+        "image i\\x00.png,\\x1b[31m row 3\nsays \u05d0\u05ea \\u202e"
+    )
+    assert len(stage.told("x" * 5000)) == stage.LETTERS
+    assert stage.told("a\n" * 5000).splitlines()[-1] == "... and 4900 lines more"
+
+
+def test_a_file_of_another_stage_that_lacks_a_key_is_named(tmp_path: Path) -> None:
+    stage.write_json(tmp_path / "grid.json", {"cells": "all"})
+    with pytest.raises(stage.StageError, match=r"grid\.json: cells, teachers missing, or no value that a stage writes"):
+        stage.read_json(tmp_path / "grid.json", cells=list, teachers=list)

@@ -17,6 +17,7 @@ from study import records
 from study.corpora.base import CorpusError, CorpusSettings
 from study.corpora.layout import PreparedCorpus
 from study.corpora.published import asked
+from study.corpora.published.gallery import Gallery
 from study.corpora.published.sources import Part
 from study.corpora.writing import CorpusWriter
 from study.evaluation import Images, Scores, evaluate
@@ -59,7 +60,7 @@ def build(out: Path, rows: sets.Rows) -> PreparedCorpus:
             column.append(value)
     writer.captions("test", columns)
     part = Part(source="cvqa", path=str(sets.write_cvqa(out / "cvqa", rows)))
-    asked.write_questions(writer, {"test": [part]}, LANGUAGES, lambda *_: None)
+    asked.write_questions(writer, {"test": [part]}, LANGUAGES, lambda *_: None, Gallery("refuse"))
     writer.finish(RECORD, CorpusSettings(), LANGUAGES, LANGUAGES, {})
     corpus = PreparedCorpus(out / "corpus")
     corpus.verify()
@@ -140,7 +141,7 @@ def test_the_files_are_written_beside_the_scores(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("study.towers.checkpoint.has_images", lambda source: False)
     monkeypatch.setattr("study.evaluation.evaluate", lambda *arguments: scores)
     (tmp_path / "scores").mkdir()
-    scoring.EvaluateTask(model, "clip").make(tmp_path / "scores", "cpu", lambda done, total: None)  # type: ignore[arg-type]
+    scoring.EvaluateTask(model, "clip").make(tmp_path / "scores", "cpu", lambda done, total, row: None)  # type: ignore[arg-type]
     names = {path.name for path in (tmp_path / "scores").iterdir()}
     assert names == {
         *("retrieval.parquet", "consistency.parquet", "vqa.parquet", "collapse.parquet", "items.parquet"),

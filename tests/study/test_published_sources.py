@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from study.encoders import EncoderSpec
 from study.published import PublishedSpec
 from study.towers import published
 from study.towers.errors import PublishedError
@@ -117,7 +118,7 @@ def test_another_architecture_is_called_by_its_name(tmp_path: Path, checkpoints:
     refused("transformers", checkpoints("small_encoder"), "model_type is 'xlm-roberta', allowed is 'siglip'")
     refused("transformers", checkpoints("open_clip_native"), "a checkpoint of open_clip, which family `open_clip`")
     refused("open_clip", checkpoints("transformers_siglip2"), "'siglip' checkpoint of .* family `transformers` loads")
-    refused("open_clip", checkpoints("small_encoder"), "'xlm-roberta' checkpoint of transformers$")
+    refused("open_clip", checkpoints("small_encoder"), "'xlm-roberta' checkpoint of .*; a text encoder can be a size's")
     refused("open_clip", tmp_path, "no checkpoint of open_clip")
     refused("transformers", tmp_path, r"there is no .*config\.json")
 
@@ -235,3 +236,106 @@ def test_a_tokenizer_of_another_model_is_refused(copied: Callable[[str], Path], 
     write_gemma(folder)
     with pytest.raises(PublishedError, match="pads with 0, the text tower with 1"):
         published("open_clip").fetch(str(folder), None)
+
+
+def in_shards(folder: Path, name: str) -> list[Path]:
+    """Divide the weights of `folder` into three, with an index, as `save_pretrained` does with large ones."""
+    weights = next(folder.glob("*.safetensors"))
+    state = load_file(weights)
+    weights.unlink()
+    keys = sorted(state)
+    names = [f"{name.removesuffix('.safetensors')}-{i:05d}-of-00003.safetensors" for i in (1, 2, 3)]
+    for i, shard in enumerate(names):
+        save_file({key: state[key] for key in keys[i::3]}, folder / shard, metadata={"format": "pt"})
+    places = {key: names[i % 3] for i, key in enumerate(keys)}
+    (folder / f"{name}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    return [folder / shard for shard in names]
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("transformers_siglip2", "model.safetensors"),
+        ("open_clip_native", "open_clip_model.safetensors"),
+        ("open_clip_xlm_roberta", "model.safetensors"),
+        ("open_clip_siglip2", "weights.safetensors"),
+    ],
+)
+def test_weights_may_lie_in_shards(
+    name: str, weights: str, copied: Callable[[str], Path], checkpoints: Checkpoints, cache: Any
+) -> None:
+    family, folder = models.family(name), copied(name)
+    shards = in_shards(folder, weights)
+    published(family).check(str(folder), None)
+    model, whole = published(family).fetch(str(folder), None), published(family).fetch(str(checkpoints(name)), None)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), whole.parameters(), strict=True))
+    cache("org/shards", folder)
+    pinned = "org/shards" if family == "transformers" else "hf-hub:org/shards"
+    published(family).fetch(pinned, COMMIT)
+    content = shards[1].read_bytes()
+    shards[1].write_bytes(content[: len(content) // 2])
+    refused(family, folder, rf"{shards[1].name} is not whole")
+    shards[1].unlink()
+    refused(family, folder, rf"{weights}\.index\.json names {shards[1].name}, one of 3 shards, which is not there")
+
+
+def test_an_index_of_shards_stays_in_its_folder(copied: Callable[[str], Path]) -> None:
+    folder = copied("open_clip_native")
+    in_shards(folder, "model.safetensors")
+    index = folder / "model.safetensors.index.json"
+    for places, told in (
+        ({"a": "../other.safetensors"}, r"names '\.\./other\.safetensors', allowed are \.safetensors files beside it"),
+        ({"a": "pytorch_model.bin"}, "names 'pytorch_model.bin', allowed are"),
+        ({}, "weight_map must say for each weight"),
+    ):
+        index.write_text(json.dumps({"weight_map": places}))
+        refused("open_clip", folder, told)
+    index.unlink()
+    refused("open_clip", folder, r"3 files of weights .* no open_clip_model\.safetensors\.index\.json")
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "family", "revision", "told"),
+    [
+        ("local-dir:a", "transformers", None, None),
+        ("local-dir:o", "open_clip", None, None),
+        ("hf-hub:timm/ViT-B-16-SigLIP2-256", "open_clip", None, "revision"),
+        ("hf-hub:timm/ViT-B-16-SigLIP2-256", "transformers", COMMIT, "family `open_clip`"),
+        ("xlm-roberta-base-ViT-B-32/laion5b", "open_clip", COMMIT, "laion5b_s13b_b90k"),
+        ("google/siglip2-base-patch16-256", "open_clip", COMMIT, "family `transformers`"),
+        ("google/siglip2-base-patch16-256", "transformers", "main", "can move"),
+        ("a", "open_clip", None, "family `transformers`"),
+        ("o", "transformers", None, "family `open_clip`"),
+        ("b", "open_clip", None, "open_clip_pytorch_model.bin"),
+        ("s", "transformers", None, "a folder of sentence-transformers"),
+    ],
+)
+def test_ways_to_name_a_checkpoint(
+    checkpoint: str, family: str, revision: str | None, told: str | None,
+    copied: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    if checkpoint.endswith("a"):
+        copied("transformers_siglip2").rename("a")
+    elif checkpoint in ("o", "local-dir:o", "b"):
+        copied("open_clip_xlm_roberta").rename(checkpoint[-1])
+    if checkpoint == "b":
+        next(Path("b").glob("*.safetensors")).rename("b/open_clip_pytorch_model.bin")
+    if checkpoint == "s":
+        Path("s").mkdir()
+        Path("s/modules.json").write_text('[{"idx": 0, "path": "0_Transformer"}]')
+    spec = PublishedSpec(family=family, checkpoint=checkpoint, revision=revision)
+    if told is None:
+        spec.check()
+    else:
+        with pytest.raises(PublishedError, match=told):
+            spec.check()
+
+
+def test_a_dual_encoder_is_no_text_encoder(checkpoints: Checkpoints) -> None:
+    for name, told in (
+        ("transformers_siglip2", "a dual encoder of transformers: it can be a teacher of family `transformers`"),
+        ("open_clip_xlm_roberta", "a dual encoder of open_clip: it can be a teacher of family `open_clip`"),
+    ):
+        with pytest.raises(PublishedError, match=told):
+            EncoderSpec(encoder=str(checkpoints(name))).check()

@@ -9,11 +9,12 @@ from typing import Any
 
 from study.corpora.base import Corpus, Licence, Progress, Record
 from study.corpora.layout import ImageSet, file_hash
-from study.corpora.manifest.contents import CAPTION_SPLITS, QUESTION_SPLITS, Caption, Text, read
-from study.corpora.manifest.pictures import keep, load
+from study.corpora.manifest.contents import CAPTION_SPLITS, QUESTION_SPLITS, Caption, Text, gather
+from study.corpora.manifest.pictures import Looked, keep, load, survey
 from study.corpora.manifest.selection import Selection, select
 from study.corpora.manifest.settings import ManifestSettings
 from study.corpora.manifest.tables import Row
+from study.corpora.problems import Problems
 from study.corpora.writing import CorpusWriter
 
 RECORD = Record(
@@ -34,8 +35,8 @@ RECORD = Record(
 
 
 def check(settings: ManifestSettings, languages: Sequence[str], vqa_languages: Sequence[str]) -> None:
-    """Refuse what cannot be built. Images must be there; they are decoded by `build`."""
-    _selection(settings, languages, vqa_languages)
+    """Refuse what cannot be built. Images must be there; of many only the headers are read before `build`."""
+    select(settings.contents(), settings.captions, settings.pivot, languages, vqa_languages)
 
 
 def build(
@@ -46,17 +47,25 @@ def build(
     cache: Path,
     progress: Progress,
 ) -> None:
-    """Prepare the corpus in `out`; `cache` is not used. Relative paths start at the working folder."""
+    """Prepare the corpus in `out`; `cache` is not used. Relative paths start at the working folder.
+
+    All images are looked at before anything is written.
+    """
     progress("tables", 0.0)
-    chosen = _selection(settings, languages, vqa_languages)
+    problems = Problems()
+    contents = gather(settings.captions, settings.questions, problems)
     progress("tables", 1.0)
+    looked = survey(contents, settings.broken, problems, lambda share: progress("images, looked at", share))
+    problems.check()
+    usable = contents.without(looked.broken)
+    chosen = select(usable, settings.captions, settings.pivot, languages, vqa_languages)
     writer = CorpusWriter(out)
-    pictures = _Pictures(writer, settings.canvas, progress)
+    pictures = _Pictures(writer, settings.canvas, looked, progress)
     for split in CAPTION_SPLITS:
         captions = chosen.captions[split]
         if not captions:
             continue
-        place = pictures.write(split, split, captions)
+        place = pictures.write(split, captions)
         columns: dict[str, Any] = {
             "image": [place[caption.image] for caption in captions],
             "language": [caption.language for caption in captions],
@@ -75,8 +84,18 @@ def build(
         languages=tuple(languages),
         vqa_languages=tuple(vqa_languages),
     )
+    facts = {
+        "tables": table_hashes(settings),
+        "images left out": looked.left_out,
+        "rows left out with them": {
+            "captions": len(contents.captions) - len(usable.captions),
+            "texts of questions": len(contents.texts) - len(usable.texts),
+        },
+        "images": dict(sorted(looked.notes.items())),
+        "captions with space around them": dict(contents.spaced),
+    }
     progress("card", 0.0)
-    writer.finish(record, settings, list(languages), list(vqa_languages), {"tables": table_hashes(settings)})
+    writer.finish(record, settings, list(languages), list(vqa_languages), facts)
     progress("card", 1.0)
 
 
@@ -89,46 +108,32 @@ def _tables(settings: ManifestSettings) -> list[str]:
     return [name for name in (settings.captions, settings.questions) if name is not None]
 
 
-def _selection(settings: ManifestSettings, languages: Sequence[str], vqa_languages: Sequence[str]) -> Selection:
-    contents = read(settings.captions, settings.questions)
-    return select(contents, settings.captions, settings.pivot, languages, vqa_languages)
-
-
 class _Pictures:
     """Writes image files one by one: as pixels of one size, or as they are."""
 
-    def __init__(self, writer: CorpusWriter, canvas: int | None, progress: Progress) -> None:
-        self._writer, self._canvas, self._progress = writer, canvas, progress
-        self._seen: dict[bytes, tuple[str, str]] = {}
+    def __init__(self, writer: CorpusWriter, canvas: int | None, looked: Looked, progress: Progress) -> None:
+        self._writer, self._canvas, self._looked, self._progress = writer, canvas, looked, progress
 
-    def write(self, name: ImageSet, split: str, rows: Iterable[Caption | Text]) -> dict[str, int]:
+    def write(self, name: ImageSet, rows: Iterable[Caption | Text]) -> dict[str, int]:
         """Write the images of `rows`, each once, in order of appearance; returns file -> number."""
         first: dict[str, Row] = {}
         for user in rows:
             first.setdefault(user.image, user.row)
         if self._canvas is None:
-            self._writer.encoded(name, self._files(name, split, first))
+            self._writer.encoded(name, self._files(name, first))
         else:
             pixels = self._writer.images(name, len(first), self._canvas, self._canvas)
             for number, (file, row) in enumerate(first.items()):
-                pixels[number], digest = load(file, self._canvas, row)
-                self._claim(digest, split, file, row)
+                pixels[number] = load(file, self._canvas, row)
                 self._tell(name, number, len(first))
             pixels.flush()
         self._progress(f"images {name}", 1.0)
         return {file: number for number, file in enumerate(first)}
 
-    def _files(self, name: ImageSet, split: str, first: Mapping[str, Row]) -> Iterator[bytes]:
+    def _files(self, name: ImageSet, first: Mapping[str, Row]) -> Iterator[bytes]:
         for number, (file, row) in enumerate(first.items()):
-            content, digest = keep(file, row)
-            self._claim(digest, split, file, row)
             self._tell(name, number, len(first))
-            yield content
-
-    def _claim(self, digest: bytes, split: str, file: str, row: Row) -> None:
-        other, where = self._seen.setdefault(digest, (split, f"{row} ({file})"))
-        if other != split:
-            raise row.error(f"image {file} of split {split!r} is the same file as in {where}, split {other!r}")
+            yield keep(file, self._looked.digests[file], row)
 
     def _tell(self, name: str, number: int, total: int) -> None:
         if number % 500 == 0:
@@ -142,7 +147,7 @@ def _write_questions(writer: CorpusWriter, chosen: Selection, pictures: _Picture
         asked = chosen.texts[split]
         if not asked:
             continue
-        place = pictures.write("vqa_validation" if split == "validation" else "vqa_test", split, asked)
+        place = pictures.write("vqa_validation" if split == "validation" else "vqa_test", asked)
         for text in {text.question: text for text in asked}.values():
             options = [str(number) for number in range(len(text.options))]
             values: tuple[Any, ...] = (text.question, split, place[text.image], text.type, text.answer, options)

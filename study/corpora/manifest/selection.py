@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from study.corpora.base import CorpusError, check_languages
 from study.corpora.layout import CaptionSplit, QuestionSplit
-from study.corpora.manifest.contents import CAPTION_SPLITS, QUESTION_SPLITS, Caption, Contents, Text
+from study.corpora.manifest.contents import CAPTION_SPLITS, PAIR, QUESTION_SPLITS, Caption, Contents, Text
 from study.corpora.pairing import paired
+from study.corpora.problems import Problems
 
 MOST_LANGUAGES = 127
 """The layout numbers languages in eight bits."""
@@ -36,8 +37,9 @@ def select(
     """The part of `contents` in these languages; `captions` is its file's name, for errors.
 
     Raises:
-        CorpusError: a language is not in the data, or a part that the study needs is missing.
+        CorpusError: a language is not in the data, or a part that the study needs is missing; a line for each.
     """
+    problems = Problems()
     check_languages(languages, contents.languages, "languages")
     if vqa_languages:
         check_languages(vqa_languages, contents.vqa_languages, "vqa_languages")
@@ -49,20 +51,24 @@ def select(
     }
     for split, rows in chosen.items():
         if not rows and split != "teacher":
-            raise CorpusError(f"{captions}: no row of split {split!r} in {', '.join(languages)}")
+            problems.add(f"{captions}: no row of split {split!r} in {', '.join(languages)}")
     for split in QUESTION_SPLITS:
+        there = {caption.language for caption in chosen[split]}
         for language in languages:
-            if not any(caption.language == language for caption in chosen[split]):
-                raise CorpusError(f"{captions}: no row of split {split!r} in {language!r}: it could not be scored")
-    _check_parallel(captions, chosen["test"], languages)
+            if there and language not in there:
+                problems.add(f"{captions}: no row of split {split!r} in {language!r}: it could not be scored")
+    if not problems:
+        problems.tried("parallel", _check_parallel, captions, chosen["test"], languages)
     texts = {
         split: [text for text in contents.texts if text.split == split and text.language in vqa_languages]
         for split in QUESTION_SPLITS
     }
     for language in vqa_languages:
         if not any(text.language == language for text in texts["test"]):
-            raise CorpusError(f"questions: none of split 'test' in {language!r}: leave it out of vqa_languages")
-    return Selection(chosen, _pivots(contents, chosen["distil"], pivot), texts)
+            problems.add(f"questions: none of split 'test' in {language!r}: leave it out of vqa_languages")
+    pivots = _pivots(contents, chosen["distil"], pivot, problems)
+    problems.check()
+    return Selection(chosen, pivots, texts)
 
 
 def _check_parallel(file: str, test: Sequence[Caption], languages: Sequence[str]) -> None:
@@ -77,7 +83,7 @@ def _check_parallel(file: str, test: Sequence[Caption], languages: Sequence[str]
         )
 
 
-def _pivots(contents: Contents, distil: Sequence[Caption], pivot: str) -> list[str]:
+def _pivots(contents: Contents, distil: Sequence[Caption], pivot: str, problems: Problems) -> list[str]:
     """By the column `pair` where the table has it, else by the captions' order (`pairing.paired`)."""
     check_languages([pivot], contents.languages, "pivot")
     of_image: dict[tuple[str, str], list[Caption]] = {}
@@ -85,21 +91,26 @@ def _pivots(contents: Contents, distil: Sequence[Caption], pivot: str) -> list[s
         if caption.split == "distil":
             of_image.setdefault((caption.image, caption.language), []).append(caption)
     beside: dict[tuple[str, str], dict[str, str]] = {}
+    without: set[str] = set()
     for caption in distil:
         key = caption.image, caption.language
-        if key in beside:
+        if key in beside or caption.image in without:
             continue
         captions, pivots = of_image[key], of_image.get((caption.image, pivot))
         if pivots is None:
-            raise caption.row.error(
+            without.add(caption.image)
+            missing = caption.row.error(
                 f"the image has no caption in {pivot!r}: every image of split 'distil' needs one in the pivot language"
             )
-        if caption.language == pivot:
+            problems.add(missing, "without the pivot language")
+        elif caption.language == pivot:
             beside[key] = {own.text: own.text for own in captions}
         elif caption.pair is not None:
-            beside[key] = {own.text: _of_the_pair(own, pivots, pivot) for own in captions}
+            found = {own.text: problems.tried(PAIR, _of_the_pair, own, pivots, pivot) for own in captions}
+            beside[key] = {text: other or "" for text, other in found.items()}
         else:
             beside[key] = dict(paired([own.text for own in captions], [own.text for own in pivots]))
+    problems.check()
     return [beside[caption.image, caption.language][caption.text] for caption in distil]
 
 

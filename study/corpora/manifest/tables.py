@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from study import lfs
+from study import lfs, places
 from study.corpora.base import CorpusError, nearest
 
 MOST_OPTIONS = 127
 """Results keep the number of an option in eight bits."""
+UNDECODED = re.compile("[\udc80-\udcff]")
+"""What Python makes of bytes that are not UTF-8, so that the rows around them can be read."""
+UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What pyarrow raises of damaged parquet files; of names of columns that are no UTF-8 the last."""
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+Wrong = Callable[[CorpusError], None]
+"""Told of a row that cannot be read; the rows after it still are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,10 @@ class Row:
         return CorpusError(f"{self}: {problem}")
 
     def text(self, column: str) -> str:
-        """A text of that column: not empty, in Unicode's form NFC, as everything that is read later."""
+        """A text of that column: not empty, in Unicode's form NFC, as everything that is read later.
+
+        Space around it is no part of it: no model reads it.
+        """
         value = self.values[column]
         return self._composed(column, str(value) if _is_integer(value) else value)
 
@@ -64,6 +76,8 @@ class Row:
     def texts(self, column: str) -> list[str]:
         """Two or more different texts; in a CSV they stand as a JSON list."""
         value = self.values[column]
+        if value is None or value == "":
+            raise self.error(f"{column} is empty")
         if isinstance(value, str):
             try:
                 value = json.loads(value)
@@ -91,17 +105,23 @@ class Row:
             raise self.error(f"{what} has half of a surrogate pair, which is no character: {text!a}")
         if not unicodedata.is_normalized("NFC", text):
             raise self.error(f"{what} is not in Unicode's form NFC: {text!a}; normalise it first")
-        return text
+        if "\0" in text:
+            raise self.error(f"{what} holds the character U+0000: {text!a}")
+        return text.strip()
 
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def read_rows(file: str, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Row]:
+def _raised(error: CorpusError) -> None:
+    raise error
+
+
+def read_rows(file: str, columns: Sequence[str], optional: Sequence[str] = (), wrong: Wrong = _raised) -> Iterator[Row]:
     """The rows of a .csv (UTF-8, comma, header) or .parquet file: `columns`, and those of `optional` that it has.
 
-    Other columns are ignored.
+    Other columns are ignored. A row that cannot be read is told to `wrong`, which raises if there is no other.
 
     Raises:
         CorpusError: the file is missing, of another kind, not whole, or lacks a column.
@@ -110,33 +130,48 @@ def read_rows(file: str, columns: Sequence[str], optional: Sequence[str] = ()) -
     readers = {".csv": _csv_rows, ".parquet": _parquet_rows}
     if path.suffix.lower() not in readers:
         raise CorpusError(f"{file}: the name must end in .csv or .parquet")
-    if not path.is_file():
+    if not places.is_file(path):
         raise CorpusError(f"{file}: no such file in {Path.cwd()}")
     if lfs.points(path):
         raise CorpusError(f"{file} {lfs.PROBLEM}")
     empty = True
-    for row in readers[path.suffix.lower()](file, columns, optional):
+
+    def told(error: CorpusError) -> None:
+        nonlocal empty
         empty = False
-        yield row
+        wrong(error)
+
+    try:
+        for row in readers[path.suffix.lower()](file, columns, optional, told):
+            empty = False
+            yield row
+    except OSError as error:
+        raise CorpusError(f"{file}: cannot be read: {error.strerror or error}") from None
     if empty:
         raise CorpusError(f"{file}: it has no rows")
 
 
-def batch_rows(batch: pa.RecordBatch, file: str, before: int) -> list[dict[str, Any]]:
-    """A batch of a parquet file as rows, `before` of which come before it.
+def batch_rows(
+    batch: pa.RecordBatch, file: str, before: int, wrong: Wrong = _raised
+) -> list[tuple[int, dict[str, Any]]]:
+    """A batch of a parquet file as rows with their numbers, `before` of which come before it.
+
+    A row with a text that is not UTF-8, which parquet does not check, is told to `wrong`, with file and row.
 
     Raises:
-        CorpusError: a text is not UTF-8, which parquet does not check; names file and row.
+        CorpusError: there is such a row, and no other `wrong`.
     """
     try:
-        return list(batch.to_pylist())
+        return list(enumerate(batch.to_pylist(), start=before + 1))
     except UnicodeDecodeError:
+        found = []
         for place in range(len(batch)):
+            number = before + place + 1
             try:
-                batch.slice(place, 1).to_pylist()
+                found += [(number, values) for values in batch.slice(place, 1).to_pylist()]
             except UnicodeDecodeError as error:
-                raise CorpusError(f"{file}, row {before + place + 1}: a text is not UTF-8: {error.reason}") from None
-        raise
+                wrong(CorpusError(f"{file}, row {number}: a text is not UTF-8: {error.reason}"))
+        return found
 
 
 def check_columns(file: str, found: Sequence[str], wanted: Sequence[str]) -> None:
@@ -157,9 +192,12 @@ def _present(file: str, found: Sequence[str], wanted: Sequence[str], optional: S
     return columns
 
 
-def _csv_rows(file: str, columns: Sequence[str], optional: Sequence[str]) -> Iterator[Row]:
+def _csv_rows(file: str, columns: Sequence[str], optional: Sequence[str], wrong: Wrong) -> Iterator[Row]:
+    with Path(file).open("rb") as stream:
+        if stream.read(2) in UTF_16:
+            raise CorpusError(f"{file}: not UTF-8 but UTF-16: save it as UTF-8")
     # utf-8-sig: spreadsheets put a byte order mark before the first column's name.
-    with Path(file).open(encoding="utf-8-sig", newline="") as stream:
+    with Path(file).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         reader = csv.reader(stream, strict=True)
         number = 1
         try:
@@ -169,23 +207,32 @@ def _csv_rows(file: str, columns: Sequence[str], optional: Sequence[str]) -> Ite
                 if not cells:
                     continue
                 if len(cells) != len(header):
-                    raise CorpusError(f"{file}, row {number}: {len(cells)} cells, the header has {len(header)}")
+                    wrong(CorpusError(f"{file}, row {number}: {len(cells)} cells, the header has {len(header)}"))
+                    continue
                 values = dict(zip(header, cells, strict=True))
-                yield Row(file, number, {column: values[column] for column in columns})
+                row = Row(file, number, {column: values[column] for column in columns})
+                if (column := next((name for name in columns if UNDECODED.search(values[name])), None)) is not None:
+                    wrong(_not_utf8(row, column))
+                else:
+                    yield row
         except csv.Error as error:
             raise CorpusError(f"{file}, after row {number}: no valid CSV: {error}") from None
-        except UnicodeDecodeError as error:
-            raise CorpusError(f"{file}, after row {number}: not UTF-8: {error.reason}") from None
 
 
-def _parquet_rows(file: str, columns: Sequence[str], optional: Sequence[str]) -> Iterator[Row]:
+def _not_utf8(row: Row, column: str) -> CorpusError:
+    value = str(row.values[column])
+    byte = ord(UNDECODED.findall(value)[0]) - 0xDC00
+    return row.error(f"{column} is not UTF-8 (byte 0x{byte:02x}): save the table as UTF-8")
+
+
+def _parquet_rows(file: str, columns: Sequence[str], optional: Sequence[str], wrong: Wrong) -> Iterator[Row]:
     try:
         with pq.ParquetFile(file) as table:
             columns = _present(file, table.schema_arrow.names, columns, optional)
             number = 0
             for batch in table.iter_batches(columns=list(columns)):
-                for values in batch_rows(batch, file, number):
-                    number += 1
-                    yield Row(file, number, values)
-    except (pa.ArrowException, OSError) as error:
+                for place, values in batch_rows(batch, file, number, wrong):
+                    yield Row(file, place, values)
+                number += len(batch)
+    except UNREADABLE as error:
         raise CorpusError(f"{file}: not a whole parquet file: {str(error).splitlines()[0]}") from None

@@ -1,7 +1,8 @@
 """A corpus assembled from parts of published data sets: what is distilled on, chosen by and scored.
 
-Images are kept as their files are, for each model to fit as its own library does; texts are brought
-into Unicode's form NFC. No image content is in two of training, validation and test.
+Images are kept as their files are, for each model to fit as its own library does once they are decoded in one
+way for all (`study.pictures`); texts are brought into Unicode's form NFC. No image content is in two of training,
+validation and test.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from pathlib import Path
 
 from study.corpora.base import Corpus, CorpusError, Licence, Progress, Record, check_languages
 from study.corpora.layout import CaptionSplit, file_hash
+from study.corpora.problems import Problems
 from study.corpora.published.asked import check_questions, question_source, write_questions
 from study.corpora.published.captions import Tally, write_split
+from study.corpora.published.gallery import Gallery
 from study.corpora.published.items import drawn, items_of
 from study.corpora.published.ledger import Ledger
 from study.corpora.published.needs import needs
@@ -50,11 +53,13 @@ RECORD = Record(
 
 def check(settings: PublishedSettings, languages: Sequence[str], vqa_languages: Sequence[str]) -> None:
     """Refuse what cannot be built. Local tables that are scored by are read whole, those of the hub are not asked."""
+    problems = Problems()
     for key in ("distil", "validation", "test"):
         if not getattr(settings, key):
-            raise CorpusError(f"settings.{key}: there must be a part or a list of parts")
+            problems.add(f"settings.{key}: there must be a part or a list of parts")
     for key, part in settings.places():
-        _check_part(key, part)
+        problems.tried(key, _check_part, key, part)
+    problems.check()
     known, asked = settings.known_languages()
     check_languages(languages, known, "languages")
     if not 2 <= len(languages) <= MOST_LANGUAGES:
@@ -63,8 +68,10 @@ def check(settings: PublishedSettings, languages: Sequence[str], vqa_languages: 
     check_languages([settings.pivot], sorted(spoken), "pivot")
     if vqa_languages:
         check_languages(vqa_languages, asked, "vqa_languages")
-        check_questions(settings.questions.by_split(), vqa_languages)
-    _check_tables(settings, languages)
+        problems.tried("questions", check_questions, settings.questions.by_split(), vqa_languages)
+    for split in settings.captioned():
+        problems.tried(split, _check_tables, settings, split, languages)
+    problems.check()
 
 
 def _check_part(key: str, part: Part) -> None:
@@ -75,20 +82,20 @@ def _check_part(key: str, part: Part) -> None:
         )
 
 
-def _check_tables(settings: PublishedSettings, languages: Sequence[str]) -> None:
+def _check_tables(settings: PublishedSettings, split: CaptionSplit, languages: Sequence[str]) -> None:
     """Read local captions that are scored, without their images; of training data the first image only."""
-    for split, parts in settings.captioned().items():
-        local = [part for part in parts if part.hub is None]
-        if split in ("validation", "test"):
-            tally = Tally(languages)
-            for _, captions, _ in items_of(local, languages, []):
-                tally.add(captions)
-            if len(local) == len(parts):
-                tally.check(split)
-        else:
-            for part in local:
-                if next(drawn(part, [settings.pivot]), None) is None:
-                    raise CorpusError(f"settings.{split}: {part.source}, {part.place}: there are no images")
+    parts = settings.captioned()[split]
+    local = [part for part in parts if part.hub is None]
+    if split in ("validation", "test"):
+        tally = Tally(languages)
+        for _, captions, _ in items_of(local, languages, []):
+            tally.add(captions)
+        if len(local) == len(parts):
+            tally.check(split)
+    else:
+        for part in local:
+            if next(drawn(part, [settings.pivot]), None) is None:
+                raise CorpusError(f"settings.{split}: {part.source}, {part.place}: there are no images")
 
 
 def build(
@@ -100,7 +107,7 @@ def build(
     progress: Progress,
 ) -> None:
     """Prepare the corpus in `out`; `cache` is not used: the hub's client has its own."""
-    writer, ledger = CorpusWriter(out), Ledger()
+    writer, ledger, gallery = CorpusWriter(out), Ledger(), Gallery(settings.broken)
     parts: dict[str, object] = {}
     facts: dict[str, object] = {"tables": table_hashes(settings), "bulk": bulk_hashes(settings), "parts": parts}
 
@@ -108,7 +115,7 @@ def build(
         for split, sources in settings.captioned().items():
             if split in splits:
                 progress(f"{split}: images and captions", 0.0)
-                parts[split] = write_split(writer, split, sources, languages, settings.pivot, ledger, progress)
+                parts[split] = write_split(writer, split, sources, languages, settings.pivot, ledger, gallery, progress)
 
     # What is scored first: it is small, and an error in it shows early.
     captions(("test", "validation"))
@@ -118,8 +125,11 @@ def build(
         def claim(content: bytes, split: str, where: str) -> None:
             ledger.claim(content, split, where)
 
-        facts["questions"] = write_questions(writer, settings.questions.by_split(), vqa_languages, claim)
+        facts["questions"] = write_questions(writer, settings.questions.by_split(), vqa_languages, claim, gallery)
     captions(("distil", "teacher"))
+    gallery.problems.check()
+    facts["images left out"] = dict(sorted(gallery.left_out.items()))
+    facts["images"] = dict(sorted(gallery.notes.items()))
     progress("card", 0.0)
     record = _record(settings, languages, vqa_languages)
     writer.finish(record, settings, list(languages), list(vqa_languages), facts)

@@ -11,10 +11,10 @@ from typing import Any
 from study.corpora.base import CorpusError, check_languages, nearest
 from study.corpora.layout import ImageSet, QuestionSplit
 from study.corpora.published import cvqa, maxm, xgqa
+from study.corpora.published.gallery import Gallery
 from study.corpora.published.reading import Reading
 from study.corpora.published.sources import Part, Question, QuestionSource
 from study.corpora.writing import CorpusWriter
-from study.pictures import PictureError, decode
 
 Claim = Callable[[bytes, str, str], None]
 """`claim(content, split, where)` raises CorpusError if the image `content` is in a training split too."""
@@ -60,11 +60,14 @@ def check_questions(parts: Parts, languages: Sequence[str]) -> None:
         _check_tested(asked, languages)
 
 
-def write_questions(writer: CorpusWriter, parts: Parts, languages: Sequence[str], claim: Claim) -> dict[str, Any]:
+def write_questions(
+    writer: CorpusWriter, parts: Parts, languages: Sequence[str], claim: Claim, gallery: Gallery
+) -> dict[str, Any]:
     """Read the questions of all parts, write their images (each once) and tables; returns facts for the card.
 
     Questions are called `<source>:<id>` and their type is `<source>:<type>`, so that sources can be told apart
-    in every table. Texts are kept in memory; images stream from the source to the corpus.
+    in every table. Texts are kept in memory; images stream from the source to the corpus. A question about an image
+    that cannot be used, which is told to `gallery`, is left out.
 
     Raises:
         CorpusError: data that cannot be used (file and row are named), a question that is there twice, parts
@@ -73,13 +76,19 @@ def write_questions(writer: CorpusWriter, parts: Parts, languages: Sequence[str]
     asked, facts = _read(parts, languages)
     _check_together(asked)
     _check_tested(asked, languages)
-    tables = _Tables()
+    tables = _Tables(gallery)
     for split, questions in asked.items():
         if questions:
             writer.encoded(IMAGE_SETS[split], tables.fill(questions, split, claim))
+    if not gallery.problems:
+        _check_left(tables, languages)
     writer.questions(tables.questions, tables.texts)
     times = Counter(tables.texts["question"])
-    return {"parts": facts, "questions in several languages": sum(count > 1 for count in times.values())}
+    return {
+        "parts": facts,
+        "left out with their images": tables.left_out,
+        "questions in several languages": sum(count > 1 for count in times.values()),
+    }
 
 
 def _read(parts: Parts, languages: Sequence[str]) -> tuple[Asked, dict[str, Any]]:
@@ -115,6 +124,9 @@ def _columns(*names: str) -> dict[str, list[Any]]:
 class _Tables:
     """The columns of questions.parquet and texts.parquet, filled while the images are written."""
 
+    gallery: Gallery
+    left_out: int = 0
+    """Questions about images that cannot be used."""
     questions: dict[str, list[Any]] = field(
         default_factory=lambda: _columns("question", "split", "image", "type", "answer", "options")
     )
@@ -122,21 +134,26 @@ class _Tables:
 
     def fill(self, asked: Sequence[tuple[str, Question]], split: QuestionSplit, claim: Claim) -> Iterator[bytes]:
         """Add the questions of a split; yields the file of each image when it comes up first."""
-        place: dict[tuple[str, str], int] = {}
-        written: dict[bytes, int] = {}
+        place: dict[tuple[str, str], int | None] = {}
+        written: dict[bytes, int | None] = {}
+        shown = 0
         for source, question in asked:
             key = (source, question.image.key)
             if key not in place:
                 content = question.image.read()
                 digest = hashlib.sha256(content).digest()
                 # Some sources bring a copy of the image with each question about it.
+                if digest not in written and not self.gallery.usable(content, question.image.where):
+                    written[digest] = None
                 if digest not in written:
-                    _check_image(content, question)
                     claim(content, split, question.image.where)
-                    written[digest] = len(written)
+                    written[digest], shown = shown, shown + 1
                     yield content
                 place[key] = written[digest]
-            self._add(source, split, place[key], question)
+            if (image := place[key]) is None:
+                self.left_out += 1
+            else:
+                self._add(source, split, image, question)
 
     def _add(self, source: str, split: QuestionSplit, image: int, question: Question) -> None:
         name = f"{source}:{question.key}"
@@ -176,8 +193,10 @@ def _check_tested(asked: Asked, languages: Sequence[str]) -> None:
         raise CorpusError(f"vqa_languages: no question to be tested in {', '.join(missing)}: leave it out")
 
 
-def _check_image(content: bytes, question: Question) -> None:
-    try:
-        decode(content)
-    except PictureError as error:
-        raise CorpusError(f"{question.image.where}: the image {error}") from None
+def _check_left(tables: _Tables, languages: Sequence[str]) -> None:
+    """Refuse a language whose questions in split test were all about images that cannot be used."""
+    splits = dict(zip(tables.questions["question"], tables.questions["split"], strict=True))
+    said = zip(tables.texts["question"], tables.texts["language"], strict=True)
+    tested = {language for question, language in said if splits[question] == "test"}
+    if missing := [language for language in languages if language not in tested]:
+        raise CorpusError(f"vqa_languages: no question with an image that can be used in {', '.join(missing)}")

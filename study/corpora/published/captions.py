@@ -9,11 +9,11 @@ from typing import Any
 from study.corpora.base import CorpusError, Progress
 from study.corpora.layout import CaptionSplit
 from study.corpora.pairing import BLANK, paired
+from study.corpora.published.gallery import Gallery
 from study.corpora.published.items import PartFacts, items_of
 from study.corpora.published.ledger import Ledger
 from study.corpora.published.sources import Part
 from study.corpora.writing import CaptionTable, CorpusWriter
-from study.pictures import PictureError, decode
 
 GALLERY, SHARED = 3, 2
 """Consistency is defined from this many images on: in all, and captioned in all languages."""
@@ -59,14 +59,16 @@ def write_split(
     languages: Sequence[str],
     pivot: str,
     ledger: Ledger,
+    gallery: Gallery,
     progress: Progress,
 ) -> list[dict[str, Any]]:
     """Write images and captions of a split; returns each part's facts.
 
-    An image that is there twice in a split is one image, with the captions of both.
+    An image that is there twice in a split is one image, with the captions of both. One that cannot be used is told
+    to `gallery`, and left out.
 
     Raises:
-        CorpusError: an image cannot be decoded, is used for another purpose too, or has no caption in the pivot
+        CorpusError: an image is used for another purpose too, or has no caption in the pivot
             language (distil); a language is missing; too few images (test).
     """
     facts: list[PartFacts] = []
@@ -77,7 +79,9 @@ def write_split(
     def contents(table: CaptionTable) -> Iterator[bytes]:
         for item, captions, part in items_of(parts, wanted, facts):
             content, where = item.image.read(), item.image.where
-            _check_image(content, where)
+            if not gallery.usable(content, where):
+                part.broken += 1
+                continue
             digest = ledger.claim(content, split, where)
             fresh = digest not in numbers
             number = numbers.setdefault(digest, len(numbers))
@@ -96,7 +100,8 @@ def write_split(
 
     with writer.caption_table(split) as table:
         writer.encoded(split, contents(table))
-    if split != "teacher":
+    # Where images are refused, they are the reason, and are named when all have been seen.
+    if split != "teacher" and not gallery.problems:
         tally.check(split)
     return [found.card(part) for part, found in zip(parts, facts, strict=True)]
 
@@ -117,10 +122,3 @@ def _distil_rows(captions: Captions, pivot: str, where: str) -> Iterator[tuple[s
     for language, texts in captions.items():
         for text, beside in paired(texts, captions[pivot]):
             yield language, text, text if language == pivot else beside
-
-
-def _check_image(content: bytes, where: str) -> None:
-    try:
-        decode(content)
-    except PictureError as error:
-        raise CorpusError(f"{where}: the image {error}") from None

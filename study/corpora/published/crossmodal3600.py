@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from study.corpora.base import CorpusError, Licence, Record
-from study.corpora.published.hub import count_rows, image_of, read_rows, repository, texts_of
+from study.corpora.manifest.contents import CODE
+from study.corpora.published.hub import check_fetched, count_rows, image_of, read_rows, repository, texts_of
 from study.corpora.published.lines import ImageFolder, meant
 from study.corpora.published.sources import Captioned, CaptionSource, Part
 
@@ -54,6 +55,8 @@ class Crossmodal3600(CaptionSource):
         found: dict[str, None] = {}
         for _, line in self._lines(part):
             found.update(dict.fromkeys(key for key, value in line.items() if isinstance(value, dict)))
+        if odd := next((code for code in found if not CODE.fullmatch(code)), None):
+            raise CorpusError(f"{part.path}/captions.jsonl: {odd!r} is no language code such as 'en' or 'pt-BR'")
         return tuple(found)
 
     def tables(self, part: Part) -> Sequence[Path]:
@@ -85,12 +88,17 @@ class Crossmodal3600(CaptionSource):
         file = Path(str(part.path)) / "captions.jsonl"
         if not file.is_file():
             raise CorpusError(f"there is no file {file}{meant(file)}")
+        check_fetched(str(file))
         with file.open("rb") as stream:
             for row, line in enumerate(stream, start=1):
                 where = f"{file}, row {row}"
                 try:
                     value = json.loads(line)
-                except (ValueError, RecursionError) as error:
+                except UnicodeDecodeError as error:
+                    raise CorpusError(f"{where}: not UTF-8: {error.reason}") from None
+                except RecursionError:
+                    raise CorpusError(f"{where}: its values lie too deep in one another") from None
+                except ValueError as error:
                     raise CorpusError(f"{where}: no JSON, the file is not whole: {error}") from None
                 if not isinstance(value, dict):
                     raise CorpusError(f"{where}: must be a JSON object, is {type(value).__name__}")

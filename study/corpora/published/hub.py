@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from study import lfs
 from study.corpora.base import CorpusError
-from study.corpora.manifest.tables import Row, batch_rows, check_columns
+from study.corpora.manifest.tables import UNREADABLE, Row, batch_rows, check_columns
 from study.corpora.published.sources import Image
 from study.names import hint
 
@@ -49,7 +49,7 @@ def repository(name: str, revision: str | None) -> Repository:
 
     try:
         config = datasets.load_dataset_builder(name, revision=revision).config
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # `datasets` raises whatever it meets in a card: YAML's errors, KeyError, TypeError
         at = f" at commit {revision}" if revision else ""
         raise CorpusError(f"data set {name}{at} cannot be had: {_first_line(error)}") from None
     splits = {str(key): [_shown(file) for file in files] for key, files in (config.data_files or {}).items()}
@@ -76,10 +76,10 @@ def read_rows(files: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
             with _open(file) as table:
                 check_columns(file, table.schema_arrow.names, columns)
                 for batch in table.iter_batches(batch_size=BATCH, columns=list(columns)):
-                    for values in batch_rows(batch, file, number):
-                        number += 1
+                    for place, values in batch_rows(batch, file, number):
+                        number = place
                         yield Row(file, number, values)
-        except (pa.ArrowException, OSError) as error:
+        except UNREADABLE as error:
             raise _unreadable(f"{file}, after row {number}", error) from None
 
 
@@ -90,7 +90,7 @@ def count_rows(files: Sequence[str]) -> int:
         try:
             with _open(file) as table:
                 total += table.metadata.num_rows
-        except (pa.ArrowException, OSError) as error:
+        except UNREADABLE as error:
             raise _unreadable(file, error) from None
     return total
 
@@ -100,7 +100,7 @@ def column_names(files: Sequence[str]) -> list[str]:
     try:
         with _open(files[0]) as table:
             return list(table.schema_arrow.names)
-    except (pa.ArrowException, OSError) as error:
+    except UNREADABLE as error:
         raise _unreadable(files[0], error) from None
 
 
@@ -128,8 +128,15 @@ def _constant(content: bytes) -> Callable[[], bytes]:
     return lambda: content
 
 
+def check_fetched(file: str) -> None:
+    """Refuse what git-lfs left in the place of a file; raises CorpusError. Addresses are not asked."""
+    if "://" not in file and lfs.points(Path(file)):
+        raise CorpusError(f"{file} {lfs.PROBLEM}")
+
+
 @contextmanager
 def _open(file: str) -> Iterator[pq.ParquetFile]:
+    check_fetched(file)
     with fsspec.open(file, "rb") as stream:
         yield pq.ParquetFile(stream)
 

@@ -25,6 +25,8 @@ class PartFacts:
     """Captions that were not in Unicode's form NFC, by language; they were normalised."""
     blank: Counter[str] = field(default_factory=Counter)
     """Empty captions on the hub, by language; they were left out."""
+    broken: int = 0
+    """Images that cannot be used; they were left out, with their captions."""
     uncaptioned: int = 0
     """Images without a caption in the languages asked for; they were left out."""
     repeated: int = 0

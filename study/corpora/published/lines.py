@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from study import lfs
+from study import lfs, places
 from study.corpora.base import CorpusError
 from study.corpora.published.sources import Image
 from study.names import nearest
+
+MOST_BYTES = 1 << 30
+"""Of a file of captions: a gzip file can grow a thousandfold."""
 
 
 def read_lines(file: Path) -> list[str]:
@@ -26,9 +30,12 @@ def read_lines(file: Path) -> list[str]:
     content = read_bytes(file)
     if file.suffix == ".gz":
         try:
-            content = gzip.decompress(content)
+            with gzip.open(io.BytesIO(content)) as stream:
+                content = stream.read(MOST_BYTES + 1)
         except (EOFError, OSError, zlib.error) as error:
             raise CorpusError(f"{file}: not a whole gzip file: {error}") from None
+        if len(content) > MOST_BYTES:
+            raise CorpusError(f"{file}: more than {MOST_BYTES:,} bytes when unpacked, which no file of captions has")
     try:
         lines = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -81,10 +88,12 @@ class ImageFolder:
     folders: tuple[str, ...]
 
     def image(self, name: str, key: str, where: str) -> Image:
-        """The image file `name`; raises CorpusError, naming `where`, if no folder has it."""
+        """The image file `name`; raises CorpusError, naming `where`, if no folder has it, or it leads out of them."""
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise CorpusError(f"{where}: image {name!r} is outside of {self.root / self.folders[0]}")
         candidates = [self.root / folder / name for folder in self.folders]
         for path in candidates:
-            if path.is_file():
+            if places.is_file(path):
                 return Image(key, where, partial(read_bytes, path))
         also = f" (nor in {', '.join(self.folders[1:])})" if len(self.folders) > 1 else ""
         raise CorpusError(f"{where}: there is no image {candidates[0]}{also}{meant(candidates[0])}")
@@ -92,6 +101,5 @@ class ImageFolder:
 
 def meant(path: Path) -> str:
     """`; did you mean ...?` with the nearest name beside a path that does not exist."""
-    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = nearest(path.name, beside)
+    close = nearest(path.name, places.names_beside(path))
     return f"; did you mean {path.with_name(close)}?" if close else ""

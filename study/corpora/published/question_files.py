@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from study import places
 from study.corpora.base import CorpusError, nearest
+from study.corpora.published.lines import read_bytes
 from study.corpora.published.sources import Image, Part
 
 
@@ -23,15 +26,19 @@ def read_json(file: Path) -> Any:
     """A JSON file; the keys that a question's object stands under must not repeat.
 
     Raises:
-        CorpusError: it is missing, not whole, or has a question twice.
+        CorpusError: it is missing, not whole, not UTF-8, a pointer of git-lfs, or has a question twice.
     """
+    content = read_bytes(file)
     try:
-        return json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_unique)
-    except FileNotFoundError:
-        raise CorpusError(f"{file}: there is no such file") from None
+        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_unique)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise CorpusError(f"{file}, line {line}: not UTF-8: {error.reason}") from None
+    except RecursionError:
+        raise CorpusError(f"{file}: not a whole JSON file: its values lie too deep in one another") from None
     except _TwiceError as error:
         raise CorpusError(f"{file}: question {error.args[0]!r} is there twice") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CorpusError(f"{file}: not a whole JSON file: {error}") from None
 
 
@@ -39,11 +46,11 @@ def image_of(folder: Path, key: str, where: str) -> Image:
     """The image file images/<key>.jpg; raises CorpusError if it is not there."""
     file = folder / "images" / f"{key}.jpg"
     # A key is a name, not a path: one with separators must not lead out of the folder.
-    if Path(key).name != key or not file.is_file():
+    if Path(key).name != key or not places.is_file(file):
         beside = [entry.stem for entry in file.parent.glob("*.jpg")] if file.parent.is_dir() else []
         hint = nearest(key, beside) if 0 < len(beside) <= MOST_HINTED else f"it holds {len(beside)} .jpg files"
         raise CorpusError(f"{where}: there is no image {key}.jpg in {file.parent}; {hint}")
-    return Image(key, f"{where}, image {file}", file.read_bytes)
+    return Image(key, f"{where}, image {file}", partial(read_bytes, file))
 
 
 MOST_HINTED = 20

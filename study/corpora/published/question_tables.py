@@ -10,11 +10,12 @@ from typing import Any
 
 import fsspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from study.corpora.base import CorpusError
-from study.corpora.manifest.tables import Row, check_columns
-from study.corpora.published.hub import split_files
+from study.corpora.manifest.tables import UNREADABLE, Row, batch_rows, check_columns
+from study.corpora.published.hub import check_fetched, split_files
 from study.corpora.published.question_files import local_folder
 from study.corpora.published.sources import Image, Part
 
@@ -55,16 +56,18 @@ def table_rows(files: Sequence[str], columns: Sequence[str]) -> Iterator[tuple[R
     """
     for file in files:
         images = _Images(file)
-        for number, values in enumerate(_values(file, columns)):
-            row = Row(file, number + 1, values)
-            yield row, Image(str(row), str(row), _Reader(images, number, row))
+        for number, values in _values(file, columns):
+            row = Row(file, number, values)
+            yield row, Image(str(row), str(row), _Reader(images, number - 1, row))
 
 
-def _values(file: str, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+def _values(file: str, columns: Sequence[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     with _whole(file), _open(file) as table:
         check_columns(file, table.schema_arrow.names, (*columns, IMAGE))
+        before = 0
         for batch in table.iter_batches(columns=list(columns)):
-            yield from batch.to_pylist()
+            yield from batch_rows(batch, file, before)
+            before += len(batch)
 
 
 @dataclass
@@ -81,7 +84,10 @@ class _Images:
         if not self._next or number < self._next - len(self._loaded):
             self._batches, self._next, self._loaded = self._read(), 0, []
         while number >= self._next:
-            self._loaded = next(self._batches)
+            loaded = next(self._batches, None)
+            if loaded is None:
+                raise CorpusError(f"{self.file}, row {number + 1}: not a whole parquet file: it has no such image")
+            self._loaded = loaded
             self._next += len(self._loaded)
         return self._loaded[number - self._next]
 
@@ -90,7 +96,11 @@ class _Images:
             # One row group after another: read in one go, memory would grow with the file.
             for group in range(table.num_row_groups):
                 for batch in table.iter_batches(IMAGES_AT_ONCE, row_groups=[group], columns=[IMAGE]):
-                    yield batch.column(0).to_pylist()
+                    column = batch.column(0)
+                    if not (pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0):
+                        raise CorpusError(f"{self.file}: column {IMAGE!r} is {column.type}, it must have bytes in it")
+                    # The bytes alone: a path beside them may be no UTF-8, and is not needed.
+                    yield pc.struct_field(column, "bytes").to_pylist()
 
 
 @dataclass(frozen=True)
@@ -100,8 +110,7 @@ class _Reader:
     row: Row
 
     def __call__(self) -> bytes:
-        value = self.images.read(self.number)
-        content = value.get("bytes") if isinstance(value, Mapping) else None
+        content = self.images.read(self.number)
         if not content:
             raise self.row.error("the image has no bytes: it is missing")
         return bytes(content)
@@ -111,12 +120,13 @@ class _Reader:
 def _whole(file: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except UNREADABLE as error:
         raise CorpusError(f"{file}: not a whole parquet file: {str(error).splitlines()[0]}") from None
 
 
 @contextmanager
 def _open(file: str) -> Iterator[pq.ParquetFile]:
+    check_fetched(file)
     # A buffer, so that a column of images is not read whole.
     with fsspec.open(file, "rb") as stream, pq.ParquetFile(stream, buffer_size=1 << 20) as table:
         yield table

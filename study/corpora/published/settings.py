@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from study.corpora.base import CorpusSettings
+from study.corpora.images import Broken
 from study.corpora.layout import CaptionSplit, QuestionSplit
 from study.corpora.published.asked import question_languages
 from study.corpora.published.registry import caption_source
@@ -43,6 +44,9 @@ class QuestionParts(CorpusSettings):
 class PublishedSettings(CorpusSettings):
     """Settings of the corpus `published`."""
 
+    broken: Broken = Field(
+        default="refuse", description="an image that cannot be used: refuse the data, or skip and count it"
+    )
     pivot: str = Field(default="en", description="language whose captions distillation uses beside every other one")
     teacher: Parts = Field(default=[], description="needed only where a teacher is trained here")
     distil: Parts = Field(

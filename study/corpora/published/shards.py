@@ -20,6 +20,10 @@ COMPRESSED = {
 """First bytes of compressed files, the format's name and the command that undoes it."""
 
 
+MOST_TEXT = 1 << 24
+"""Bytes of a sample's captions: a header may claim any size."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A file in a shard: `key` is its path up to the name's first dot, `ending` what follows, as written."""
@@ -92,6 +96,8 @@ def read_range(shard: Path, member: Member) -> bytes:
 
 
 def _content(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
+    if entry.size > MOST_TEXT:
+        raise tarfile.ReadError(f"{entry.name} says it is {entry.size:,} bytes long, at most {MOST_TEXT:,} are read")
     file = archive.extractfile(entry)
     content = b"" if file is None else file.read()
     if len(content) < entry.size:

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
+from study import places
 from study.corpora.base import CorpusError, CorpusSettings, Record, nearest
 from study.corpora.layout import HELD_BACK as HELD_BACK
 
@@ -18,8 +19,10 @@ class Part(CorpusSettings):
     """Where a part of the corpus comes from: a local folder, or a data set of the hub at a pinned commit."""
 
     source: str = Field(description="name of the data set")
-    path: str | None = Field(default=None, description="folder in the publisher's layout, seen from the study's folder")
-    hub: str | None = Field(default=None, description="name on the hub, instead of a folder")
+    path: places.Declared | None = Field(
+        default=None, description="folder in the publisher's layout, seen from the study's folder"
+    )
+    hub: str | None = Field(default=None, min_length=1, description="name on the hub, instead of a folder")
     revision: str | None = Field(default=None, description="commit on the hub, or, of a folder, a name of your own")
     split: str | None = Field(default=None, description="the publisher's name of the split; default: the source's own")
     items: int | None = Field(default=None, gt=0, description="use this many images or questions, drawn with `seed`")

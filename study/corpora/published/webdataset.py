@@ -25,6 +25,7 @@ from study.corpora.published.sources import Captioned, CaptionSource, Image, Par
 IMAGES = ("jpg", "jpeg", "png", "webp")
 BRACES = re.compile(r"\{([^{}]*)\}")
 MOST_NAMED = 8
+MOST_SHARDS = 100_000
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 
@@ -81,6 +82,8 @@ def _expanded(pattern: str) -> list[str]:
             choices.append([piece])
         elif bounds is not None:
             low, high = bounds.groups()
+            if int(high) - int(low) >= MOST_SHARDS:
+                raise CorpusError(f"webdataset: {pattern} counts more than {MOST_SHARDS:,} shards")
             choices.append([str(number).zfill(len(low)) for number in range(int(low), int(high) + 1)])
         else:
             choices.append(piece.split(","))

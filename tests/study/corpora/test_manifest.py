@@ -259,7 +259,7 @@ WRONG: dict[str, tuple[Edit, str]] = {
     "decomposed text": (at(4, text=DECOMPOSED), rf"{SAID}, row 6: text is not in Unicode's form NFC: 'gru\u0308n'"),
     "unknown split": (at(0, split="tset"), f"{SAID}, row 2: unknown split 'tset'; did you mean test"),
     "no language": (at(0, language=""), f"{SAID}, row 2: language is empty"),
-    "no code": (at(0, language="en "), f"{SAID}, row 2: language 'en ' is no language code"),
+    "no code": (at(0, language="e n"), f"{SAID}, row 2: language 'e n' is no language code"),
     "a reserved word": (at(0, language="all"), f"{SAID}, row 2: language 'all' is no"),
     "twice": (
         lambda said, asked: said.append(dict(said[7])),
@@ -324,7 +324,7 @@ def test_what_is_wrong_is_named(data: Path, edit: Edit, message: str) -> None:
     with pytest.raises(CorpusError) as raised:
         corpus("manifest").check(declared(), *known_languages("manifest", declared()))
     assert message in str(raised.value)
-    assert "\n" not in str(raised.value)
+    assert all(line.startswith(("data/", "questions: ")) for line in str(raised.value).splitlines())
 
 
 FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
@@ -442,7 +442,7 @@ def test_broken_and_repeated_images_are_named_while_building(data: Path, tmp_pat
 
 def picture(tmp_path: Path, image: Image.Image, name: str = "x.png", canvas: int = 8, **options: Any) -> np.ndarray:
     image.save(tmp_path / name, **options)
-    return load(str(tmp_path / name), canvas, ROW)[0]
+    return load(str(tmp_path / name), canvas, ROW)
 
 
 def test_the_shorter_side_fits_and_the_middle_is_kept(tmp_path: Path) -> None:
@@ -508,7 +508,7 @@ def test_any_text_survives_a_csv_or_is_refused(tmp_path: Path, rows: list[tuple[
     assert [(row.values["a"], row.values["b"]) for row in read] == rows
     for row, (text, _) in zip(read, rows, strict=True):
         if text.strip() and unicodedata.is_normalized("NFC", text):
-            assert row.text("a") == text
+            assert row.text("a") == text.strip()
         else:
             with pytest.raises(CorpusError, match=f"x.csv, row {row.number}: a is"):
                 row.text("a")
@@ -524,7 +524,7 @@ def test_damaged_images_are_pixels_or_one_clear_error(tmp_path: Path, content: b
         damaged[place : place + len(content)] = content
         (tmp_path / "x").write_bytes(damaged)
         try:
-            pixels, _ = load(str(tmp_path / "x"), 8, ROW)
+            pixels = load(str(tmp_path / "x"), 8, ROW)
         except CorpusError:
             continue
         assert pixels.shape == (8, 8, 3)

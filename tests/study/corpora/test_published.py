@@ -287,6 +287,30 @@ def test_no_image_is_in_two_of_training_validation_and_test(study: Path) -> None
         build(declared(distil=SETTINGS["validation"], test={**SETTINGS["test"], "items": 4, "seed": 1}), out="2")
 
 
+def test_all_broken_images_are_named_at_once_or_left_out_and_counted(study: Path) -> None:
+    for number, content in ((14, b"no image"), (16, b"<html>")):
+        (study / "data" / "xm3600" / "images" / f"{number:016x}.jpg").write_bytes(content)
+    with pytest.raises(CorpusError) as raised:
+        build(declared())
+    lines = str(raised.value).splitlines()
+    assert [line.partition(": the image cannot be decoded")[0] for line in lines] == [
+        f"data/xm3600/captions.jsonl, row {row}" for row in (1, 3)
+    ]
+    made = build(declared(broken="skip"), out="skipped")
+    made.verify()
+    assert made.card.facts["images left out"] == {"not decoded": 2}
+    assert made.card.facts["parts"]["test"][0]["broken"] == 2
+    assert made.card.images["test"] == len(TEST) - 2
+
+
+def test_an_image_name_does_not_lead_out_of_its_folder(study: Path) -> None:
+    file = study / "data" / "xm3600" / "captions.jsonl"
+    first, *others = file.read_text(encoding="utf-8").splitlines()
+    file.write_text("\n".join([json.dumps({**json.loads(first), "image/key": "../../x"}), *others]), encoding="utf-8")
+    with pytest.raises(CorpusError, match=r"row 1: image '\.\./\.\./x\.jpg' is outside of data/xm3600/images"):
+        build(declared())
+
+
 def test_an_image_that_cannot_be_decoded_is_named(study: Path) -> None:
     path = study / "data" / "xm3600" / "images" / f"{16:016x}.jpg"
     path.write_bytes(path.read_bytes()[:300])

@@ -361,7 +361,7 @@ WRONG: list[tuple[str, Callable[[], Any], str]] = [
     (
         "coco",
         lambda: Path(SHARD).write_text("version https://git-lfs"),
-        rf"{SHARD}, after row 0: not a whole parquet file",
+        rf"{SHARD} is a git-lfs pointer and not the file itself",
     ),
     (
         "crossmodal_hub",

@@ -21,6 +21,7 @@ from study.corpora.layout import HELD_BACK, PreparedCorpus
 from study.corpora.published import asked
 from study.corpora.published.choices import OPTIONS, Open, multiple_choice
 from study.corpora.published.cvqa import CODES
+from study.corpora.published.gallery import Gallery
 from study.corpora.published.sources import Asking, Image, LeftOut, Part, Question, QuestionSource
 from study.corpora.writing import CorpusWriter
 from study.pictures import Fit
@@ -37,7 +38,9 @@ def part(source: str, path: Path, **rest: Any) -> Part:
 def build(out: Path, parts: Parts, languages: list[str], claim: asked.Claim = lambda *_: None) -> PreparedCorpus:
     """The questions alone, verified."""
     writer = CorpusWriter(out)
-    facts = asked.write_questions(writer, parts, languages, claim)
+    gallery = Gallery("refuse")
+    facts = asked.write_questions(writer, parts, languages, claim, gallery)
+    gallery.problems.check()
     writer.finish(RECORD, CorpusSettings(), languages, languages, facts)
     made = PreparedCorpus(out)
     made.verify()
@@ -374,7 +377,7 @@ def test_files_of_xgqa_that_are_not_whole_are_named(xgqa: Path) -> None:
     with pytest.raises(CorpusError, match=r"de/test\.json: not a whole JSON file: .*char"):
         questions(part("xgqa", xgqa), "en", "de")
     file.write_bytes(text.encode("utf-8").replace("für".encode(), b"") + b"\xff")
-    with pytest.raises(CorpusError, match=r"de/test\.json: not a whole JSON file: .*0xff"):
+    with pytest.raises(CorpusError, match=r"de/test\.json, line 1: not UTF-8"):
         questions(part("xgqa", xgqa), "de")
     file.write_text("[1]", encoding="utf-8")
     with pytest.raises(CorpusError, match=r"de/test\.json: \[1\] is no object"):
