@@ -18,9 +18,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
+export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help check declare repro report miniature tune ui test clean-venv clean-mlflow clean-cache
+.PHONY: help check declare repro report miniature tune ui test schema docs clean-venv clean-mlflow clean-cache
 
 help: ## what can be made
 	@echo "make TARGET [STUDY=name]    studies: $(STUDIES)"
@@ -58,6 +59,13 @@ test: $(EVALUATORS) ## style, types and tests
 	@ruff format --check .
 	@mypy
 	@OMP_NUM_THREADS=1 pytest -q -n $(JOBS)
+
+schema: $(INSTALLED) ## write params.schema.json anew, after a change of what params.yaml may hold
+	@python -m pipeline schema --out params.schema.json
+
+docs: $(INSTALLED) ## build the documentation into site/
+	@mkdocs build --quiet --strict
+	@echo "Documentation: site/index.html"
 
 clean-venv: ## remove the installed packages
 	rm -rf .venv

@@ -203,7 +203,8 @@ def joint_power(up: AdjustedTest, down: AdjustedTest, effects_of: tuple[float, f
     s_1, the second a noncentral t, and both are integrated over z.
 
     Args:
-        up, down: the two tests.
+        up: the test that must find a rise.
+        down: the test that must find a fall.
         effects_of: true differences, the sizes of rise and fall.
         r: correlation of the two estimates.
     """

@@ -132,6 +132,22 @@ def summary() -> None:
         summary.run()
 
 
+@app.command(rich_help_panel=TOOLS)
+def schema(
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; printed if left out.", show_default=False)
+    ] = None,
+) -> None:
+    """Write the JSON Schema of params.yaml, by which editors complete and check it."""
+    from study.schema import text
+
+    with stage.main("schema"):
+        if out is None:
+            print(text(), end="")
+        else:
+            out.write_text(text(), encoding="utf-8")
+
+
 @app.command(rich_help_panel=STAGES)
 def validate() -> None:
     """Check params.yaml and take it apart into plans."""

@@ -37,37 +37,53 @@ class Strict(BaseModel):
 
 
 class Study(Strict):
-    name: Name
-    description: str = ""
+    """What the study is called."""
+
+    name: Name = Field(description="in the report, in MLflow and in the summary")
+    description: str = Field(default="", description="one sentence, for the report")
 
 
 class Grid(Strict):
-    archs: list[Name] = Field(min_length=1)
-    sizes: list[Name] = Field(min_length=1)
-    methods: list[Name] = Field(min_length=1)
-    seeds: list[Seed] = Field(min_length=1)
+    """The factors. Every combination of an architecture, a size, a method and a seed is one student."""
+
+    archs: list[Name] = Field(min_length=1, description="architectures: keys of `teachers`")
+    sizes: list[Name] = Field(min_length=1, description="keys of `sizes`")
+    methods: list[Name] = Field(min_length=1, description="keys of `methods`; the control is one of them")
+    seeds: list[Seed] = Field(min_length=1, description="of initialisation, batch order and queues")
 
 
 Languages = list[Annotated[str, Field(min_length=1, max_length=40)]] | Literal["all"]
 
 
 class CorpusSpec(Strict):
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    languages: Languages = "all"
-    vqa_languages: Languages = "all"
-    settings: dict[str, Any] = {}
+    """The images, captions and questions."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)] = Field(description="of the corpus")
+    languages: Languages = Field(default="all", description="languages of captions")
+    vqa_languages: Languages = Field(default="all", description="languages of questions")
+    settings: dict[str, Any] = Field(default={}, description="what this corpus lets you set")
 
 
 class Tuning(Strict):
+    """What `make tune` searches. `make repro` never tunes; it uses what was found."""
+
     values: InnerPath = Field(description="folder of the tuned values; DVC watches it, so it must be there")
-    trials: int = Field(gt=0, le=100_000)
-    seeds: list[Seed] = Field(min_length=1)
-    learning_rate: list[Annotated[float, Field(gt=0, le=MOST_RATE)]] = Field(min_length=2, max_length=2)
-    search: dict[str, dict[str, list[float]]] = {}
+    trials: int = Field(gt=0, le=100_000, description="of each method in each architecture and size")
+    seeds: list[Seed] = Field(min_length=1, description="of the tuned students; none of them may be in `grid.seeds`")
+    learning_rate: list[Annotated[float, Field(gt=0, le=MOST_RATE)]] = Field(
+        min_length=2, max_length=2, description="lowest and highest, searched on a log scale"
+    )
+    search: dict[str, dict[str, list[float]]] = Field(
+        default={}, description="method to `objective.option` to lowest and highest, searched on a log scale"
+    )
 
 
 class Evaluation(Strict):
-    protocol: Literal["all-captions", "first-caption"] = "all-captions"
+    """How retrieval is scored."""
+
+    protocol: Literal["all-captions", "first-caption"] = Field(
+        default="all-captions", description="captions of an image that count: all, or the first in each language"
+    )
 
 
 Points = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -77,20 +93,32 @@ Points = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 class Analysis(Strict):
     """Declared before the results are seen; the report prints it first and calls all else exploratory."""
 
-    hypotheses: list[str] = []
-    control: str
-    contrasts: list[str] | Literal["all"] = "all"
-    primary: list[str] = Field(min_length=1)
-    family: Literal["outcome", "study"] = "outcome"
-    smallest_effect: Points | dict[str, Points] = 2.0
-    alpha: float = Field(default=0.05, gt=0, lt=0.5)
-    languages: Literal["random", "fixed"] = "random"
+    hypotheses: list[str] = Field(default=[], description="sentences, printed first")
+    control: str = Field(description="the method that the others are compared with")
+    contrasts: list[str] | Literal["all"] = Field(default="all", description="methods to compare with the control")
+    primary: list[str] = Field(min_length=1, description="outcomes that the study is about")
+    family: Literal["outcome", "study"] = Field(
+        default="outcome", description="p is adjusted over methods within an outcome, or over primary outcomes too"
+    )
+    smallest_effect: Points | dict[str, Points] = Field(
+        default=2.0, description="smallest effect of interest in percentage points: one, or one per outcome"
+    )
+    alpha: float = Field(default=0.05, gt=0, lt=0.5, description="the level of tests; intervals cover 1 - alpha")
+    languages: Literal["random", "fixed"] = Field(
+        default="random", description="whether results speak of languages like these, or of these alone"
+    )
 
 
 class Execution(Strict):
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = "auto"
-    workers: Annotated[int, Field(gt=0, le=4096)] | Literal["auto"] = "auto"
-    threads: int = Field(default=1, gt=0, le=4096)
+    """Where and how widely it runs. Changes no result on one kind of device, and trains nothing anew."""
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = Field(
+        default="auto", description="auto takes GPUs where torch sees some; else cpu, cuda or cuda:<number>"
+    )
+    workers: Annotated[int, Field(gt=0, le=4096)] | Literal["auto"] = Field(
+        default="auto", description="models trained side by side; auto is one per GPU, or one per core"
+    )
+    threads: int = Field(default=1, gt=0, le=4096, description="of each worker, on a CPU")
 
 
 TAGGED: Mapping[str, Mapping[str, type[BaseModel] | None]] = {"teachers": KINDS, "sizes": SIZE_KINDS}
@@ -100,15 +128,19 @@ TAGGED: Mapping[str, Mapping[str, type[BaseModel] | None]] = {"teachers": KINDS,
 class Params(Strict):
     """The whole of params.yaml."""
 
-    root: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+$", max_length=1000)]
+    root: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+$", max_length=1000)] = Field(
+        description="path from the study's folder to the project's: `.` or `../..`"
+    )
     study: Study
     grid: Grid
     corpus: CorpusSpec
-    teachers: dict[Name, AnyTeacher]
+    teachers: dict[Name, AnyTeacher] = Field(description="one block per architecture")
     embedding: EmbeddingSpec = EmbeddingSpec()
     students: StudentSpec
-    sizes: dict[Name, Size]
-    methods: dict[Name, dict[str, dict[str, Any]]]
+    sizes: dict[Name, Size] = Field(description="how large students are: a fraction of the teacher, or an encoder")
+    methods: dict[Name, dict[str, dict[str, Any]]] = Field(
+        description="a method is a weighted sum of objectives: their names, each with its options"
+    )
     tuning: Tuning
     evaluation: Evaluation = Evaluation()
     analysis: Analysis

@@ -18,16 +18,16 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    steps: int = Field(gt=0, le=10**9)
-    batch: int = Field(gt=1, le=10**6)
-    learning_rate: float = Field(gt=0, le=MOST_RATE)
+    steps: int = Field(gt=0, le=10**9, description="optimiser steps")
+    batch: int = Field(gt=1, le=10**6, description="items in a step; at most as many as the split has")
+    learning_rate: float = Field(gt=0, le=MOST_RATE, description="the highest, after warm-up; then half a cosine to 0")
     warmup: float = Field(default=0.1, ge=0, lt=1, description="fraction of the steps")
-    weight_decay: float = Field(default=0.01, ge=0, le=100)
+    weight_decay: float = Field(default=0.01, ge=0, le=100, description="AdamW's, of matrices but the token table")
     table_multiplier: float = Field(default=1.0, gt=0, le=1e4, description="factor on the token table's learning rate")
     temperature_multiplier: float = Field(
         default=1.0, gt=0, le=1e4, description="factor on the temperature's (and bias's)"
     )
-    clip_norm: float = Field(default=1.0, gt=0, le=1e9)
+    clip_norm: float = Field(default=1.0, gt=0, le=1e9, description="longest gradient; longer ones are scaled down")
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="of the towers' matrix products; weights, losses and steps stay in float32"
     )

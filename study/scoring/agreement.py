@@ -76,7 +76,8 @@ def pair_parts(chosen: NDArray[np.int8], answer: NDArray[np.int8], options: int)
     are alike on the same questions raise it.
 
     Args:
-        chosen, answer: [L, N] options, ABSENT where not asked.
+        chosen: [L, N] options, ABSENT where not asked.
+        answer: [L, N] options that are right, ABSENT where not asked.
         options: K, at least 2.
 
     Returns:

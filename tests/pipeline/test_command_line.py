@@ -61,7 +61,7 @@ def test_help_lists_every_command() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["chek"], "Did you mean 'check'?"),
+        (["chek"], "Did you mean 'check'"),
         (["teacher"], "Missing argument"),
         (["teacher", "clpi"], "'clpi' is not in the grid of params.yaml; did you mean 'clip'? Allowed: clip, siglip2"),
         (["student", "clip", "half", "fd", "x"], "valid integer"),

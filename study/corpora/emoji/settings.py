@@ -31,17 +31,17 @@ WEB_SHARE: dict[str, float] = {
 class Scenes(CorpusSettings):
     """Number of scenes of every split."""
 
-    teacher: int = Field(default=30_000, ge=1, le=2_000_000)
-    distil: int = Field(default=6_000, ge=1, le=2_000_000)
-    validation: int = Field(default=500, ge=1, le=20_000)
-    test: int = Field(default=500, ge=1, le=20_000)
+    teacher: int = Field(default=30_000, ge=1, le=2_000_000, description="to train teachers on")
+    distil: int = Field(default=6_000, ge=1, le=2_000_000, description="to distil students on")
+    validation: int = Field(default=500, ge=1, le=20_000, description="to tune on")
+    test: int = Field(default=500, ge=1, le=20_000, description="to score on, once")
 
 
 class Questions(CorpusSettings):
     """Number of questions of both splits; every question has an image of its own."""
 
-    validation: int = Field(default=240, ge=4, le=20_000)
-    test: int = Field(default=400, ge=4, le=20_000)
+    validation: int = Field(default=240, ge=4, le=20_000, description="to look at while a study is designed")
+    test: int = Field(default=400, ge=4, le=20_000, description="to score on, once")
 
 
 class Kinds(CorpusSettings):
@@ -62,15 +62,19 @@ class Kinds(CorpusSettings):
 class EmojiSettings(CorpusSettings):
     """Settings of the emoji corpus."""
 
-    seed: int = Field(default=0, ge=0)
-    concepts: int = Field(default=160, ge=8, le=350, description="a smaller number takes a prefix of the same order")
+    seed: int = Field(default=0, ge=0, description="of everything that is drawn")
+    concepts: int = Field(
+        default=160, ge=8, le=350, description="emoji in use; a smaller number takes the first of them"
+    )
     canvas: int = Field(default=32, ge=16, le=256, description="side of an image in pixels")
-    scenes: Scenes = Scenes()
-    questions: Questions = Questions()
-    kinds: Kinds = Kinds()
+    scenes: Scenes = Field(default=Scenes(), description="scenes of each split")
+    questions: Questions = Field(default=Questions(), description="questions of each split")
+    kinds: Kinds = Field(default=Kinds(), description="weights of the kinds of questions")
     captions_per_scene: int = Field(default=8, ge=1, description="languages of a teacher scene")
-    max_items: int = Field(default=3, ge=2, le=4)
-    in_domain: Annotated[tuple[Vendor, ...], Field(strict=False, min_length=1)] = ("google", "openmoji")
+    max_items: int = Field(default=3, ge=2, le=4, description="emoji in a scene")
+    in_domain: Annotated[tuple[Vendor, ...], Field(strict=False, min_length=1)] = Field(
+        default=("google", "openmoji"), description="vendors whose artwork the captions are about"
+    )
     held_out: Vendor = Field(default="twitter", description="whose artwork the questions are asked about")
     share: dict[str, float] = Field(default=WEB_SHARE, description="weights of languages in distil")
     prompt_share: Fraction = Field(default=0.0, description="of captions to train on: opened by a question's prompt")
@@ -84,7 +88,9 @@ class EmojiSettings(CorpusSettings):
     rotation: float = Field(default=20.0, ge=0.0, le=45.0, description="largest rotation either way, degrees")
     overlap: float = Field(default=0.15, ge=0.0, le=0.5, description="of two items' circles, of their diameter")
     step: float = Field(default=0.15, gt=0.0, le=0.3, description="least horizontal distance of two items' centres")
-    background: Annotated[tuple[int, int], Field(strict=False)] = (120, 255)
+    background: Annotated[tuple[int, int], Field(strict=False)] = Field(
+        default=(120, 255), description="darkest and lightest value of its channels, 0 to 255"
+    )
 
     @field_validator("share")
     @classmethod

@@ -38,8 +38,8 @@ class ManifestSettings(CorpusSettings):
     )
     pivot: str = Field(default="en", description="language whose captions distillation uses beside every other one")
     revision: str = Field(default="1", description="change it when the data have changed: they are read anew")
-    licence: str = Field(default="not stated", min_length=1)
-    attribution: str = Field(default="not stated", min_length=1)
+    licence: str = Field(default="not stated", min_length=1, description="of images and texts, for the corpus card")
+    attribution: str = Field(default="not stated", min_length=1, description="whom to credit, for the corpus card")
 
     def contents(self) -> Contents:
         """What the tables say, without what uses a broken image where those are skipped.

@@ -32,8 +32,8 @@ COCO = "data/multilingual_coco"
 class QuestionParts(CorpusSettings):
     """Where questions come from; `test` is scored, `validation` tunes."""
 
-    validation: Parts = Field(default=[])
-    test: Parts = Field(default=[])
+    validation: Parts = Field(default=[], description="questions to look at while a study is designed")
+    test: Parts = Field(default=[], description="questions to score on, once")
 
     def by_split(self) -> dict[QuestionSplit, Sequence[Part]]:
         """The splits that have parts."""
@@ -49,13 +49,19 @@ class PublishedSettings(CorpusSettings):
     )
     pivot: str = Field(default="en", description="language whose captions distillation uses beside every other one")
     teacher: Parts = Field(default=[], description="needed only where a teacher is trained here")
-    distil: Parts = Field(default=[Part(source="multilingual_coco", path=COCO, split="train")])
-    validation: Parts = Field(default=[Part(source="multilingual_coco", path=COCO, split="val", items=1000)])
-    test: Parts = Field(default=[Part(source="crossmodal3600", path="data/crossmodal3600")])
-    questions: QuestionParts = Field(default=QuestionParts())
+    distil: Parts = Field(
+        default=[Part(source="multilingual_coco", path=COCO, split="train")], description="to distil students on"
+    )
+    validation: Parts = Field(
+        default=[Part(source="multilingual_coco", path=COCO, split="val", items=1000)], description="to tune on"
+    )
+    test: Parts = Field(
+        default=[Part(source="crossmodal3600", path="data/crossmodal3600")], description="to score on, once"
+    )
+    questions: QuestionParts = Field(default=QuestionParts(), description="where questions come from")
     revision: str = Field(default="1", description="change it when local data have changed: they are read anew")
     licence: str = Field(default="not stated", min_length=1, description="of data of one's own (webdataset)")
-    attribution: str = Field(default="not stated", min_length=1)
+    attribution: str = Field(default="not stated", min_length=1, description="whom to credit for it")
 
     def captioned(self) -> dict[CaptionSplit, list[Part]]:
         """The splits of captions that have parts, those that are scored first."""

@@ -26,7 +26,7 @@ class Part(CorpusSettings):
     revision: str | None = Field(default=None, description="commit on the hub, or, of a folder, a name of your own")
     split: str | None = Field(default=None, description="the publisher's name of the split; default: the source's own")
     items: int | None = Field(default=None, gt=0, description="use this many images or questions, drawn with `seed`")
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="of the drawing of `items`")
     language: str | None = Field(default=None, description="webdataset: the language of captions in <key>.txt")
 
     @model_validator(mode="after")

@@ -10,9 +10,9 @@ from study.objectives.options.base import MOST_ROWS, Settings, Temperature
 
 
 class DrOptions(Settings):
-    tau_teacher: Temperature = 0.05
-    tau_student: Temperature = 0.07
-    queue: int = Field(default=65_536, gt=0, le=MOST_ROWS)
+    tau_teacher: Temperature = Field(default=0.05, description="temperature of the teacher's similarities")
+    tau_student: Temperature = Field(default=0.07, description="temperature of the student's")
+    queue: int = Field(default=65_536, gt=0, le=MOST_ROWS, description="teacher embeddings that are remembered")
     alpha: float = Field(default=0.5, ge=0, le=1, description="weight of the English caption's term")
     start: Literal["empty", "corpus"] = Field(default="empty", description="what the queue holds before the first step")
 

@@ -10,7 +10,7 @@ from study.objectives.options.base import Settings
 
 
 class FdOptions(Settings):
-    layers: bool = False
+    layers: bool = Field(default=False, description="match intermediate layers too, through learned maps")
     view: Literal["own", "english"] = Field(default="own", description="the caption in its own language, or in English")
 
     @property

@@ -10,6 +10,8 @@ from study.objectives.options.base import MOST_ROWS, Settings, Temperature
 
 
 class MclOptions(Settings):
-    tau: Temperature = 0.07
-    key: Literal["english", "same_language", "image"] = "english"
-    bank: int = Field(default=0, ge=0, le=MOST_ROWS)
+    tau: Temperature = Field(default=0.07, description="temperature of the softmax")
+    key: Literal["english", "same_language", "image"] = Field(
+        default="english", description="what a caption must find: a caption's embedding by the teacher, or the image's"
+    )
+    bank: int = Field(default=0, ge=0, le=MOST_ROWS, description="earlier keys that serve as further negatives")
