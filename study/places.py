@@ -28,7 +28,7 @@ def names_beside(path: Path) -> list[str]:
     """Of all that lies in the folder of `path`; nothing where there is no such folder, or cannot be."""
     try:
         return [entry.name for entry in path.parent.iterdir()]
-    except OSError:
+    except (OSError, ValueError):  # ValueError: of a NUL
         return []
 
 
@@ -36,5 +36,5 @@ def is_file(path: Path) -> bool:
     """Whether there is such a file; False for a path that there cannot be."""
     try:
         return path.is_file()
-    except OSError:  # too long, for one
+    except (OSError, ValueError):  # too long, for one
         return False
