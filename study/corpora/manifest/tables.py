@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 from study import lfs
 from study.corpora.base import CorpusError, nearest
 
+NOT_WHOLE = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What pyarrow raises over parquet that is cut or changed; the last, where a column's name is no UTF-8."""
 MOST_OPTIONS = 127
 """Results keep the number of an option in eight bits."""
 
@@ -122,6 +124,11 @@ def read_rows(file: str, columns: Sequence[str], optional: Sequence[str] = ()) -
         raise CorpusError(f"{file}: it has no rows")
 
 
+def first_line(error: BaseException) -> str:
+    """An error's first line, or its class where it says nothing."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def batch_rows(batch: pa.RecordBatch, file: str, before: int) -> list[dict[str, Any]]:
     """A batch of a parquet file as rows, `before` of which come before it.
 
@@ -187,5 +194,5 @@ def _parquet_rows(file: str, columns: Sequence[str], optional: Sequence[str]) ->
                 for values in batch_rows(batch, file, number):
                     number += 1
                     yield Row(file, number, values)
-    except (pa.ArrowException, OSError) as error:
-        raise CorpusError(f"{file}: not a whole parquet file: {str(error).splitlines()[0]}") from None
+    except NOT_WHOLE as error:
+        raise CorpusError(f"{file}: not a whole parquet file: {first_line(error)}") from None

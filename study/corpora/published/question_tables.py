@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import fsspec
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from study.corpora.base import CorpusError
-from study.corpora.manifest.tables import Row, check_columns
+from study.corpora.manifest.tables import NOT_WHOLE, Row, check_columns, first_line
 from study.corpora.published.hub import split_files
 from study.corpora.published.question_files import local_folder
 from study.corpora.published.sources import Image, Part
@@ -111,8 +110,8 @@ class _Reader:
 def _whole(file: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
-        raise CorpusError(f"{file}: not a whole parquet file: {str(error).splitlines()[0]}") from None
+    except NOT_WHOLE as error:
+        raise CorpusError(f"{file}: not a whole parquet file: {first_line(error)}") from None
 
 
 @contextmanager
