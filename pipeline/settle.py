@@ -55,13 +55,24 @@ def check(plan: Mapping[str, Any], where: Path) -> None:
             raise stage.StageError(f"{where}, {name}: {said}") from None
 
 
+def is_declared(plan: Any) -> bool:
+    """Whether this has the form of `validate.tuned_for`'s."""
+    return (
+        isinstance(plan, dict)
+        and all(isinstance(plan.get(key), dict) for key in ("objectives", "spec", "teacher"))
+        and all(isinstance(options, dict) for options in plan["objectives"].values())
+        and (isinstance(plan.get("fraction"), float) or isinstance(plan.get("encoder"), dict))
+    )
+
+
 def run() -> None:
     tuned = Path(stage.read_json(paths.PLAN / "tuning.json", values=str)["values"])
     settled: dict[str, Any] = {}
     students = paths.PLAN / "students.json"
-    for name, declared in stage.read_json(students).items():
-        if not all(isinstance(declared.get(key), dict) for key in ("objectives", "spec", "teacher")):
-            raise stage.StageError(f"{students}: {name} is not what `validate` writes: {stage.REMEDY}")
+    declarations = stage.read_json(students)
+    if not isinstance(declarations, dict) or not all(map(is_declared, declarations.values())):
+        raise stage.StageError(f"{students} is not what `validate` writes: {stage.REMEDY}")
+    for name, declared in declarations.items():
         found = tuned_values(tuned / f"{name}.json", declared)
         with stage.planned(students):
             teacher = teacher_spec(declared["teacher"])

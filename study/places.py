@@ -28,7 +28,7 @@ def names_beside(path: Path) -> list[str]:
     """Of all that lies in the folder of `path`; nothing where there is no such folder, or cannot be."""
     try:
         return [entry.name for entry in path.parent.iterdir()]
-    except OSError:
+    except (OSError, ValueError):  # ValueError: of a NUL
         return []
 
 

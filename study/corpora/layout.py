@@ -195,6 +195,11 @@ class PreparedCorpus:
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or len(images) != count:
             raise CorpusError(f"images/{name}.npy: {images.dtype} {images.shape}, not uint8 [{count}, h, w, 3]")
 
+    def _images(self, name: str) -> int:
+        """Images of a set, by the card."""
+        _check("corpus.json", name in self.card.images, f"images has no set {name!r}, which the tables speak of")
+        return self.card.images[name]
+
     def _verify_captions(self, split: str, counts: dict[str, int]) -> None:
         frame = pd.read_parquet(self._file(f"captions/{split}.parquet"))
         expected = DISTIL_COLUMNS if split == "distil" else CAPTION_COLUMNS
@@ -202,7 +207,7 @@ class PreparedCorpus:
         seen = frame["language"].astype(str).value_counts().to_dict()
         _check(f"captions/{split}", seen == counts, "the counts a language are not the card's")
         _check(f"captions/{split}", set(seen) <= set(self.languages), "languages outside the card's")
-        inside = frame["image"].between(0, self.card.images[split] - 1).all()
+        inside = frame["image"].between(0, self._images(split) - 1).all()
         _check(f"captions/{split}", bool(inside), "an image is out of range")
         for column in expected[2:]:
             _check_texts(f"captions/{split}", frame[column])
@@ -221,7 +226,7 @@ class PreparedCorpus:
             _check("questions", len(set(options)) == len(options) >= 2, f"{name}: options repeat")
             known = 0 <= answer < len(options) or answer == HELD_BACK
             _check("questions", known, f"{name}: no such answer")
-            _check("questions", 0 <= image < self.card.images[f"vqa_{split}"], f"{name}: image out of range")
+            _check("questions", 0 <= image < self._images(f"vqa_{split}"), f"{name}: image out of range")
         width = dict(zip(questions["question"], questions["options"].map(len), strict=True))
         for question, options in zip(texts["question"], texts["options"], strict=True):
             _check("texts", len(options) == width[question], f"{question}: number of options")

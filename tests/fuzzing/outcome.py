@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import signal
+import time
 import traceback
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
@@ -38,16 +40,19 @@ class Hang(BaseException):
 
 @contextlib.contextmanager
 def alarm(seconds: float) -> Iterator[None]:
-    """Raise `Hang` after so much time of a processor, or, of a call that waits, twenty times as much of the clock's; in
-    a single call into C code only when it returns.
-
-    Other programs of the machine make nothing hang that does not.
+    """Raise `Hang` after so much time of a processor, or, of a call that waits, twenty times as much of the clock's
+    without that in which other programs had all processors; in a single call into C code only when it returns.
     """
+    most, started, delayed = 20 * seconds, time.monotonic(), _delayed()
 
     def ring(number: int, frame: FrameType | None) -> None:
+        left = most - (time.monotonic() - started) + (_delayed() - delayed)
+        if number == signal.SIGALRM and left > 0:
+            signal.setitimer(signal.ITIMER_REAL, max(1.0, left))
+            return
         raise Hang
 
-    timers = ((signal.SIGPROF, signal.ITIMER_PROF, seconds), (signal.SIGALRM, signal.ITIMER_REAL, 20 * seconds))
+    timers = ((signal.SIGPROF, signal.ITIMER_PROF, seconds), (signal.SIGALRM, signal.ITIMER_REAL, most))
     before = [signal.signal(number, ring) for number, _, _ in timers]
     for _, timer, limit in timers:
         signal.setitimer(timer, limit)
@@ -57,6 +62,14 @@ def alarm(seconds: float) -> Iterator[None]:
         for (number, timer, _), handler in zip(timers, before, strict=True):
             signal.setitimer(timer, 0)
             signal.signal(number, handler)
+
+
+def _delayed() -> float:
+    """Seconds that this process was ready and had no processor (Linux); elsewhere 0."""
+    try:
+        return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
 
 def attempt(call: Callable[[], Any], seconds: float) -> Result:

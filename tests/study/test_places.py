@@ -23,7 +23,7 @@ def test_a_path_that_cannot_be_is_refused_where_it_is_declared(path: str) -> Non
         PublishedSettings.model_validate({"test": {"source": "crossmodal3600", "path": path}})
 
 
-@pytest.mark.parametrize("name", ["x" * 300 + ".png", f"{'x' * 300}/a.png", "a\0.png"])
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", f"{'x' * 300}/a.png", "a\0.png", "a\0/b.png"])
 def test_an_image_that_cannot_be_is_no_image_of_that_row(name: str, tmp_path: Path) -> None:
     table = tmp_path / "captions.csv"
     table.write_text(f"image,language,text,split\n{name},en,a dog,test\n")

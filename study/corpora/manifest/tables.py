@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 from study import lfs, places
 from study.corpora.base import CorpusError, nearest
 
+NOT_WHOLE = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What pyarrow raises over parquet that is cut or changed; the last, where a column's name is no UTF-8."""
 MOST_OPTIONS = 127
 """Results keep the number of an option in eight bits."""
 UNDECODED = re.compile("[\udc80-\udcff]")
 """What Python makes of bytes that are not UTF-8, so that the rows around them can be read."""
-UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
-"""What pyarrow raises of damaged parquet files; of names of columns that are no UTF-8 the last."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 Wrong = Callable[[CorpusError], None]
@@ -151,6 +151,11 @@ def read_rows(file: str, columns: Sequence[str], optional: Sequence[str] = (), w
         raise CorpusError(f"{file}: it has no rows")
 
 
+def first_line(error: BaseException) -> str:
+    """An error's first line, or its class where it says nothing."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def batch_rows(
     batch: pa.RecordBatch, file: str, before: int, wrong: Wrong = _raised
 ) -> list[tuple[int, dict[str, Any]]]:
@@ -234,5 +239,5 @@ def _parquet_rows(file: str, columns: Sequence[str], optional: Sequence[str], wr
                 for place, values in batch_rows(batch, file, number, wrong):
                     yield Row(file, place, values)
                 number += len(batch)
-    except UNREADABLE as error:
-        raise CorpusError(f"{file}: not a whole parquet file: {str(error).splitlines()[0]}") from None
+    except NOT_WHOLE as error:
+        raise CorpusError(f"{file}: not a whole parquet file: {first_line(error)}") from None

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from study import lfs
 from study.corpora.base import CorpusError
-from study.corpora.manifest.tables import UNREADABLE, Row, batch_rows, check_columns
+from study.corpora.manifest.tables import NOT_WHOLE, Row, batch_rows, check_columns, first_line
 from study.corpora.published.sources import Image
 from study.names import hint
 
@@ -51,7 +51,7 @@ def repository(name: str, revision: str | None) -> Repository:
         config = datasets.load_dataset_builder(name, revision=revision).config
     except Exception as error:  # `datasets` raises whatever it meets in a card: YAML's errors, KeyError, TypeError
         at = f" at commit {revision}" if revision else ""
-        raise CorpusError(f"data set {name}{at} cannot be had: {_first_line(error)}") from None
+        raise CorpusError(f"data set {name}{at} cannot be had: {first_line(error)}") from None
     splits = {str(key): [_shown(file) for file in files] for key, files in (config.data_files or {}).items()}
     for file in (file for files in splits.values() for file in files):
         if not file.endswith(".parquet"):
@@ -79,7 +79,7 @@ def read_rows(files: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
                     for place, values in batch_rows(batch, file, number):
                         number = place
                         yield Row(file, number, values)
-        except UNREADABLE as error:
+        except NOT_WHOLE as error:
             raise _unreadable(f"{file}, after row {number}", error) from None
 
 
@@ -90,7 +90,7 @@ def count_rows(files: Sequence[str]) -> int:
         try:
             with _open(file) as table:
                 total += table.metadata.num_rows
-        except UNREADABLE as error:
+        except NOT_WHOLE as error:
             raise _unreadable(file, error) from None
     return total
 
@@ -100,7 +100,7 @@ def column_names(files: Sequence[str]) -> list[str]:
     try:
         with _open(files[0]) as table:
             return list(table.schema_arrow.names)
-    except UNREADABLE as error:
+    except NOT_WHOLE as error:
         raise _unreadable(files[0], error) from None
 
 
@@ -150,8 +150,4 @@ def _shown(file: str) -> str:
 
 def _unreadable(where: str, error: BaseException) -> CorpusError:
     problem = "cannot be read" if "://" in where else "not a whole parquet file"
-    return CorpusError(f"{where}: {problem}: {_first_line(error)}")
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return CorpusError(f"{where}: {problem}: {first_line(error)}")

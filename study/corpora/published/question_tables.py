@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from study.corpora.base import CorpusError
-from study.corpora.manifest.tables import UNREADABLE, Row, batch_rows, check_columns
+from study.corpora.manifest.tables import NOT_WHOLE, Row, batch_rows, check_columns, first_line
 from study.corpora.published.hub import check_fetched, split_files
 from study.corpora.published.question_files import local_folder
 from study.corpora.published.sources import Image, Part
@@ -120,8 +120,8 @@ class _Reader:
 def _whole(file: str) -> Iterator[None]:
     try:
         yield
-    except UNREADABLE as error:
-        raise CorpusError(f"{file}: not a whole parquet file: {str(error).splitlines()[0]}") from None
+    except NOT_WHOLE as error:
+        raise CorpusError(f"{file}: not a whole parquet file: {first_line(error)}") from None
 
 
 @contextmanager
