@@ -66,6 +66,5 @@ def run() -> None:
 
 
 if __name__ == "__main__":  # `python -m pipeline.prepare`, which scripts of earlier versions call
-    from pipeline import __main__ as command
-
-    command.prepare()
+    with stage.main("prepare"):
+        run()

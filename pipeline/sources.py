@@ -1,7 +1,7 @@
 """Which source files a module is made of, and one hash over them.
 
 A plan carries the hash of the code that will carry it out, so that a stage runs again when code it
-uses has changed, and not when a neighbour's has.
+uses has changed, and not when a neighbour's has. Comments, docstrings and layout carry nothing out and do not count.
 """
 
 from __future__ import annotations
@@ -74,6 +74,30 @@ def closure(modules: Iterable[str], without: Iterable[str] = ()) -> list[Path]:
     return sorted(files)
 
 
+@lru_cache(maxsize=1024)
+def _carried_out(text: str) -> bytes:
+    """The syntax tree of a file with that text, without docstrings and the descriptions of pydantic's fields.
+
+    Other versions of Python may write the same tree differently, and then everything runs again once.
+    """
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [statement for statement in body if not _says_only(statement)]  # type: ignore[attr-defined]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Field":
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
+    return ast.dump(tree).encode()
+
+
+def _says_only(statement: ast.stmt) -> bool:
+    """Whether this is a text that stands by itself: a docstring of a module, a class, a function or a name."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
 def code_hash(modules: Iterable[str], data: Iterable[Path] = (), without: Iterable[str] = ()) -> str:
     """One hash over the closure of `modules` and over data files or folders.
 
@@ -91,5 +115,6 @@ def code_hash(modules: Iterable[str], data: Iterable[Path] = (), without: Iterab
         files += [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     for file in files:
         if "__pycache__" not in file.parts:
-            digest.update(f"{file.relative_to(ROOT).as_posix()}\0".encode() + file.read_bytes() + b"\0")
+            content = _carried_out(file.read_text(encoding="utf-8")) if file.suffix == ".py" else file.read_bytes()
+            digest.update(f"{file.relative_to(ROOT).as_posix()}\0".encode() + content + b"\0")
     return digest.hexdigest()[:32]

@@ -290,9 +290,8 @@ def run() -> None:
 
 
 def _former(check: bool = False) -> None:
-    from pipeline import __main__ as command
-
-    command.check() if check else command.validate()
+    with stage.main("validate", hide_faults=check):
+        (report if check else run)()
 
 
 if __name__ == "__main__":  # `python -m pipeline.validate [--check]`, which scripts of earlier versions call

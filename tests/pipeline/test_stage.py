@@ -166,6 +166,14 @@ def test_the_code_hash_changes_with_the_code_it_covers_and_no_other(
     first = sources.code_hash(["study.a"])
     (package / "c.py").write_text("y = 2\n")
     assert sources.code_hash(["study.a"]) == first
+    (package / "b.py").write_text('"""What it is."""\n\nx = (\n    1  # why\n)\n"""Of x."""\n')
+    assert sources.code_hash(["study.a"]) == first
+    (package / "b.py").write_text('x = Field(1, description="a")\n')
+    described = sources.code_hash(["study.a"])
+    (package / "b.py").write_text('x = Field(1, description="b")\n')
+    assert sources.code_hash(["study.a"]) == described
+    (package / "b.py").write_text('x = Field(2, description="b")\n')
+    assert sources.code_hash(["study.a"]) != described
     (package / "b.py").write_text("x = 2\n")
     assert sources.code_hash(["study.a"]) != first
 
