@@ -133,7 +133,7 @@ def hash_tables(tables: dict[str, pd.DataFrame]) -> str:
 
 
 def check_cells(tables: dict[str, pd.DataFrame], folder: Path, settings: Settings) -> None:
-    """The runs can be told apart and paired, and every other table speaks of them.
+    """The runs can be distinguished and paired, and every other table speaks of them.
 
     Raises:
         AnalysisError: no control, nothing to compare it with, no common seed, a repeated or contradictory run, or

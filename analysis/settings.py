@@ -179,6 +179,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"key {key!r} is there twice")
+            raise ValueError(f"key {key!r} is duplicated")
         found[key] = value
     return found

@@ -244,7 +244,7 @@ def _places(params: Params) -> list[str]:
     """What is wrong with paths that DVC watches."""
     problems = []
     if (Path(params.root) / "study").resolve() != ROOT / "study":
-        problems.append(f"root is {params.root!r}, which is not the way from here to {ROOT.name}/")
+        problems.append(f"root is {params.root!r}, which does not point to {ROOT.name}/ from here")
     values = Path(params.tuning.values)
     if values.parts[0] in MADE:
         problems.append(f"tuning.values is {params.tuning.values!r}: {values.parts[0]} is made by the study itself")

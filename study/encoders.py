@@ -26,7 +26,7 @@ class EncoderSpec(BaseModel):
     vocabulary: int | None = Field(default=None, gt=0, le=10**8, description="keep this many tokens; all if left out")
 
     def check(self) -> None:
-        """Refuse what cannot be had; raises `PublishedError`."""
+        """Refuse what cannot be obtained; raises `PublishedError`."""
         family = borrowing(FAMILY)
         with reading(self.encoder):
             family.check(self.encoder, self.revision)

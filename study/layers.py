@@ -10,5 +10,5 @@ def matched_layers(deep: int, shallow: int) -> list[int]:
         ValueError: `shallow` is not between 1 and `deep`.
     """
     if not 1 <= shallow <= deep:
-        raise ValueError(f"cannot take {shallow} layers from {deep}: allowed are 1 to {deep}")
+        raise ValueError(f"cannot take {shallow} layers from {deep}: must be 1 to {deep}")
     return [round((i + 1) * deep / shallow) - 1 for i in range(shallow)]

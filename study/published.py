@@ -34,7 +34,7 @@ class PublishedSpec(BaseModel):
         return checkpoint.removeprefix("local-dir:")
 
     def check(self) -> None:
-        """Refuse what cannot be had, a folder but for its weights; raises as `fetch`."""
+        """Refuse what cannot be obtained, a folder but for its weights; raises as `fetch`."""
         family = published(self.family)
         with reading(self.checkpoint):
             family.check(self.checkpoint, self.revision)

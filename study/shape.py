@@ -46,7 +46,7 @@ def shape_of(teacher: Towers, fraction: float, towers: str) -> Shape:
         SizeError: no depth fits; the message says which fractions are possible.
     """
     if not 0.0 < fraction <= 1.0:
-        raise SizeError(f"size {fraction}: allowed is a fraction of the teacher above 0, up to 1")
+        raise SizeError(f"size {fraction}: must be a fraction of the teacher above 0, up to 1")
     wanted = max(1, round(fraction * teacher.text_layers))
     least, most = teacher.smallest + 1, teacher.tokens
     for text_layers in sorted(range(1, teacher.text_layers + 1), key=lambda n: (abs(n - wanted), -n)):

@@ -154,9 +154,7 @@ class Vocabulary:
             VocabularyError: `size` is larger than the vocabulary or leaves no room for a piece.
         """
         if not SMALLEST < size <= len(self):
-            raise VocabularyError(
-                f"cannot trim {len(self)} tokens to {size}: allowed are {SMALLEST + 1} to {len(self)}"
-            )
+            raise VocabularyError(f"cannot trim {len(self)} tokens to {size}: must be {SMALLEST + 1} to {len(self)}")
         pieces = self.pieces()
         kept = _pruned(tuple(pieces), size - SMALLEST, tuple(texts))
         old = np.concatenate([np.arange(SMALLEST), np.asarray(kept, dtype=np.int64) + SMALLEST])

@@ -25,7 +25,7 @@ def torch_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise stage.StageError(f"execution.device is {name!r}, allowed are auto, cpu, cuda, cuda:<number>") from None
+        raise stage.StageError(f"execution.device is {name!r}, must be auto, cpu, cuda or cuda:<number>") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise stage.StageError(f"execution.device is {name!r}, but torch sees no GPU here")
     return device

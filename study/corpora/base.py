@@ -50,7 +50,7 @@ class Record:
     disk: Mapping[str, int] = field(default_factory=dict)
     """Bytes that a split takes, its images included, roughly; a split that is not named: unknown."""
     how: str = ""
-    """How its files are had, in words."""
+    """How to obtain the files, in words."""
 
 
 Languages = Sequence[str]

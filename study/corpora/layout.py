@@ -6,9 +6,9 @@ images/<set>.bin          the image files one after another, and
 images/<set>.ends.npy     int64 [n], where in it each of them ends
 captions/<split>.parquet  image (row in the image set of that name), language, text; captions of an image
                           in a language in the publisher's order
-captions/distil.parquet   a row a training item: image, language, text, english (the image's caption in the
+captions/distil.parquet   one row per training item: image, language, text, english (the image's caption in the
                           pivot language, mostly English, that belongs to text; text itself where it is in that
-                          language). The emoji corpus has one row an image, others a row a caption
+                          language). The emoji corpus has one row per image, others one row per caption
 questions.parquet         question, split, image (row in images/vqa_<split>.npy), type, answer (-1: the publisher
                           keeps it, the question is asked and never scored), options (ids)
 texts.parquet             question, language, prompt, options (the same options, in that language)
@@ -133,7 +133,7 @@ class PreparedCorpus:
         return EncodedPictures(content, np.load(self._file(f"images/{name}.ends.npy")))
 
     def captions(self, split: CaptionSplit) -> pd.DataFrame:
-        """Columns image, language, text; for `distil` a row a training item, with `english` besides."""
+        """Columns image, language, text; for `distil` one row per training item, with `english` besides."""
         return pd.read_parquet(self._file(f"captions/{split}.parquet"))
 
     def text_blocks(self, split: CaptionSplit, column: str, rows: int) -> Iterator[list[str]]:
@@ -216,8 +216,8 @@ class PreparedCorpus:
         questions, texts = self.questions(), self.texts()
         _check("questions", tuple(questions.columns) == QUESTION_COLUMNS, f"columns are {list(questions.columns)}")
         _check("texts", tuple(texts.columns) == TEXT_COLUMNS, f"columns are {list(texts.columns)}")
-        _check("questions", questions["question"].is_unique, "an id is there twice")
-        _check("texts", not texts.duplicated(["question", "language"]).any(), "a question is there twice in a language")
+        _check("questions", questions["question"].is_unique, "an id is duplicated")
+        _check("texts", not texts.duplicated(["question", "language"]).any(), "a question is duplicated in a language")
         _check("texts", set(texts["question"]) == set(questions["question"]), "ids differ from questions.parquet")
         _check("texts", set(texts["language"]) <= set(self.vqa_languages), "languages outside the card's")
         for name, split, image, answer, options in zip(

@@ -76,7 +76,7 @@ def language_weights(languages: np.ndarray, alpha: float) -> np.ndarray:
         ValueError: alpha is not in [0, 1].
     """
     if not 0.0 <= alpha <= 1.0:
-        raise ValueError(f"language_alpha is {alpha}, allowed is 0 (off) to 1 (languages count the same)")
+        raise ValueError(f"language_alpha is {alpha}, must be 0 (off) to 1 (languages count the same)")
     _, inverse, counts = np.unique(languages, return_inverse=True, return_counts=True)
     weights = counts.astype(np.float64) ** -alpha
     per_caption = weights[inverse]

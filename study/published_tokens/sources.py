@@ -58,7 +58,7 @@ def open_clip_tokenizer(source: Any, language: str | None) -> Found:
             tokenizer = open_clip.tokenizer.SimpleTokenizer()
     if not isinstance(tokenizer, HFTokenizer):
         kind = type(tokenizer).__name__
-        raise PublishedError(f"{where}: open_clip reads its texts with {kind}, allowed is HFTokenizer (multilingual)")
+        raise PublishedError(f"{where}: open_clip reads its texts with {kind}, must be HFTokenizer (multilingual)")
     clean = open_clip_cleaning(tokenizer.clean_fn)
     if clean is None or tokenizer.strip_sep_token or tokenizer.tokenizer_mode:
         raise PublishedError(f"{where}: tokenizer_mode, strip_sep_token and clean functions of one's own are not read")
@@ -121,7 +121,7 @@ def transformers_reader(where: str, pinned: Mapping[str, Any]) -> Reader:
         )
     if declared in SENTENCEPIECE:
         if config.get("do_lower_case") is False:
-            raise PublishedError(f"{where}: tokenizer_config.json: do_lower_case is false, allowed is true")
+            raise PublishedError(f"{where}: tokenizer_config.json: do_lower_case is false, must be true")
         unasked = (
             "ids are those of tokenizer.json: transformers' SiglipTokenizer was not asked, which needs the package "
             "sentencepiece and spiece.model"

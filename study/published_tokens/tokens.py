@@ -50,7 +50,7 @@ class PublishedTokens:
         model = self._tokenizer.model
         kind = type(model).__name__
         if kind not in MODELS:
-            raise PublishedError(f"{self._where}: a {kind} tokenizer, allowed are {', '.join(MODELS)}")
+            raise PublishedError(f"{self._where}: a {kind} tokenizer, must be one of {', '.join(MODELS)}")
         for setting in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
             if getattr(model, setting, None):
                 raise PublishedError(f"{self._where}: a BPE tokenizer with {setting}, which is not supported")
@@ -203,9 +203,7 @@ class PublishedTokens:
         model = self._model()
         smallest = len(model.always)
         if not smallest < size <= len(self):
-            raise VocabularyError(
-                f"cannot trim {len(self)} tokens to {size}: allowed are {smallest + 1} to {len(self)}"
-            )
+            raise VocabularyError(f"cannot trim {len(self)} tokens to {size}: must be {smallest + 1} to {len(self)}")
         counts = np.zeros(self.rows, dtype=np.int64)
         for chunk in self._chunks(texts, special=False):
             ids = np.fromiter(itertools.chain.from_iterable(chunk), dtype=np.int64)

@@ -4,7 +4,7 @@ Values of the language "all" are means over languages of the languages' values, 
 equal weight, unless a construct is defined over languages only (alpha, language_sd,
 worst_language_gap). `n` counts the questions behind a value.
 
-A value that cannot be had gets no row: no language constructs from one language or from languages that
+A value that is undefined gets no row: no language constructs from one language or from languages that
 share no question (their accuracies differ by their questions as well), no churn from one seed. The one
 exception is alpha of a run that always chooses the same option, which is undefined: its row is there and
 empty, because such a run should be seen.

@@ -25,7 +25,7 @@ def submission_files(answers: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
         `<source>-english` and `<source>-local` -> `COLUMNS`, in the order of the questions' ids.
 
     Raises:
-        ScoringError: a question is there twice in one file: it was asked in two languages besides English.
+        ScoringError: a question is duplicated in one file: it was asked in two languages besides English.
     """
     if answers.empty:
         return {}

@@ -118,7 +118,7 @@ def _declared(folder: Path) -> dict[str, Any]:
         raise PublishedError(f"{folder} is a dual encoder of transformers{hint} no text encoder")
     config = encoder_config(declared, where)
     if config.get("is_encoder_decoder") or config.get("is_decoder"):
-        raise PublishedError(f"{where}: a {config['model_type']} also writes texts, allowed are encoders")
+        raise PublishedError(f"{where}: a {config['model_type']} also writes texts, must be an encoder")
     missing = [key for key in ("hidden_size", "max_position_embeddings", "pad_token_id") if config.get(key) is None]
     if missing or type(_config(config)) not in MODEL_MAPPING:
         raise PublishedError(f"{where}: a {config['model_type']} is no text encoder with a table of positions")

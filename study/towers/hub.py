@@ -74,7 +74,7 @@ def bring(name: str, revision: str, weights: Sequence[str]) -> Path:
         found = snapshot_download(name, revision=revision, allow_patterns=[*TEXT_FILES, *_with_shards(weights)])
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         first = str(error).strip().splitlines()[0]
-        raise PublishedError(f"{name} at {revision} cannot be had from the hub: {first}") from None
+        raise PublishedError(f"{name} at {revision} cannot be downloaded from the hub: {first}") from None
     return Path(found)
 
 
@@ -124,7 +124,7 @@ def _shards(index: Path) -> list[Path]:
     names = sorted(set(places.values()))
     for name in names:
         if Path(name).name != name or not name.endswith(SAFETENSORS):
-            raise PublishedError(f"{index} names {name!r}, allowed are {SAFETENSORS} files beside it")
+            raise PublishedError(f"{index} names {name!r}, must name {SAFETENSORS} files beside it")
         if not (index.parent / name).is_file():
             raise PublishedError(f"{index} names {name}, one of {len(names)} shards, which is not there")
     return [index.parent / name for name in names]
@@ -178,4 +178,4 @@ def no_safetensors(folder: Path) -> PublishedError:
     """The error for a folder without safetensors, saying what it has instead."""
     pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
     found = f": {', '.join(pickles)} would have to be unpickled, which can run any code" if pickles else ""
-    return PublishedError(f"{folder} holds no weights in safetensors{found}. Allowed are .safetensors files")
+    return PublishedError(f"{folder} holds no weights in safetensors{found}. Only .safetensors files are read")

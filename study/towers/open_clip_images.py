@@ -56,7 +56,7 @@ class NativeVit(ImageKind):
         if not isinstance(self.vision_cfg.get("layers", 12), int):
             raise PublishedError(
                 f"{where}: the image tower is a ResNet (vision_cfg.layers is {self.vision_cfg['layers']}), "
-                "allowed are vision transformers"
+                "must be a vision transformer"
             )
         square(self.vision_cfg.get("image_size", 224), f"{where}: vision_cfg.image_size")
 

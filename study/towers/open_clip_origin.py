@@ -26,7 +26,7 @@ class Origin(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Refuse what cannot be had, without any network; raises PublishedError."""
+        """Refuse what cannot be obtained, without any network; raises PublishedError."""
 
     @abstractmethod
     def parts(self) -> Parts:

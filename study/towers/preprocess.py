@@ -54,14 +54,14 @@ def of_transformers(declared: Mapping[str, Any], image_size: int, where: object)
     """What a SigLIP's preprocessor_config.json says; raises PublishedError."""
     for step in ("do_resize", "do_rescale", "do_normalize"):
         if not declared.get(step, True):
-            raise PublishedError(f"{where}: {step} is false, allowed is true")
+            raise PublishedError(f"{where}: {step} is false, must be true")
     if abs(declared.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-6:
-        raise PublishedError(f"{where}: rescale_factor is {declared['rescale_factor']}, allowed is 1/255")
+        raise PublishedError(f"{where}: rescale_factor is {declared['rescale_factor']}, must be 1/255")
     if declared.get("do_center_crop") or declared.get("do_pad"):
-        raise PublishedError(f"{where}: do_center_crop or do_pad is true, allowed is false")
+        raise PublishedError(f"{where}: do_center_crop or do_pad is true, must be false")
     size = declared.get("size", {"height": SIGLIP_SIZE, "width": SIGLIP_SIZE})
     if not isinstance(size, Mapping):  # the library takes a number for the shorter side, and images stay oblong
-        raise PublishedError(f"{where}: size is {size!r}, allowed are height and width")
+        raise PublishedError(f"{where}: size is {size!r}, must be height and width")
     size = [size.get("height"), size.get("width")]
     if square(size, f"{where}: size") != image_size:
         raise PublishedError(f"{where}: size is {size}, but the image tower reads {image_size} x {image_size} pixels")
@@ -74,7 +74,7 @@ def square(size: object, what: str) -> int:
     """A square's side; raises PublishedError for anything that is none."""
     sides = list(size) if isinstance(size, Sequence) and not isinstance(size, str) else [size]
     if len(set(sides)) != 1 or not isinstance(sides[0], int) or sides[0] < 1:
-        raise PublishedError(f"{what} is {size}: images of this study are square, allowed is one number of pixels")
+        raise PublishedError(f"{what} is {size}: images of this study are square, it must be one number of pixels")
     return sides[0]
 
 
@@ -88,6 +88,6 @@ def _channels(value: object, what: str) -> tuple[float, float, float]:
     values = list(value) if isinstance(value, Sequence) else [value] * 3
     numbers = [float(number) for number in values if isinstance(number, int | float)]
     if len(numbers) != 3 or len(values) != 3:
-        raise PublishedError(f"{what} is {value!r}, allowed are three numbers, red, green and blue")
+        raise PublishedError(f"{what} is {value!r}, must be three numbers, red, green and blue")
     red, green, blue = numbers
     return red, green, blue

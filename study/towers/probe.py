@@ -139,7 +139,7 @@ def check_close(where: object, library: str, part: str, mine: Tensor, other: Ten
     if float(apart.max()) > TOLERANCE:
         raise PublishedError(
             f"{where}: not read as by {library}: {part}: number {int(apart.argmax())} of the probe differs by "
-            f"{float(apart.max()):.2g}, allowed is {TOLERANCE:g}"
+            f"{float(apart.max()):.2g}, at most {TOLERANCE:g} is allowed"
         )
 
 

@@ -242,7 +242,7 @@ class Borrowing(DualEncoder):
     @classmethod
     @abstractmethod
     def check(cls, encoder: str, revision: str | None) -> None:
-        """Refuse, without any network, a text encoder that cannot be had; raises PublishedError."""
+        """Refuse, without any network, a text encoder that cannot be obtained; raises PublishedError."""
 
     @classmethod
     @abstractmethod

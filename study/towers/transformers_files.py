@@ -91,7 +91,7 @@ def parts(folder: Path) -> Parts:
             "take a checkpoint of a fixed resolution, whose model_type is 'siglip'"
         )
     if kind != "siglip":
-        raise PublishedError(f"{path}: model_type is {kind!r}, allowed is 'siglip': {hub.described(folder)}")
+        raise PublishedError(f"{path}: model_type is {kind!r}, must be 'siglip': {hub.described(folder)}")
     try:
         full = SiglipConfig(**{key: value for key, value in declared.items() if key != "model_type"}).to_dict()
     except (TypeError, ValueError) as error:
@@ -131,7 +131,7 @@ def _processor(folder: Path) -> dict[str, Any]:
         raise PublishedError(f"{path}: image_processor must be a mapping, is {type(found).__name__}")
     kind = found.get("image_processor_type", PROCESSORS[0])
     if kind not in PROCESSORS:
-        raise PublishedError(f"{path}: image_processor_type is {kind!r}, allowed are {', '.join(PROCESSORS)}")
+        raise PublishedError(f"{path}: image_processor_type is {kind!r}, must be one of {', '.join(PROCESSORS)}")
     return found
 
 

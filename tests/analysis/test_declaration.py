@@ -181,5 +181,5 @@ def test_settings_that_cannot_be_meant_are_refused(values: dict[str, object], ma
 
 def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text('{"alpha": 0.05, "alpha": 0.01}')
-    with pytest.raises(AnalysisError, match="key 'alpha' is there twice"):
+    with pytest.raises(AnalysisError, match="key 'alpha' is duplicated"):
         settings.read(tmp_path / "s.json")

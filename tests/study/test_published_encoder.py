@@ -156,7 +156,7 @@ def test_encoders_that_cannot_be_used_say_why(checkpoints: Checkpoints, tmp_path
     refused("a folder: a `revision` pins names", "0" * 40)
     config = json.loads((folder / "config.json").read_text())
     for change, match in (
-        ({"model_type": "m2m_100", "is_encoder_decoder": True}, "allowed are encoders"),
+        ({"model_type": "m2m_100", "is_encoder_decoder": True}, "must be an encoder"),
         ({"model_type": "of-my-own"}, "transformers cannot read"),
         ({"model_type": "siglip"}, "no text encoder|transformers cannot read"),
     ):

@@ -55,12 +55,12 @@ def test_a_pinned_name_is_the_folder_at_that_commit(
 ) -> None:
     kind, folder = published(family), checkpoints(built)
     kind.check(name, COMMIT)
-    with pytest.raises(PublishedError, match=f"{repository} at {COMMIT} cannot be had"):
+    with pytest.raises(PublishedError, match=f"{repository} at {COMMIT} cannot be downloaded"):
         kind.fetch(name, COMMIT)
     cache(repository, folder)
     model, same = kind.fetch(name, COMMIT), kind.fetch(str(folder), None)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True))
-    with pytest.raises(PublishedError, match="cannot be had"):
+    with pytest.raises(PublishedError, match="cannot be downloaded"):
         kind.fetch(name, COMMIT[::-1])
 
 
@@ -115,7 +115,7 @@ def test_unknown_names_offer_the_nearest(tmp_path: Path, checkpoints: Checkpoint
 
 def test_another_architecture_is_called_by_its_name(tmp_path: Path, checkpoints: Checkpoints) -> None:
     refused("transformers", checkpoints("transformers_naflex"), "NaFlex variant .* not supported")
-    refused("transformers", checkpoints("small_encoder"), "model_type is 'xlm-roberta', allowed is 'siglip'")
+    refused("transformers", checkpoints("small_encoder"), "model_type is 'xlm-roberta', must be 'siglip'")
     refused("transformers", checkpoints("open_clip_native"), "a checkpoint of open_clip, which family `open_clip`")
     refused("open_clip", checkpoints("transformers_siglip2"), "'siglip' checkpoint of .* family `transformers` loads")
     refused("open_clip", checkpoints("small_encoder"), "'xlm-roberta' checkpoint of .*; a text encoder can be a size's")
@@ -148,7 +148,7 @@ def test_configurations_that_are_not_supported_name_file_and_key(copied: Callabl
         (("model_cfg", "vision_cfg", "layers"), [3, 4, 6, 3], "is a ResNet"),
         (("model_cfg", "vision_cfg", "timm_model_name"), "vit_bas_patch16_siglip_256", "nearest is 'vit_base_patch16"),
         (("preprocess_cfg", "resize_mode"), "shortes", "did you mean 'shortest'"),
-        (("preprocess_cfg", "mean"), [0.5, 0.5], "allowed are three numbers"),
+        (("preprocess_cfg", "mean"), [0.5, 0.5], "must be three numbers"),
         (("model_cfg", "text_cfg", "embed_cls"), True, "embed_cls"),
         (("model_cfg", "text_cfg", "hf_model_name"), "google/mt5-xl", r"put its config\.json into"),
     ):
@@ -284,8 +284,8 @@ def test_an_index_of_shards_stays_in_its_folder(copied: Callable[[str], Path]) -
     in_shards(folder, "model.safetensors")
     index = folder / "model.safetensors.index.json"
     for places, told in (
-        ({"a": "../other.safetensors"}, r"names '\.\./other\.safetensors', allowed are \.safetensors files beside it"),
-        ({"a": "pytorch_model.bin"}, "names 'pytorch_model.bin', allowed are"),
+        ({"a": "../other.safetensors"}, r"names '\.\./other\.safetensors', must name \.safetensors files beside it"),
+        ({"a": "pytorch_model.bin"}, "names 'pytorch_model.bin', must name"),
         ({}, "weight_map must say for each weight"),
     ):
         index.write_text(json.dumps({"weight_map": places}))

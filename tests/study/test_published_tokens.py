@@ -259,7 +259,7 @@ def test_languages_that_it_was_not_told_of_pay(loaded: dict[str, PublishedTokens
 def test_impossible_sizes_are_refused(loaded: dict[str, PublishedTokens], kind: str) -> None:
     tokens = loaded[kind]
     for size in (0, tokens.smallest, len(tokens) + 1):
-        with pytest.raises(VocabularyError, match=f"allowed are {tokens.smallest + 1} to {len(tokens)}"):
+        with pytest.raises(VocabularyError, match=f"must be {tokens.smallest + 1} to {len(tokens)}"):
             tokens.trim(size, ALL)
 
 
@@ -370,5 +370,5 @@ def test_other_models_are_refused(tmp_path: Path, loaded: dict[str, PublishedTok
         post_processor=None,
         model={"type": "WordLevel", "vocab": {"<pad>": 0, "<eos>": 1, "<bos>": 2}, "unk_token": "<pad>"},
     )
-    with pytest.raises(PublishedError, match="a WordLevel tokenizer, allowed are Unigram, BPE"):
+    with pytest.raises(PublishedError, match="a WordLevel tokenizer, must be one of Unigram, BPE"):
         PublishedTokens.load(tmp_path)

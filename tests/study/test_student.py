@@ -41,7 +41,7 @@ def test_the_size_is_the_fraction_of_the_text_tower(teacher: DualEncoder, texts:
 def test_a_size_without_room_for_a_vocabulary_is_refused(teacher: DualEncoder) -> None:
     with pytest.raises(SizeError, match="tokens"):
         shape(teacher, 0.05, "text")
-    with pytest.raises(SizeError, match="allowed is a fraction"):
+    with pytest.raises(SizeError, match="must be a fraction"):
         shape(teacher, 1.5, "text")
 
 

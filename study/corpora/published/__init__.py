@@ -52,7 +52,7 @@ RECORD = Record(
 
 
 def check(settings: PublishedSettings, languages: Sequence[str], vqa_languages: Sequence[str]) -> None:
-    """Refuse what cannot be built. Local tables that are scored by are read whole, those of the hub are not asked."""
+    """Refuse what cannot be built. Local tables that are scored by are read whole, hub data sets are not queried."""
     problems = Problems()
     for key in ("distil", "validation", "test"):
         if not getattr(settings, key):

@@ -43,7 +43,7 @@ def question_languages(parts: Parts) -> tuple[str, ...]:
 
 
 def check_questions(parts: Parts, languages: Sequence[str]) -> None:
-    """Refuse what cannot be had, before anything is downloaded. Local tables are read whole; images are not opened.
+    """Refuse what cannot be obtained, before anything is downloaded. Local tables are read whole, images not opened.
 
     Raises:
         CorpusError: an unknown source or split, a folder that does not hold it, a language that no part of split
@@ -65,12 +65,12 @@ def write_questions(
 ) -> dict[str, Any]:
     """Read the questions of all parts, write their images (each once) and tables; returns facts for the card.
 
-    Questions are called `<source>:<id>` and their type is `<source>:<type>`, so that sources can be told apart
+    Questions are called `<source>:<id>` and their type is `<source>:<type>`, so that sources stay distinct
     in every table. Texts are kept in memory; images stream from the source to the corpus. A question about an image
     that cannot be used, which is told to `gallery`, is left out.
 
     Raises:
-        CorpusError: data that cannot be used (file and row are named), a question that is there twice, parts
+        CorpusError: data that cannot be used (file and row are named), a question that is duplicated, parts
             with different numbers of options, a language without questions; or from `claim`.
     """
     asked, facts = _read(parts, languages)

@@ -64,7 +64,7 @@ def write_split(
 ) -> list[dict[str, Any]]:
     """Write images and captions of a split; returns each part's facts.
 
-    An image that is there twice in a split is one image, with the captions of both. One that cannot be used is told
+    An image that is duplicated in a split is one image, with the captions of both. One that cannot be used is told
     to `gallery`, and left out.
 
     Raises:

@@ -51,7 +51,7 @@ def repository(name: str, revision: str | None) -> Repository:
         config = datasets.load_dataset_builder(name, revision=revision).config
     except Exception as error:  # `datasets` raises whatever it meets in a card: YAML's errors, KeyError, TypeError
         at = f" at commit {revision}" if revision else ""
-        raise CorpusError(f"data set {name}{at} cannot be had: {first_line(error)}") from None
+        raise CorpusError(f"data set {name}{at} cannot be downloaded: {first_line(error)}") from None
     splits = {str(key): [_shown(file) for file in files] for key, files in (config.data_files or {}).items()}
     for file in (file for files in splits.values() for file in files):
         if not file.endswith(".parquet"):
@@ -129,7 +129,7 @@ def _constant(content: bytes) -> Callable[[], bytes]:
 
 
 def check_fetched(file: str) -> None:
-    """Refuse what git-lfs left in the place of a file; raises CorpusError. Addresses are not asked."""
+    """Refuse what git-lfs left in the place of a file; raises CorpusError. Addresses are not queried."""
     if "://" not in file and lfs.points(Path(file)):
         raise CorpusError(f"{file} {lfs.PROBLEM}")
 

@@ -135,7 +135,7 @@ def _asked(language: str, pairs: Iterator[Pair]) -> Iterator[Open]:
     for pair, image in pairs:
         name = pair.text("question_id")
         if name in seen:
-            raise pair.error("is there twice")
+            raise pair.error("is duplicated")
         seen.add(name)
         answers = pair.texts("answers")
         if not answers:

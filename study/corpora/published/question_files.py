@@ -37,7 +37,7 @@ def read_json(file: Path) -> Any:
     except RecursionError:
         raise CorpusError(f"{file}: not a whole JSON file: its values lie too deep in one another") from None
     except _TwiceError as error:
-        raise CorpusError(f"{file}: question {error.args[0]!r} is there twice") from None
+        raise CorpusError(f"{file}: question {error.args[0]!r} is duplicated") from None
     except ValueError as error:
         raise CorpusError(f"{file}: not a whole JSON file: {error}") from None
 
@@ -106,7 +106,7 @@ class Entry:
 
 
 class _TwiceError(Exception):
-    """A question's id is there twice."""
+    """A question's id is duplicated."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

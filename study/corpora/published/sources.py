@@ -132,7 +132,7 @@ class CaptionSource(Source):
 
         `part.items` is applied by the caller, which also normalises texts (Unicode's form NFC) and refuses empty
         ones. Raises CorpusError, naming file and row: a file is missing or not whole, an image has no file, an
-        id is there twice, tables do not fit one another.
+        id is duplicated, tables do not fit one another.
         """
 
     def count(self, part: Part) -> int:

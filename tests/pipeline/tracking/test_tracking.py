@@ -25,7 +25,7 @@ from tests.pipeline.tracking.written import STUDENTS, TEACHER, records, write_st
 
 
 def runs(store: Store) -> dict[str, Any]:
-    """Name to run, of all runs outside MLflow's bin; a name that is there twice fails."""
+    """Name to run, of all runs outside MLflow's bin; a name that is duplicated fails."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=store.uri())

@@ -191,7 +191,7 @@ def write_maxm(folder: Path, codes: Sequence[str] = ("en", "fr", "iw"), count: i
 def write_maxm_hub(
     folder: Path, codes: Sequence[str] = ("en", "fr", "iw"), count: int = 6, without: Sequence[str] = ()
 ) -> Path:
-    """floschne/maxm: a split a language, a row a question, with its image."""
+    """floschne/maxm: one split per language, one row per question, with its image."""
     (folder / "data").mkdir(parents=True)
     for code in codes:
         rows = [

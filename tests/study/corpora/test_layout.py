@@ -52,7 +52,7 @@ def test_a_changed_file_is_found(copy: PreparedCorpus) -> None:
         ("captions/test.parquet", lambda f: f.__setitem__("text", "e\u0301"), "empty or not NFC"),
         ("captions/distil.parquet", lambda f: f.pop("english"), "columns are"),
         ("questions.parquet", lambda f: f.__setitem__("answer", 4), "no such answer"),
-        ("questions.parquet", lambda f: f.__setitem__("question", "same"), "an id is there twice"),
+        ("questions.parquet", lambda f: f.__setitem__("question", "same"), "an id is duplicated"),
         ("texts.parquet", lambda f: f.__setitem__("options", [["a"] * 4] * len(f)), "two options read the same"),
     ],
 )

@@ -425,12 +425,12 @@ def test_a_repository_that_cannot_be_had_or_is_of_another_kind_is_named(study: P
     with pytest.raises(CorpusError, match=r"data set data has no split 'test'.*Allowed: train, val"):
         source.count(part.model_copy(update={"split": "test"}))
     away = Part(source="multilingual_coco", hub="nobody/no-such-data", revision="123abc")
-    with pytest.raises(CorpusError, match="data set nobody/no-such-data at commit 123abc cannot be had: "):
+    with pytest.raises(CorpusError, match="data set nobody/no-such-data at commit 123abc cannot be downloaded: "):
         source.count(away)
     with pytest.raises(CorpusError, match="there is no folder daten"):
         source.languages(Part(source="multilingual_coco", path="daten"))
     Path(SHARD).rename("data/data/val-00000-of-00002.csv")
-    with pytest.raises(CorpusError, match=r"cannot be had|is no parquet file"):
+    with pytest.raises(CorpusError, match=r"cannot be downloaded|is no parquet file"):
         source.count(part)
 
 

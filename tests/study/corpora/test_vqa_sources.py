@@ -149,7 +149,7 @@ def test_the_hubs_form_of_maxm_is_the_release(maxm: Path, monkeypatch: pytest.Mo
     assert [q.key for q in bare.values()] == [f"en:en-00000-of-00001:{row}" for row in range(1, 6)]
     file = tmp_path / "hub" / "data" / "en-00000-of-00001.parquet"
     pq.write_table(pa.concat_tables([pq.read_table(file)] * 2), file)
-    with pytest.raises(CorpusError, match=r"en-00000-of-00001\.parquet, row 7, question '0000': is there twice"):
+    with pytest.raises(CorpusError, match=r"en-00000-of-00001\.parquet, row 7, question '0000': is duplicated"):
         questions(hub, "en")
 
 
@@ -384,7 +384,7 @@ def test_files_of_xgqa_that_are_not_whole_are_named(xgqa: Path) -> None:
         questions(part("xgqa", xgqa), "de")
     entry = json.dumps(sets.xgqa_entries("de")["2016406"])
     file.write_text(f'{{"1": {entry}, "1": {entry}}}', encoding="utf-8")
-    with pytest.raises(CorpusError, match=r"de/test\.json: question '1' is there twice"):
+    with pytest.raises(CorpusError, match=r"de/test\.json: question '1' is duplicated"):
         questions(part("xgqa", xgqa), "de")
 
 
@@ -441,7 +441,7 @@ def annotate(**fields: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (annotate(question_id="0001"), "question '0001': is there twice"),
+        (annotate(question_id="0001"), "question '0001': is duplicated"),
         (annotate(answers=[]), "question '0002': it has no answer"),
         (annotate(answers="a dog"), "question '0002': 'answers' is 'a dog', it must be a list of texts"),
         (annotate(answers=[""]), r"question '0002': 'answers' is \[''\], it must be a list of texts"),

@@ -364,7 +364,7 @@ def test_language_weights_have_mean_one_and_follow_the_power(languages: list[str
 def test_alpha_outside_its_range_is_refused() -> None:
     import numpy as np
 
-    with pytest.raises(ValueError, match="allowed is 0"):
+    with pytest.raises(ValueError, match="must be 0"):
         language_weights(np.asarray(["en"]), 1.5)
 
 
