@@ -69,7 +69,9 @@ def watched(attempt_one: Try, numbers: Sequence[int]) -> Iterator[tuple[int, Tol
 
     def work(pipe: Connection) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 (for as long as the process lives)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):  # libraries in other languages print past sys.stdout
+            os.dup2(nowhere, stream)
         for number in left:
             pipe.send((number, attempt_one(number)))
 
@@ -139,7 +141,7 @@ def taken_further(folder: Path, mutant: parameters.Mutant, random: Random) -> st
     following.plans()
     following.graph(graph / "study", place / "params.yaml")
     tiny = following.shrunk(place / "params.yaml", random)
-    for content in (tiny, following.sized(tiny)):
+    for content in (tiny, following.sized(tiny, 0.75), following.sized(tiny, 1.0)):
         checked = parameters.checked(folder, parameters.Mutant(mutant.study, content))
         if checked.verdict != "accepted":
             continue

@@ -100,10 +100,10 @@ def shrunk(params: Path, random: Random) -> bytes:
     return dumped(tiny(YAML(typ="safe", pure=True).load(params), random))
 
 
-def sized(content: bytes) -> bytes:
-    """The same with fractions that teachers this small have room for."""
+def sized(content: bytes, fraction: float) -> bytes:
+    """The same with a fraction that a teacher this small has room for."""
     raw = YAML(typ="safe", pure=True).load(content.decode("utf-8", "surrogatepass"))
-    raw["sizes"] = {name: 0.75 if isinstance(size, float) else size for name, size in raw["sizes"].items()}
+    raw["sizes"] = {name: fraction if isinstance(size, float) else size for name, size in raw["sizes"].items()}
     return dumped(raw)
 
 
