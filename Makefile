@@ -71,7 +71,7 @@ clean-venv: ## remove the installed packages
 	rm -rf .venv
 
 clean-mlflow: ## remove a study's MLflow store; `make ui` rebuilds it from the results
-	cd $(FOLDER) && rm -rf mlflow.db* mlartifacts
+	cd $(FOLDER) && rm -rf mlflow.db mlflow.db-* mlartifacts
 
 clean-cache: $(INSTALLED) ## remove from DVC's cache what no study uses any more
 	@dvc gc --workspace --force

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -74,6 +75,14 @@ def submissions(names: list[str]) -> str:
     return f"collect: labels are held back by their publisher; answers for it to score: {where}/ {', '.join(files)}"
 
 
+def clear_delivered() -> None:
+    """Remove from the scratch what DVC has recorded by now, teachers, students and scores."""
+    for kind, outputs in (("teacher", paths.TEACHERS), ("distil", paths.RUNS), ("evaluate", paths.SCORES)):
+        stage.clear_scratch(kind, [file.read_text().strip() for file in outputs.glob("*/fingerprint")])
+    for made in (stage.SCRATCH / "embed").glob(f"*/{stage.DONE}"):
+        shutil.rmtree(made.parent, ignore_errors=True)
+
+
 def run() -> None:
     grid = stage.read_json(paths.PLAN / "grid.json", cells=list, teachers=list)
     tables = result_tables(grid["teachers"] + grid["cells"])
@@ -83,7 +92,7 @@ def run() -> None:
             frame.to_parquet(folder / f"{table}.parquet", index=False)
 
     stage.write_folder(paths.RESULTS, make)
-    stage.clear_scratch("teacher", "embed", "distil", "evaluate")
+    clear_delivered()
     sizes = ", ".join(f"{table} {len(frame):,}" for table, frame in tables.items())
     print(f"collect: rows of {sizes}")
     if line := submissions(grid["teachers"] + grid["cells"]):

@@ -6,6 +6,8 @@ cache of earlier runs. An rwlock says which paths running commands use; one that
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import re
@@ -27,10 +29,33 @@ WRITING_SECONDS = 1.0
 def mend(folder: Path) -> list[str]:
     """Mend what a kill left in the study `folder` and in its DVC repository; one line on each thing mended.
 
+    Nothing is touched while a DVC command holds its lock there: what looks cut may be in the middle of being written.
+
     Raises:
         StageError: dvc.lock holds both sides of a merge.
     """
-    return [line for line in (_mend_lock(folder / "dvc.lock"), _mend_rwlock(folder)) if line]
+    root = next(
+        (parent for parent in (folder.resolve(), *folder.resolve().parents) if (parent / ".dvc").is_dir()), None
+    )
+    if root is None:
+        return []
+    with _no_dvc_at_work(root / ".dvc" / "tmp") as alone:
+        if not alone:
+            return []
+        return [line for line in (_mend_lock(folder / "dvc.lock"), _mend_rwlock(root)) if line]
+
+
+@contextlib.contextmanager
+def _no_dvc_at_work(folder: Path) -> Iterator[bool]:
+    """Hold DVC's own lock of a repository, under which it writes; False where DVC holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def _mend_lock(lock: Path) -> str:
@@ -69,22 +94,23 @@ def _stages(text: str) -> dict[str, Any] | None:
     if not isinstance(found, dict) or not isinstance(found.get("stages"), dict) or not text.endswith("\n"):
         return None
     stages: dict[str, Any] = found["stages"]
-    whole = all(isinstance(entry, dict) and "cmd" in entry and _parts_whole(entry) for entry in stages.values())
-    return stages if whole else None
-
-
-def _parts_whole(entry: dict[str, Any]) -> bool:
-    """Whether each dependency and output has a path and a hash."""
-    parts = [part for key in ("deps", "outs") for part in entry.get(key) or [None]]
-    return "outs" in entry and all(isinstance(part, dict) and "path" in part and part.get("md5") for part in parts)
-
-
-def _mend_rwlock(folder: Path) -> str:
-    root = next(
-        (parent for parent in (folder.resolve(), *folder.resolve().parents) if (parent / ".dvc").is_dir()), None
+    return (
+        stages
+        if all(isinstance(entry, dict) and "cmd" in entry and _listed(entry) for entry in stages.values())
+        else None
     )
-    if root is None:
-        return ""
+
+
+def _listed(entry: dict[str, Any]) -> bool:
+    """Whether dependencies and outputs, where there are some, are lists of paths with something said of each."""
+    parts = [entry[key] for key in ("deps", "outs") if key in entry]
+    return all(
+        isinstance(part, list) and all(isinstance(one, dict) and "path" in one and len(one) > 1 for one in part)
+        for part in parts
+    )
+
+
+def _mend_rwlock(root: Path) -> str:
     rwlock = root / ".dvc" / "tmp" / "rwlock"
     if not _broken(rwlock):
         return ""

@@ -119,10 +119,12 @@ def run_jobs(what: str, todo: list[Job], names: list[str], threads: int) -> None
 
 
 def run(what: str, stamp: Path) -> None:
-    stage.sweep()
-    todo = [job for job in jobs(what) if missing(job)]
-    for task in (task for job in todo for task in job if task.in_place()):
-        stage.keep(task.out, task.folder)  # DVC empties all outputs of a stage before it runs
+    stage.sweep(paths.TEACHERS, paths.EMBEDDINGS, paths.RUNS, paths.SCORES)
+    declared = jobs(what)
+    todo = [job for job in declared if missing(job)]
+    # DVC empties the outputs of a stage before it runs, also where only the bytes of an input are others.
+    for task in (task for job in declared for task in job if task.in_place()):
+        stage.keep(task.out, task.folder)
     if todo:
         open_corpus().verify()  # a cache that has decayed would go unnoticed otherwise
         started = time.perf_counter()

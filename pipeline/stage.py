@@ -25,6 +25,8 @@ from pydantic import ValidationError
 
 STARTED_BY = os.getppid()
 """Read as early as a stage can, so that a parent that ends while the stage starts is missed."""
+STARTED_FOR = {"DVC_STAGE", "MAKELEVEL"}
+"""Variables of the environment that DVC and make set."""
 SCRATCH = Path(".scratch")
 DONE = "DONE"
 LINES, LETTERS = 100, 1000
@@ -143,9 +145,9 @@ def make(folder: Path, maker: Make) -> None:
         shutil.rmtree(working, ignore_errors=True)
 
 
-def sweep() -> None:
-    """Remove what processes that are no more left behind half-made."""
-    for working in SCRATCH.rglob("*.tmp"):
+def sweep(*outputs: Path) -> None:
+    """Remove what processes that are no more left half-made, in the scratch and beside outputs in these folders."""
+    for working in [*SCRATCH.rglob("*.tmp"), *(path for folder in outputs for path in folder.glob(".*.tmp"))]:
         pid = working.name.split(".")[-2]
         if pid.isdigit() and not _alive(int(pid)):
             if working.is_dir():
@@ -205,10 +207,10 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def clear_scratch(*kinds: str) -> None:
-    """Remove what was made of these kinds; DVC has it by now."""
-    for kind in kinds:
-        shutil.rmtree(SCRATCH / kind, ignore_errors=True)
+def clear_scratch(kind: str, keys: Iterable[str]) -> None:
+    """Remove what was made of a kind and has been delivered; what else lies there is kept."""
+    for key in keys:
+        shutil.rmtree(SCRATCH / kind / key, ignore_errors=True)
 
 
 def write_folder(out: Path, maker: Make) -> None:
@@ -276,34 +278,17 @@ def out_of_space(error: BaseException) -> bool:
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent ends (Linux); elsewhere nothing.
+    """Of a stage that DVC or make runs, and of a worker: ask the kernel to end it when its parent ends (Linux).
+
+    A command that was started by hand may outlive its shell.
 
     Raises:
         SystemExit: the parent has ended already, of which the kernel says nothing.
     """
-    if sys.platform == "linux":
+    parent = multiprocessing.parent_process()
+    if sys.platform == "linux" and (parent is not None or not STARTED_FOR.isdisjoint(os.environ)):
         import ctypes
 
         ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)
-        if _orphaned():
+        if os.getppid() != (STARTED_BY if parent is None else parent.pid):
             sys.exit("the process that started this one has ended")
-
-
-def _orphaned() -> bool:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        return os.getppid() != parent.pid
-    if os.getppid() != STARTED_BY:
-        return True
-    # DVC may have ended before this module was read: then none of the processes above is DVC.
-    return "DVC_STAGE" in os.environ and not any(b"dvc" in command for command in _commands_above(os.getppid()))
-
-
-def _commands_above(pid: int) -> Iterator[bytes]:
-    """The command lines of a process and of those that started it."""
-    while pid > 0:
-        try:
-            yield Path(f"/proc/{pid}/cmdline").read_bytes()
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):
-            return

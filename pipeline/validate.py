@@ -105,7 +105,8 @@ def _teacher(arch: str, spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
 def _reader(spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
     """What a teacher's reading of texts comes from; all that are trained here clean texts in one way."""
     if isinstance(spec, PublishedSpec):
-        return {"spec": spec.model_dump(), "contents": folder_contents(spec.checkpoint)}
+        code = model_code(["study.readers"], [], spec)
+        return {"spec": spec.model_dump(), "code": code, "contents": folder_contents(spec.checkpoint)}
     return {"spec": None}
 
 

@@ -150,7 +150,7 @@ class Tracker:
 
     def _ours(self, tags: Mapping[str, str]) -> bool:
         # A store in the study's folder is that folder's: its mark may be lost, the runs are ours still.
-        local = self.destination.store is not None and ORIGIN_TAG in tags
+        local = self.destination.store is not None and {ORIGIN_TAG, "fingerprint"} <= tags.keys()
         return local or tags.get(ORIGIN_TAG) == self.destination.origin
 
     def _experiment(self, note: str, tags: Mapping[str, str]) -> str:
@@ -183,12 +183,12 @@ class Tracker:
     def _named(self) -> Iterator[None]:
         """What goes wrong within is a TrackingError that names the store."""
         from mlflow.exceptions import MlflowException
-        from requests import RequestException
-        from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield
-        except (MlflowException, SQLAlchemyError, RequestException, OSError) as error:
+        except TrackingError:
+            raise
+        except Exception as error:  # stores and their drivers have classes of their own
             reason = next((line for line in str(error).strip().splitlines() if line), type(error).__name__)[:300]
             of_the_run = isinstance(error, MlflowException) and error.error_code in OF_THE_RUN
             raise TrackingError(f"{self.destination.shown}: {reason}", of_the_run) from error

@@ -6,6 +6,7 @@ How one is decoded is in `study.pictures`; here it is looked at first, so that n
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +27,12 @@ MOST_RATIO = 50
 shorter side to a model's size would make millions of pixels of the longer one."""
 ORIENTATION = 0x0112
 """EXIF's tag that says how a picture is to be turned."""
+
+UNDECODED = (
+    *(OSError, SyntaxError, ValueError, EOFError, ArithmeticError, LookupError, TypeError, RuntimeError),
+    struct.error,
+)
+"""What Pillow and its plugins raise over damaged files."""
 
 Broken = Literal["refuse", "skip"]
 """What is done about an image file that cannot be used: the corpus is refused, or the image left out and counted."""
@@ -83,7 +90,7 @@ def header(content: bytes) -> Seen:
         raise ImageError("not decoded", f"cannot be decoded: it is none of {', '.join(FORMATS)}{page}") from None
     except Image.DecompressionBombError:
         raise ImageError("too large", f"is too large: more than {MOST_PIXELS:,} pixels") from None
-    except (OSError, SyntaxError, ValueError, EOFError, ArithmeticError, LookupError, TypeError) as error:
+    except UNDECODED as error:
         raise ImageError("not decoded", f"cannot be decoded: {error}") from None
     if seen.width * seen.height > MOST_PIXELS:
         size = f"{seen.width} x {seen.height}"
@@ -109,6 +116,8 @@ def whole(content: bytes) -> tuple[Image.Image, Seen]:
         return decode(content), seen
     except PictureError as error:
         raise ImageError("not decoded", str(error)) from None
+    except UNDECODED as error:
+        raise ImageError("not decoded", f"cannot be decoded: {error}") from None
 
 
 def look(path: str, *, decoded: bool) -> Seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,18 @@ LOCK = (ROOT / "studies" / "smoke" / "dvc.lock").read_text(encoding="utf-8")
 ENTRIES = YAML(typ="safe").load(LOCK)["stages"]
 
 
+def repository(folder: Path) -> Path:
+    """`folder` as DVC's own."""
+    (folder / ".dvc").mkdir(exist_ok=True)
+    return folder
+
+
 @settings(deadline=None, max_examples=60)
 @given(cut=st.integers(0, len(LOCK)), zeros=st.integers(0, 9))
 def test_a_lock_cut_anywhere_keeps_its_whole_entries(
     tmp_path_factory: pytest.TempPathFactory, cut: int, zeros: int
 ) -> None:
-    folder = tmp_path_factory.mktemp("cut")
+    folder = repository(tmp_path_factory.mktemp("cut"))
     lock = folder / "dvc.lock"
     lock.write_bytes(LOCK.encode()[:cut] + b"\0" * zeros)
     mend.mend(folder)
@@ -37,7 +44,7 @@ def test_a_lock_cut_anywhere_keeps_its_whole_entries(
 
 
 def test_what_is_whole_stays_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "dvc.lock").write_text(LOCK)
+    (repository(tmp_path) / "dvc.lock").write_text(LOCK)
     assert mend.mend(tmp_path) == []
     assert (tmp_path / "dvc.lock").read_text() == LOCK
     (tmp_path / "dvc.lock").write_text(LOCK[: len(LOCK) // 2])
@@ -45,8 +52,26 @@ def test_what_is_whole_stays_as_it_is(tmp_path: Path) -> None:
     assert line.startswith(f"{tmp_path / 'dvc.lock'} was cut short by a kill: its ")
 
 
+def test_a_stage_without_dependencies_or_outputs_is_whole(tmp_path: Path) -> None:
+    own = "schema: '2.0'\nstages:\n  a:\n    cmd: a\n  b:\n    cmd: b\n    deps:\n    - path: s3://x\n      etag: '1'\n"
+    (repository(tmp_path) / "dvc.lock").write_text(own)
+    assert mend.mend(tmp_path) == []
+    assert (tmp_path / "dvc.lock").read_text() == own
+
+
+def test_nothing_is_touched_while_dvc_is_at_work(tmp_path: Path) -> None:
+    lock = repository(tmp_path) / "dvc.lock"
+    lock.write_text(LOCK[:500])
+    (tmp_path / ".dvc" / "tmp").mkdir()
+    with (tmp_path / ".dvc" / "tmp" / "lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert mend.mend(tmp_path) == []
+    assert lock.read_text() == LOCK[:500]
+    assert len(mend.mend(tmp_path)) == 1
+
+
 def test_both_sides_of_a_merge_are_refused_with_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "dvc.lock").write_text(f"<<<<<<< HEAD\n{LOCK}=======\n{LOCK}>>>>>>> theirs\n")
+    (repository(tmp_path) / "dvc.lock").write_text(f"<<<<<<< HEAD\n{LOCK}=======\n{LOCK}>>>>>>> theirs\n")
     with pytest.raises(StageError, match="git checkout --ours"):
         mend.mend(tmp_path)
 

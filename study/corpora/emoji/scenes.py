@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from study.corpora.base import CorpusError, Progress
+from study.corpora.emoji.placing import ROUNDS, draw
 from study.corpora.emoji.settings import EmojiSettings
 from study.corpora.emoji.source import Source
 
@@ -21,7 +22,6 @@ ROTATION_STEPS = 9
 ALPHA_SEEN = 16
 """Alpha below this is the antialiased rim: it does not count for the size of a picture."""
 
-ROUNDS = 3_000
 CACHE_BYTES = 2**28
 
 
@@ -46,33 +46,15 @@ def place(items: np.ndarray, settings: EmojiSettings, rng: np.random.Generator) 
     centre = np.zeros((count, most, 2))
     size = np.zeros((count, most), dtype=np.int64)
     present = np.arange(most) < items[:, None]
-    # Absent items stand far to the right and far apart, where they disturb no test.
-    absent = 1e6 * (1 + np.arange(most))[:, None]
+    room = (canvas, settings.overlap, settings.step)
     todo = np.arange(count)
     for _ in range(ROUNDS):
-        sizes = np.rint(rng.uniform(low[todo], high[todo], (len(todo), most)))
-        draw = rng.uniform(sizes[..., None] / 2, canvas - sizes[..., None] / 2, (len(todo), most, 2))
-        draw = np.where(present[todo, :, None], draw, absent)
-        order = np.argsort(draw[..., 0], axis=1, kind="stable")
-        sizes = np.take_along_axis(sizes, order, axis=1)
-        draw = np.take_along_axis(draw, order[..., None], axis=1)
-        good = _apart(draw, sizes, settings)
-        centre[todo[good]], size[todo[good]] = draw[good], sizes[good]
+        drawn, sizes, good = draw(low[todo], high[todo], present[todo], room, rng)
+        centre[todo[good]], size[todo[good]] = drawn[good], sizes[good]
         todo = todo[~good]
         if not len(todo):
             return Layout(centre, size, angle, items)
     raise CorpusError(f"{len(todo)} scenes cannot be laid out: lower `sizes` or `step`, or raise `overlap`")
-
-
-def _apart(centre: np.ndarray, size: np.ndarray, settings: EmojiSettings) -> np.ndarray:
-    """[N] whether all items are in order from left to right and overlap no more than they may."""
-    good = np.ones(len(centre), dtype=bool)
-    for left in range(centre.shape[1]):
-        for right in range(left + 1, centre.shape[1]):
-            offset = centre[:, right] - centre[:, left]
-            room = (1 - settings.overlap) * (size[:, left] + size[:, right]) / 2
-            good &= (offset[:, 0] >= settings.step * settings.canvas) & (np.hypot(offset[:, 0], offset[:, 1]) >= room)
-    return good
 
 
 class Sprites:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from study.corpora.base import CorpusSettings, nearest
+from study.corpora.emoji.placing import LEAST_SHARE, share_that_fits
 
 Vendor = Literal["fluent", "google", "openmoji", "twitter"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -112,6 +113,13 @@ class EmojiSettings(CorpusSettings):
             raise ValueError(f"sizes has {len(self.sizes)} ranges for scenes of up to {self.max_items} items")
         if any(not 0.1 <= low <= high <= 1.0 for low, high in self.sizes):
             raise ValueError("each range of sizes must be 0.1 <= least <= largest <= 1")
+        for items in range(1, self.max_items + 1):
+            least, largest = self.sizes[items - 1]
+            if share_that_fits(items, least, largest, (self.canvas, self.overlap, self.step)) < LEAST_SHARE:
+                raise ValueError(
+                    f"{items} items of sizes {least} to {largest} hardly fit beside one another: lower `sizes` or "
+                    "`step`, or raise `overlap`"
+                )
         if not 0 <= self.background[0] <= self.background[1] <= 255:
             raise ValueError("background must be 0 <= darkest <= lightest <= 255")
         return self

@@ -186,8 +186,8 @@ def test_items_stand_apart_in_their_order() -> None:
 
 
 def test_impossible_layouts_are_refused() -> None:
-    with pytest.raises(CorpusError, match="cannot be laid out"):
-        place(np.array([3]), small(sizes=((0.9, 1.0),) * 3), stream("test"))
+    with pytest.raises(ValueError, match="hardly fit beside one another"):
+        small(sizes=((0.9, 1.0),) * 3)
 
 
 def test_sprites_fill_their_size_and_stay_premultiplied() -> None:
