@@ -64,7 +64,7 @@ schema: $(INSTALLED) ## write params.schema.json anew, after a change of what pa
 	@python -m pipeline schema --out params.schema.json
 
 docs: $(INSTALLED) ## build the documentation into site/
-	@mkdocs build --quiet --strict
+	@mkdocs build --strict
 	@echo "Documentation: site/index.html"
 
 clean-venv: ## remove the installed packages

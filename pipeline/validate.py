@@ -234,7 +234,7 @@ def check(declared: Path, *, tell: bool) -> Params:
     missing = needs.tell(params) if tell else []
     problems = [f"{declared}: {problem}" for problem in (*wrong_in(params), *_places(params))]
     if missing:
-        problems.append(f"{len(missing)} of what is read are missing; nothing was downloaded or trained")
+        problems.append(f"missing: {len(missing)} of the inputs; nothing was downloaded or trained")
     if problems:
         raise stage.StageError("\n".join(problems))
     check_fresh(params)

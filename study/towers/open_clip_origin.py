@@ -89,10 +89,11 @@ def _tagged(checkpoint: str, model: str, tag: str, revision: str | None) -> Orig
     found = get_pretrained_cfg(model, tag)
     if not found:
         close = nearest(checkpoint, known)
-        meant = f"the tags of {model} are {', '.join(tags)}" if tags else f"the nearest name is {close!r}"
+        nearby = f"; the nearest name is {close!r}" if close else ""
+        meant = f"; the tags of {model} are {', '.join(tags)}" if tags else nearby
         raise PublishedError(
             f"checkpoint {checkpoint!r} is neither a folder that is there nor a model and tag of open_clip "
-            f"(model/tag); {meant}. A repository of the hub is written hf-hub:organisation/name; one of transformers "
+            f"(model/tag){meant}. A repository of the hub is written hf-hub:organisation/name; one of transformers "
             "is of family `transformers`"
         )
     model_cfg = open_clip.get_model_config(model)

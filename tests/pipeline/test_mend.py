@@ -37,9 +37,10 @@ def test_a_lock_cut_anywhere_keeps_its_whole_entries(
     assert all(ENTRIES[name]["cmd"] == entry["cmd"] for name, entry in left.items())
     *before, last = left or [None]
     assert all(left[name] == ENTRIES[name] for name in before)
-    # Of the entry in which it was cut, at most the end of its outputs may be missing.
+    # Of the entry in which it was cut the end may be missing: DVC then takes the stage for changed.
     if last is not None:
-        assert left[last].get("deps") == ENTRIES[last].get("deps")
+        deps = left[last].get("deps", [])
+        assert deps[:-1] == ENTRIES[last].get("deps", [])[: len(deps)][:-1]
     assert mend.mend(folder) == []
 
 
