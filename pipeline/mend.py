@@ -94,11 +94,8 @@ def _stages(text: str) -> dict[str, Any] | None:
     if not isinstance(found, dict) or not isinstance(found.get("stages"), dict) or not text.endswith("\n"):
         return None
     stages: dict[str, Any] = found["stages"]
-    return (
-        stages
-        if all(isinstance(entry, dict) and "cmd" in entry and _listed(entry) for entry in stages.values())
-        else None
-    )
+    whole = all(isinstance(entry, dict) and "cmd" in entry and _listed(entry) for entry in stages.values())
+    return stages if whole else None
 
 
 def _listed(entry: dict[str, Any]) -> bool:

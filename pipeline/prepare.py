@@ -13,7 +13,7 @@ from pipeline.sources import ROOT
 from study.corpora import corpus as find_corpus
 from study.corpora import refuses_questions
 from study.corpora.alike import Read
-from study.corpora.answerable import settle
+from study.corpora.answerable import exclude_unanswerable
 from study.corpora.layout import Card
 from study.published import teacher_spec
 from study.readers import reader
@@ -60,7 +60,9 @@ def run() -> None:
         progress("texts as the teachers read them", 0.0)
         found = {arch: _reader(one["spec"]) for arch, one in plan["readers"].items()}
         readers = {arch: read for arch, read in found.items() if read is not None}
-        print("\n".join(left_out(settle(folder, readers, refuse=refuses_questions(settings)))), flush=True)
+        print(
+            "\n".join(left_out(exclude_unanswerable(folder, readers, refuse=refuses_questions(settings)))), flush=True
+        )
 
     stage.write_folder(paths.CORPUS, make)
 

@@ -193,11 +193,11 @@ def deliver(folder: Path, out: Path) -> None:
 
 def keep(out: Path, folder: Path) -> None:
     """Make a finished output a finished scratch folder too, by hard links where the disk has them."""
-    make(folder, lambda working: _copy_links(out, working))
 
+    def maker(working: Path) -> None:
+        shutil.copytree(out, working, copy_function=_link, dirs_exist_ok=True)
 
-def _copy_links(source: Path, target: Path) -> None:
-    shutil.copytree(source, target, copy_function=_link, dirs_exist_ok=True)
+    make(folder, maker)
 
 
 def _link(source: str, target: str) -> None:

@@ -19,7 +19,7 @@ MOST_NAMED = 5
 """Questions that the card names."""
 
 
-def settle(folder: Path, readers: Mapping[str, Read], *, refuse: bool) -> Card:
+def exclude_unanswerable(folder: Path, readers: Mapping[str, Read], *, refuse: bool) -> Card:
     """Leave out what a teacher cannot answer, count captions that do not tell images apart, and write the card anew.
 
     A question is left out for all teachers, so that all answer the same; in the languages where two of its options

@@ -64,6 +64,6 @@ class Problems:
         return shown + [f"{count:,} more problems of this kind: {kind}" for kind, count in rest.items()]
 
     def check(self) -> None:
-        """Raises CorpusError, a line a problem, if there is any."""
+        """Raises CorpusError, one line per problem, if there is any."""
         if len(self):
             raise CorpusError("\n".join(self.lines()))

@@ -19,7 +19,7 @@ from pipeline import __main__ as command
 from pipeline.prepare import left_out
 from pipeline.sources import ROOT
 from study.corpora import CorpusError
-from study.corpora.answerable import settle
+from study.corpora.answerable import exclude_unanswerable
 from study.corpora.layout import Card, PreparedCorpus
 from tests.pipeline.studies import edit
 
@@ -210,7 +210,7 @@ def test_of_what_is_right_nothing_is_left_out(study: Path, capsys: pytest.Captur
 def test_a_teacher_that_tells_no_options_apart(study: Path, refuse: bool, message: str) -> None:
     made(study)
     with pytest.raises(CorpusError, match=message):
-        settle(study / "corpus", {"clip": lambda texts: ["same"] * len(texts)}, refuse=refuse)
+        exclude_unanswerable(study / "corpus", {"clip": lambda texts: ["same"] * len(texts)}, refuse=refuse)
 
 
 def test_captions_that_do_not_tell_images_apart_are_counted(study: Path) -> None:
