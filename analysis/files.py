@@ -174,6 +174,6 @@ def design(study: Study) -> pd.DataFrame:
 def cost(study: Study) -> pd.DataFrame:
     """Training cost per run of each size and method, averaged over architectures and seeds."""
     students = study.cells[study.cells["role"] == "student"]
-    mean = students.groupby(["size", "method"])[["parameters", "items", "captions", "flops", "seconds"]].mean()
+    mean = students.groupby(["size", "method"])[["parameters", "items", "captions", "flops"]].mean()
     order = [(size, method) for size in study.sizes for method in study.methods if (size, method) in mean.index]
     return mean.loc[order].reset_index()

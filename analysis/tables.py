@@ -161,7 +161,7 @@ def cost(study: Study) -> list[dict[str, str]]:
     """Training cost of a run of each method and size, averaged over architectures and seeds."""
     return [
         {"size": r["size"], "method": names.label(r["method"]), "flops": f"{r['flops']:.3g}",
-         "seconds": f"{r['seconds']:,.1f}", **{name: f"{r[name]:,.0f}" for name in ("parameters", "items", "captions")}}
+         **{name: f"{r[name]:,.0f}" for name in ("parameters", "items", "captions")}}
         for r in rows(files.cost(study))
     ]  # fmt: skip
 

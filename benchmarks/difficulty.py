@@ -110,7 +110,7 @@ def main() -> int:
         teacher = open_teacher(arch).to(where)
         score(teacher, arch, "teacher")
         for size in params.grid.sizes:
-            plan = stage.read_json(paths.SETTLED / f"{arch}-{size}-{params.analysis.control}.json")
+            plan = DistilTask(Cell(arch, size, params.analysis.control, 0)).settings
             spec = StudentSpec.model_validate(plan["spec"])
             corner = Corner(arch, size, scale_of(plan), params.tuning.seeds[0], plan["objectives"], spec)
             score(distil(corner, teacher, corpus, paths.EMBEDDINGS / arch, where)[0], arch, size)

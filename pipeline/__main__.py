@@ -27,12 +27,16 @@ STAGES = "Stages, which `dvc repro` runs"
 TOOLS = "Tools"
 
 
-def _in_grid(levels: str) -> Callable[[str], str]:
-    """A check that a name is among those that the study's plan has, under `levels` in plan/grid.json."""
+def _in_grid(levels: str) -> Callable[[str | None], str | None]:
+    """A check that a name is among the `levels` that params.yaml declares."""
 
-    def check(name: str) -> str:
+    def check(name: str | None) -> str | None:
+        if name is None:
+            return None
+        from pipeline import params
+
         try:
-            known = [str(level) for level in stage.read_json(paths.PLAN / "grid.json")[levels]]
+            known = [str(level) for level in getattr(params.grid(), levels)]
         except stage.StageError as error:
             raise typer.BadParameter(str(error)) from None
         if str(name) not in known:
@@ -50,6 +54,10 @@ Method = Annotated[str, typer.Argument(help="A method of the grid.", show_defaul
 Seed = Annotated[int, typer.Argument(help="A seed of the grid.", show_default=False, callback=_in_grid("seeds"))]
 
 
+def _is(wanted: str | None, name: str) -> bool:
+    return wanted is None or wanted == name
+
+
 class Kind(StrEnum):
     """What the pool makes."""
 
@@ -60,10 +68,10 @@ class Kind(StrEnum):
 @app.command(rich_help_panel=TOOLS)
 def check() -> None:
     """Say everything that is wrong with params.yaml and what it names; make nothing."""
-    from pipeline import validate
+    from pipeline import check
 
     with stage.main("check", hide_faults=True):
-        validate.report()
+        check.run()
 
 
 @app.command(rich_help_panel=TOOLS)
@@ -76,12 +84,20 @@ def declare() -> None:
 
 
 @app.command(rich_help_panel=TOOLS)
-def tune(arch: Arch, size: Size, method: Method) -> None:
-    """Search a method's settings on the validation split; a search that was killed goes on."""
+def tune(
+    arch: Annotated[str | None, typer.Argument(help="All if left out.", callback=_in_grid("archs"))] = None,
+    size: Annotated[str | None, typer.Argument(help="All if left out.", callback=_in_grid("sizes"))] = None,
+    method: Annotated[str | None, typer.Argument(help="All if left out.", callback=_in_grid("methods"))] = None,
+    names: Annotated[bool, typer.Option("--names", help="Print the cells, one per line; search nothing.")] = False,
+) -> None:
+    """Search methods' settings on the validation split; a search that was killed goes on."""
     from pipeline import tune
 
     with stage.main("tune"):
-        tune.run(arch, size, method)
+        wanted = (arch, size, method)
+        found = [cell for cell in tune.cells() if all(map(_is, wanted, cell))]
+        for cell in found:
+            print(*cell) if names else tune.run(*cell)
 
 
 @app.command(rich_help_panel=TOOLS)
@@ -149,12 +165,12 @@ def schema(
 
 
 @app.command(rich_help_panel=STAGES)
-def validate() -> None:
-    """Check params.yaml and take it apart into plans."""
-    from pipeline import validate
+def resolve() -> None:
+    """Check params.yaml, and write what follows from it: tuned values, hashes of code."""
+    from pipeline import resolve
 
-    with stage.main("validate"):
-        validate.run()
+    with stage.main("resolve"):
+        resolve.run()
 
 
 @app.command(rich_help_panel=STAGES)
@@ -192,15 +208,6 @@ def embed(arch: Arch) -> None:
 
     with stage.main("embed"):
         embed.run(arch)
-
-
-@app.command(rich_help_panel=STAGES)
-def settle() -> None:
-    """Give each method the values that tuning found."""
-    from pipeline import settle
-
-    with stage.main("settle"):
-        settle.run()
 
 
 @app.command(rich_help_panel=STAGES)

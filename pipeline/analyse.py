@@ -6,7 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import paths, provenance, stage
+from pipeline import params, paths, provenance, stage
+from study.params import Analysis
 
 if TYPE_CHECKING:
     from analysis.settings import Settings
@@ -14,13 +15,19 @@ if TYPE_CHECKING:
 
 def told() -> dict[str, Any]:
     """What the analysis is told beside the tables: its choices, the planned cells, the resources."""
-    plan = stage.read_json(paths.PLAN / "analysis.json", control=str)
-    plan.pop("code", None)
+    with params.from_file(paths.PARAMS):
+        declared = Analysis.model_validate(params.of_stage("analyse")["analysis"]).model_dump()
+    grid = params.grid()
     counts = stage.read_json(paths.CORPUS / "corpus.json", captions=dict)["captions"]["distil"]
     total = sum(counts.values())
     shares = {language: count / total for language, count in counts.items()}
-    planned = stage.read_json(paths.PLAN / "grid.json", cells=list)["cells"]
-    return {**plan, "planned": planned, "language_resources": shares}
+    return {
+        **declared,
+        "study": grid.study,
+        "description": grid.description,
+        "planned": grid.cells,
+        "language_resources": shares,
+    }
 
 
 def first_result() -> datetime | None:
@@ -44,7 +51,7 @@ def run() -> None:
     settings = chosen()
 
     def make(folder: Path) -> None:
-        report.build(paths.RESULTS, folder / "report", settings, provenance.gather())
+        report.build(paths.RESULTS, folder / "report", settings, provenance.gather(params.of_stage("analyse")["tuned"]))
         for part in sorted((folder / "report").iterdir()):
             part.rename(folder / part.name)
         (folder / "report").rmdir()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import paths, stage
+from pipeline import params, paths, stage
 from study import records
 from study.scoring.stability import pair_table, stability_table
 
@@ -84,8 +84,8 @@ def clear_delivered() -> None:
 
 
 def run() -> None:
-    grid = stage.read_json(paths.PLAN / "grid.json", cells=list, teachers=list)
-    tables = result_tables(grid["teachers"] + grid["cells"])
+    grid = params.grid()
+    tables = result_tables(grid.teachers + grid.cells)
 
     def make(folder: Path) -> None:
         for table, frame in tables.items():
@@ -95,5 +95,5 @@ def run() -> None:
     clear_delivered()
     sizes = ", ".join(f"{table} {len(frame):,}" for table, frame in tables.items())
     print(f"collect: rows of {sizes}")
-    if line := submissions(grid["teachers"] + grid["cells"]):
+    if line := submissions(grid.teachers + grid.cells):
         print(line)

@@ -6,7 +6,6 @@ may do without. The stage `analyse` reads it if it is there.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from analysis import declaration
@@ -26,7 +25,7 @@ def choices(params: Params) -> dict[str, Any]:
 
 def run() -> None:
     before = first_result()
-    found = declaration.declare(choices(load(Path("params.yaml"))), paths.DECLARATION, "params.yaml, analysis")
+    found = declaration.declare(choices(load(paths.PARAMS)), paths.DECLARATION, "params.yaml, analysis")
     print(f"declare: {paths.DECLARATION}, settings {found.sha256[:12]}; commit it now, which is what dates it")
     if before is not None:
         print(f"declare: there are scores of {before:%Y-%m-%d %H:%M} UTC already: for those it comes too late")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 
-from pipeline import paths, stage
+from pipeline import params, paths, stage
 from pipeline.work.device import execution, torch_device
 from pipeline.work.inputs import corpus_content, open_corpus, open_teacher
 
@@ -20,17 +20,17 @@ def run(arch: str) -> None:
     from study.embedding import write_embeddings
     from study.embedding_spec import EmbeddingSpec
 
-    plan = stage.read_json(paths.PLAN / f"embed-{arch}.json", layers=bool, embedding=dict)
+    values = params.of_stage("embed", arch=arch)
+    with params.from_file(paths.PARAMS):
+        spec = EmbeddingSpec.model_validate(values["embedding"])
     where = torch_device(execution()["device"])
     teacher = open_teacher(arch).to(where)
     made_from = (paths.TEACHERS / arch / "fingerprint").read_text()
-    folder = stage.scratch("embed", f"{arch}-{stage.declared_hash(plan, made_from, corpus_content())}")
+    folder = stage.scratch("embed", f"{arch}-{stage.declared_hash(values, made_from, corpus_content())}")
     for other in folder.parent.glob(f"{arch}-*"):
         if other != folder:  # begun for a declaration that is no more
             shutil.rmtree(other)
-    with stage.planned(paths.PLAN / f"embed-{arch}.json"):
-        spec = EmbeddingSpec.model_validate(plan["embedding"])
-    write_embeddings(teacher, open_corpus(), folder, where, plan["layers"], spec, Told(arch))
+    write_embeddings(teacher, open_corpus(), folder, where, values["layers"], spec, Told(arch))
     (folder / stage.DONE).touch()
     stage.deliver(folder, paths.EMBEDDINGS / arch)
 

@@ -13,8 +13,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import paths, stage
+from pipeline import params, paths, stage
 from pipeline.collect import model_folder
+from pipeline.work import score
 from study.corpora.base import nearest
 
 if TYPE_CHECKING:
@@ -29,11 +30,13 @@ RECORD = "export.json"
 
 def known_cells() -> set[str]:
     """Every name that is declared, and every one that has a folder."""
-    grid = paths.PLAN / "grid.json"
-    declared = stage.read_json(grid) if grid.is_file() else {"cells": [], "teachers": []}
+    declared: list[str] = []
+    if paths.PARAMS.is_file():
+        grid = params.grid()
+        declared = [*grid.cells, *grid.teachers]
     made = {path.name for path in paths.RUNS.glob("*") if path.is_dir()}
     taught = {f"{path.name}-teacher" for path in paths.TEACHERS.glob("*") if path.is_dir()}
-    return {*declared["cells"], *declared["teachers"], *made, *taught}
+    return {*declared, *made, *taught}
 
 
 def source_folder(cell: str) -> Path:
@@ -82,11 +85,9 @@ def scores(cell: str, fingerprint: str) -> tuple[pd.DataFrame | None, str]:
     files = [paths.SCORES / cell / f"{name}.parquet" for name in ("retrieval", "vqa")]
     if not all(file.is_file() for file in files):
         return None, "the model had not been scored when it was exported"
-    record, plan = paths.SCORES / cell / "fingerprint", paths.PLAN / "evaluation.json"
-    if record.is_file() and plan.is_file():
-        expected = stage.declared_hash({"cell": cell, **stage.read_json(plan)}, fingerprint)
-        if record.read_text().strip() != expected:
-            return None, "those at hand are of another training or protocol than this one's"
+    record = paths.SCORES / cell / "fingerprint"
+    if record.is_file() and record.read_text().strip() != score.fingerprint(cell, cell.partition("-")[0], fingerprint):
+        return None, "those at hand are of another training or protocol than this one's"
     return score_table(*(pd.read_parquet(file) for file in files)), ""
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-PLAN = Path("plan")
-SETTLED = Path("settled")
+DVC = Path("dvc.yaml")
+PARAMS = Path("params.yaml")
+RESOLVED = Path("resolved.json")
+"""What follows from params.yaml, the tuned values and the code, by the keys that stages depend on."""
 CORPUS = Path("corpus")
 TEACHERS = Path("teachers")
 EMBEDDINGS = Path("embeddings")

@@ -16,7 +16,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from pipeline import paths, stage
+from pipeline import params, paths, stage
 from pipeline.progress import Board
 from pipeline.tracking.telling import carry_out
 from pipeline.tracking.watcher import watched
@@ -34,11 +34,11 @@ Job = Sequence[Task]
 
 def jobs(what: str) -> list[Job]:
     """Everything that the grid declares of that kind."""
-    grid = stage.read_json(paths.PLAN / "grid.json", archs=list, sizes=list, methods=list, seeds=list)
+    grid = params.grid()
     if what == "teachers":
-        return [(TeacherTask(arch),) for arch in grid["archs"]]
-    teachers: list[Job] = [(EvaluateTask(TeacherTask(arch), arch),) for arch in grid["archs"]]
-    students = [DistilTask(cell) for cell in cells(grid["archs"], grid["sizes"], grid["methods"], grid["seeds"])]
+        return [(TeacherTask(arch),) for arch in grid.archs]
+    teachers: list[Job] = [(EvaluateTask(TeacherTask(arch), arch),) for arch in grid.archs]
+    students = [DistilTask(cell) for cell in cells(grid.archs, grid.sizes, grid.methods, grid.seeds)]
     return teachers + [(task, EvaluateTask(task, task.cell.arch)) for task in students]
 
 

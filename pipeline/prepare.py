@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import paths, stage
+from pipeline import params, paths, stage
 from pipeline.sources import ROOT
 from study.corpora import corpus as find_corpus
 from study.corpora import refuses_questions
 from study.corpora.alike import Read
 from study.corpora.answerable import exclude_unanswerable
 from study.corpora.layout import Card
+from study.declared import resolved_languages
+from study.params import CorpusSpec
 from study.published import teacher_spec
 from study.readers import reader
 
@@ -40,12 +42,12 @@ def left_out(card: Card) -> list[str]:
 
 
 def run() -> None:
-    plan = stage.read_json(
-        paths.PLAN / "corpus.json", name=str, settings=dict, languages=list, vqa_languages=list, readers=dict
-    )
-    corpus = find_corpus(plan["name"])
-    with stage.planned(paths.PLAN / "corpus.json"):
-        settings = corpus.Settings.model_validate(plan["settings"])
+    values = params.of_stage("prepare")
+    with params.from_file(paths.PARAMS):
+        wanted = CorpusSpec.model_validate(values["corpus"])
+        corpus = find_corpus(wanted.name)
+        settings = corpus.Settings.model_validate(wanted.settings)
+    languages, asked = resolved_languages(wanted)
     started, said = time.perf_counter(), ""
 
     def progress(step: str, fraction: float) -> None:
@@ -56,9 +58,9 @@ def run() -> None:
             said = line
 
     def make(folder: Path) -> None:
-        corpus.build(settings, plan["languages"], plan["vqa_languages"], folder, CACHE, progress)
+        corpus.build(settings, languages, asked, folder, CACHE, progress)
         progress("texts as the teachers read them", 0.0)
-        found = {arch: _reader(one["spec"]) for arch, one in plan["readers"].items()}
+        found = {arch: _reader(one["spec"]) for arch, one in values["readers"].items()}
         readers = {arch: read for arch, read in found.items() if read is not None}
         print(
             "\n".join(left_out(exclude_unanswerable(folder, readers, refuse=refuses_questions(settings)))), flush=True

@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipeline import paths, stage
+from pipeline import params, paths, stage
 from pipeline.tuned import untuned
 
 CODE = Path(__file__).resolve().parent
 
 
-def gather() -> dict[str, Any]:
-    """The mapping that `analysis.studied` reads; what a study lacks is left out."""
+def gather(tuned: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """The mapping that `analysis.studied` reads; what a study lacks is left out.
+
+    Args:
+        tuned: architecture to size to method to tuned values, as resolved.json has them.
+    """
     found: dict[str, Any] = {
         "version": metadata.version("small-polyglots"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
@@ -28,27 +33,33 @@ def gather() -> dict[str, Any]:
                 "questions")  # fmt: skip
         content = stage.read_json(corpus)
         found["corpus"] = {key: content[key] for key in kept if key in content}
-    for path in sorted(paths.PLAN.glob("teacher-*.json")):
-        plan = stage.read_json(path)
-        spec = plan["spec"]
-        found["teachers"][plan["arch"]] = {
+    grid = params.grid()
+    for arch in grid.archs:
+        run = paths.TEACHERS / arch / "run.json"
+        if not run.is_file():
+            continue
+        spec = stage.read_json(run)["settings"]
+        found["teachers"][arch] = {
             "family": spec.get("family"), "model": spec.get("model"), "steps": spec.get("training", {}).get("steps"),
             "checkpoint": spec.get("checkpoint"), "revision": spec.get("revision"),
-            **_evidence(paths.TEACHERS / plan["arch"] / "run.json"),
+            **_evidence(run),
         }  # fmt: skip
-    settled = {path.stem: stage.read_json(path) for path in sorted(paths.SETTLED.glob("*.json"))}
-    for cell, plan in settled.items():
-        trained = sorted(paths.RUNS.glob(f"{cell}-s*/run.json"))
-        if "encoder" in plan and trained:
-            size = stage.read_json(trained[0])["row"]["size"]
-            found["encoders"][size] = {"checkpoint": plan["encoder"]["encoder"],
-                                       "revision": plan["encoder"]["revision"], **_evidence(trained[0])}  # fmt: skip
-    tuned = {cell: bool(plan.get("tuned")) for cell, plan in settled.items()}
-    for cell, done in tuned.items():
+    for size in grid.sizes:
+        for trained in sorted(paths.RUNS.glob(f"*-{size}-*/run.json"))[:1]:
+            if (encoder := stage.read_json(trained)["settings"].get("encoder")) is not None:
+                found["encoders"][size] = {"checkpoint": encoder["encoder"], "revision": encoder["revision"],
+                                           **_evidence(trained)}  # fmt: skip
+    cells = {
+        f"{arch}-{size}-{method}": bool(values)
+        for arch, sizes in tuned.items()
+        for size, methods in sizes.items()
+        for method, values in methods.items()
+    }
+    for cell, done in cells.items():
         method = cell.rpartition("-")[2]
-        before, cells = found["tuned"].get(method, (0, 0))
-        found["tuned"][method] = (before + done, cells + 1)
-    found["untuned"] = untuned(tuned)
+        before, count = found["tuned"].get(method, (0, 0))
+        found["tuned"][method] = (before + done, count + 1)
+    found["untuned"] = untuned(cells)
     return {**found, **commit()}
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import csv
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
-from pipeline import paths, stage
+from pipeline import params, paths, stage
 from pipeline.collect import model_folder
+from pipeline.params import Grid
 from pipeline.tracking import experiment, journal
 from pipeline.tracking.describe import cost_metrics, count_params, dataset, identity_tags, settings_params
 from pipeline.tracking.follow import COMMIT_TAG, Sent, write_sent
@@ -31,13 +31,13 @@ WAIT_SECONDS = 60.0
 """For a watcher that still sends."""
 
 
-def run_records(grid: Mapping[str, Any]) -> list[RunRecord]:
+def run_records(grid: Grid) -> list[RunRecord]:
     """What the study's folder, the working one, holds of each cell of its grid, and of its report if it has one.
 
     Raises:
         StageError: a declared run or its rows are not there.
     """
-    names = [*grid["teachers"], *grid["cells"]]
+    names = [*grid.teachers, *grid.cells]
     for name in names:
         missing = [file for file in ("run.json", "history.csv") if not (model_folder(name) / file).is_file()]
         if missing:
@@ -46,8 +46,8 @@ def run_records(grid: Mapping[str, Any]) -> list[RunRecord]:
     for name in names:
         if name not in metrics:
             raise stage.StageError(f"cell {name} has no rows in {paths.RESULTS}: run `make repro`")
-    records = [run_record(name, grid["study"], metrics[name]) for name in names]
-    return [*records, *report_record(grid["study"])]
+    records = [run_record(name, grid.study, metrics[name]) for name in names]
+    return [*records, *report_record(grid.study)]
 
 
 def run_record(name: str, study: str, metrics: Mapping[str, float]) -> RunRecord:
@@ -72,7 +72,6 @@ def run_record(name: str, study: str, metrics: Mapping[str, float]) -> RunRecord
         metrics={**metrics, **cost_metrics(row)},
         curves=curves_of(history),
         files={file: folder / file for file in FILES if (folder / file).is_file()},
-        seconds=float(row["seconds"]),
         dataset=corpus,
         started=told.started,
         ended=told.ended,
@@ -144,7 +143,7 @@ def publish(records: list[RunRecord]) -> Changes:
 
 def run(or_later: bool = False) -> None:
     """Publish. With `or_later`, a store that cannot be used is told of and fails nothing: results are whole."""
-    grid = experiment.grid()
+    grid = params.grid()
     found = run_records(grid)
     where = experiment.destination().shown
     try:
@@ -156,4 +155,4 @@ def run(or_later: bool = False) -> None:
             PENDING.touch()
         print(f"publish: {error}\npublish: results are whole, MLflow is behind; {experiment.LATER}", flush=True)
     fingerprints = {record.name: record.fingerprint for record in found}
-    stage.write_json(paths.PUBLISHED, {"study": grid["study"], "runs": len(found), "cells": fingerprints})
+    stage.write_json(paths.PUBLISHED, {"study": grid.study, "runs": len(found), "cells": fingerprints})

@@ -1,4 +1,4 @@
-"""What every stage does: read a plan, write a folder whole or not at all, fail in one clear line.
+"""What every stage does: write a folder whole or not at all, fail in one clear line.
 
 A folder of results is made in a scratch place named by the fingerprint of everything that determines
 it, and moved into place when it is whole. Who made it (the stage itself, or a worker of the pool
@@ -20,8 +20,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 STARTED_BY = os.getppid()
 """Read as early as a stage can, so that a parent that ends while the stage starts is missed."""
@@ -79,16 +77,6 @@ def read_json(path: Path, **kinds: type) -> Any:
     if wrong:
         raise StageError(f"{path}: {', '.join(wrong)} missing, or no value that a stage writes: {REMEDY}")
     return found
-
-
-@contextmanager
-def planned(path: Path) -> Iterator[None]:
-    """Where a plan's blocks are checked anew; raises StageError, which names its file."""
-    try:
-        yield
-    except ValidationError as error:
-        said = " ".join(str(error).split())[:500]
-        raise StageError(f"{path} is not what a stage wrote: {REMEDY} ({said})") from None
 
 
 def write_json(path: Path, content: Any) -> None:

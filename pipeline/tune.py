@@ -1,4 +1,4 @@
-"""Stage `tune@arch-size-method`: a cell's settings, chosen on the validation split (frozen; `make tune`).
+"""Stage `tune@arch-size-method`: a cell's settings, chosen on the validation split (`make tune`).
 
 One sequential seeded Optuna study for each architecture, size and method, with the same number of trials
 for each, the control included; its seeds are never evaluated. The journal beside it makes it resumable: a
@@ -7,14 +7,17 @@ killed trial is dropped, and the sampler's seed follows the number of finished t
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from pipeline import paths, stage
-from pipeline.settle import apply
+from pipeline.resolve import tuning_code
+from pipeline.tuned import apply, tuned_for
 from pipeline.work.device import execution, torch_device
 from pipeline.work.inputs import open_corpus, open_teacher
 from study.objectives import options_of
+from study.params import Params, read
 from study.seeds import entropy
 
 
@@ -57,6 +60,29 @@ def score(plan: dict[str, Any], values: dict[str, float]) -> float:
     return sum(scores) / len(scores)
 
 
+def search_of(params: Params, arch: str, size: str, method: str) -> dict[str, Any]:
+    """What determines a cell's search."""
+    tuning = params.tuning
+    return {
+        "arch": arch,
+        "size": size,
+        "method": method,
+        "seeds": tuning.seeds,
+        "trials": tuning.trials,
+        "learning_rate": tuning.learning_rate,
+        "search": tuning.search.get(method, {}),
+        "declared": tuned_for(params, arch, size, method),
+        "values": tuning.values,
+        "code": tuning_code(params, arch, size, method),
+    }
+
+
+def cells() -> list[tuple[str, str, str]]:
+    """Architecture, size and method of each cell."""
+    grid = read(paths.PARAMS).grid
+    return list(product(grid.archs, grid.sizes, grid.methods))
+
+
 def run(arch: str, size: str, method: str) -> None:
     import optuna
     from optuna.storages import JournalStorage
@@ -68,7 +94,7 @@ def run(arch: str, size: str, method: str) -> None:
     name = f"{arch}-{size}-{method}"
     stage.limit_threads(execution()["threads"])
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    plan = stage.read_json(paths.PLAN / f"tune-{name}.json", declared=dict, search=dict, seeds=list, trials=int)
+    plan = search_of(read(paths.PARAMS), arch, size, method)
     # More trials go on with the same journal; other code or another declaration starts a new one.
     searched = {name: value for name, value in plan.items() if name != "trials"}
     key = stage.declared_hash(searched, (paths.TEACHERS / arch / "fingerprint").read_text())

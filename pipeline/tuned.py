@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pipeline import stage
+from study.encoders import EncoderSpec, Size
+from study.objectives import options_of
+from study.params import Params, describe
 from study.published import teacher_spec
 from study.student_spec import StudentSpec
 
@@ -25,10 +28,46 @@ def completed(declared: dict[str, Any]) -> dict[str, Any]:
     return {**declared, "spec": students.model_dump(), "teacher": teacher.model_dump()}
 
 
-def tuned_values(file: Path, declared: dict[str, Any]) -> dict[str, Any]:
-    """The values that tuning found for this very declaration, or none, and it says so."""
+def tuned_for(params: Params, arch: str, size: str, method: str) -> dict[str, Any]:
+    """What tuned values belong to: under another declaration they are not used."""
+    return {
+        "objectives": params.methods[method],
+        **scale(params.sizes[size]),
+        "spec": params.students.model_dump(),
+        "teacher": params.teachers[arch].model_dump(),
+        "corpus": {"name": params.corpus.name, "settings": params.corpus.settings},
+    }
+
+
+def scale(size: Size) -> dict[str, Any]:
+    """What makes a student as large as it is: `fraction`, or `encoder` with the folder's content."""
+    if not isinstance(size, EncoderSpec):
+        return {"fraction": size}
+    return {"encoder": size.model_dump(), "encoder_contents": folder_contents(size.encoder)}
+
+
+def folder_contents(checkpoint: str) -> str | None:
+    """The hash of a folder of the user's, which DVC does not watch; None for a name."""
+    return stage.tree_hash([Path(checkpoint)]) if Path(checkpoint).is_dir() else None
+
+
+def tuned_values(params: Params, arch: str, size: str, method: str) -> dict[str, Any]:
+    """The values that tuning found for this very declaration, or none, and it says so.
+
+    Raises:
+        StageError: the file is not what `make tune` writes, or holds what no student can be trained by.
+    """
+    file = Path(params.tuning.values) / f"{arch}-{size}-{method}.json"
     if not file.is_file():
         return {}
+    declared = tuned_for(params, arch, size, method)
+    found = values_of(file, declared)
+    check(apply(declared, found), file)
+    return found
+
+
+def values_of(file: Path, declared: dict[str, Any]) -> dict[str, Any]:
+    """What a file of tuned values holds for that declaration."""
     found = stage.read_json(file)
     if not (isinstance(found, dict) and all(isinstance(found.get(key), dict) for key in ("declared", "best"))):
         raise stage.StageError(f"{file} is not what `make tune` writes: remove it, or tune again")
@@ -39,6 +78,38 @@ def tuned_values(file: Path, declared: dict[str, Any]) -> dict[str, Any]:
         return {}
     best: dict[str, Any] = found["best"]
     return best
+
+
+def apply(declared: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """`declared` with tuned values: `learning_rate`, or `<objective>.<option>`."""
+    applied: dict[str, Any] = {
+        **declared,
+        "spec": {**declared["spec"], "training": dict(declared["spec"]["training"])},
+        "objectives": {name: dict(options) for name, options in declared["objectives"].items()},
+    }
+    for key, value in found.items():
+        name, _, option = key.partition(".")
+        if key == "learning_rate":
+            applied["spec"]["training"][key] = value
+        elif name in applied["objectives"] and option:
+            applied["objectives"][name][option] = value
+        else:
+            raise stage.StageError(
+                f"tuned value {key!r} fits none of the method's objectives {list(declared['objectives'])}"
+            )
+    return applied
+
+
+def check(declared: Mapping[str, Any], where: Path) -> None:
+    """Refuse tuned values that no student can be trained by; raises StageError, which names `where`."""
+    parts: dict[str, type[BaseModel]] = {name: options_of(name) for name in declared["objectives"]}
+    parts["spec"] = StudentSpec
+    for name, kind in parts.items():
+        try:
+            kind.model_validate(declared["spec"] if name == "spec" else declared["objectives"][name])
+        except ValidationError as error:
+            said = "; ".join(describe(problem, kind) for problem in error.errors())
+            raise stage.StageError(f"{where}, {name}: {said}") from None
 
 
 def untuned(tuned: Mapping[str, bool]) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 
-from pipeline import publish, stage
+from pipeline import params, publish, stage
 from pipeline.tracking import experiment, view
 from pipeline.tracking.follow import Follower
 from pipeline.tracking.tracker import Tracker, TrackingError
@@ -18,7 +18,7 @@ HOST = "127.0.0.1"
 def bring_up_to_date() -> None:
     """Publish what there is: the results, or of an unfinished study what its workers told."""
     try:
-        records = publish.run_records(experiment.grid())
+        records = publish.run_records(params.grid())
     except stage.StageError as error:
         print(f"MLflow: the study is not finished ({error}); this is what there is so far")
         with publishing(0.0) as alone:

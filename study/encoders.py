@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter
 
 from study import places
 from study.towers import borrowing
@@ -45,6 +45,11 @@ Size = Annotated[
 KINDS: dict[str, type[BaseModel] | None] = {"fraction": None, "encoder": EncoderSpec}
 
 
+def size_of(block: Any) -> float | EncoderSpec:
+    """A value of the `sizes` block of params.yaml; raises pydantic's ValidationError."""
+    return TypeAdapter(Size, config=ConfigDict(strict=True)).validate_python(block)
+
+
 def scale_of(plan: Mapping[str, Any]) -> float | EncoderSpec:
-    """What a student's plan says of its size."""
+    """What a student's settings say of its size."""
     return EncoderSpec.model_validate(plan["encoder"]) if "encoder" in plan else float(plan["fraction"])

@@ -18,8 +18,9 @@ from study.published import KINDS, AnyTeacher
 from study.schedule import MOST_RATE
 from study.student_spec import StudentSpec
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_.+][a-z0-9]+)*$", max_length=40)]
-"""Factor levels become parts of a cell's name, where `-` divides them, and so of folders and commands."""
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_+][a-z0-9]+)*$", max_length=40)]
+"""Factor levels become parts of a cell's name, where `-` divides them, and so of folders and commands; and parts of the
+keys by which DVC follows them, where `.` does."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -128,23 +129,20 @@ TAGGED: Mapping[str, Mapping[str, type[BaseModel] | None]] = {"teachers": KINDS,
 class Params(Strict):
     """The whole of params.yaml."""
 
-    root: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+$", max_length=1000)] = Field(
-        description="path from the study's folder to the project's: `.` or `../..`"
-    )
     study: Study
     grid: Grid
     corpus: CorpusSpec
     teachers: dict[Name, AnyTeacher] = Field(description="one block per architecture")
-    embedding: EmbeddingSpec = EmbeddingSpec()
+    embedding: EmbeddingSpec
     students: StudentSpec
     sizes: dict[Name, Size] = Field(description="how large students are: a fraction of the teacher, or an encoder")
     methods: dict[Name, dict[str, dict[str, Any]]] = Field(
         description="a method is a weighted sum of objectives: their names, each with its options"
     )
     tuning: Tuning
-    evaluation: Evaluation = Evaluation()
+    evaluation: Evaluation
     analysis: Analysis
-    execution: Execution = Execution()
+    execution: Execution
 
 
 def read(path: Path) -> Params:

@@ -88,7 +88,6 @@ CELLS = Table(
         Column("items", "int64", "items", "image-caption items seen"),
         Column("captions", "int64", "captions", "captions encoded by the model in training"),
         Column("flops", "float64", "FLOP", "training cost, forward and backward, estimated"),
-        Column("seconds", "float64", "s", "wall time of the training"),
         Column("device", "str", "-", "cpu or the GPU's name"),
         Column("fingerprint", "str", "-", "hash of everything that determined the run"),
     ),

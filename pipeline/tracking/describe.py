@@ -11,7 +11,7 @@ from pipeline.work.distil import DistilTask
 from pipeline.work.task import Task
 from pipeline.work.teach import TeacherTask
 
-COSTS = ("seconds", "flops", "items", "captions", "parameters", "text_parameters", "text_fraction")
+COSTS = ("flops", "items", "captions", "parameters", "text_parameters", "text_fraction")
 """Columns of `cells` that are metrics as well, so that MLflow can draw scores over them."""
 
 FACTORS = ("role", "arch", "size", "method", "seed")
@@ -49,10 +49,10 @@ def dataset() -> Dataset:
 def announced(task: Task) -> dict[str, Any]:
     """Of a training that starts: `tags`, `params`, `dataset` for a tracker; nothing of other kinds of work."""
     if isinstance(task, DistilTask):
-        cell, settings = task.cell, task.plan
+        cell, settings = task.cell, task.settings
         row = {"role": "student", "arch": cell.arch, "size": cell.size, "method": cell.method, "seed": cell.seed}
     elif isinstance(task, TeacherTask):
-        settings = task.plan["spec"]
+        settings = task.settings["spec"]
         row = {"role": "teacher", "arch": task.arch, "size": "full", "method": "teacher",
                "seed": settings.get("seed", 0)}  # fmt: skip
     else:

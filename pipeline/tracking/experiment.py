@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from pipeline import paths, stage
+from pipeline import params
 from pipeline.tracking import view
 from pipeline.tracking.destination import Destination
 from pipeline.tracking.score_metrics import headline_metrics
@@ -17,15 +15,9 @@ LATER = "`make ui` or the next `make repro` sends the rest"
 FACTORS = ("archs", "sizes", "methods", "seeds")
 
 
-def grid() -> dict[str, Any]:
-    """What the study in the working folder declares of its cells."""
-    declared: dict[str, Any] = stage.read_json(paths.PLAN / "grid.json")
-    return declared
-
-
 def destination() -> Destination:
     """Where the runs of the study in the working folder go."""
-    return Destination.of(Path.cwd(), grid()["study"])
+    return Destination.of(Path.cwd(), params.grid().study)
 
 
 def open_tracker() -> Tracker:
@@ -34,16 +26,16 @@ def open_tracker() -> Tracker:
     Raises:
         TrackingError: the store cannot be used.
     """
-    return Tracker(destination(), note(grid()), view.tags())
+    return Tracker(destination(), note(params.grid()), view.tags())
 
 
-def note(grid: Mapping[str, Any]) -> str:
+def note(grid: params.Grid) -> str:
     """The experiment's description in the UI."""
-    factors = "\n".join(f"- **{factor}**: {', '.join(map(str, grid[factor]))}" for factor in FACTORS)
+    factors = "\n".join(f"- **{factor}**: {', '.join(map(str, getattr(grid, factor)))}" for factor in FACTORS)
     scores = ", ".join(f"`{name}`" for name in headline_metrics())
-    return f"""{grid["description"]}
+    return f"""{grid.description}
 
-One run for each of {len(grid["cells"])} students and {len(grid["teachers"])} teachers, and one for the report.
+One run for each of {len(grid.cells)} students and {len(grid.teachers)} teachers, and one for the report.
 
 {factors}
 

@@ -41,8 +41,6 @@ class RunRecord:
     curves: Curves = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     """Where a file stands among the run's artifacts, to the file itself, of the same name."""
-    seconds: float = 0.0
-    """Shown as the run's duration, where nobody knows when it ran."""
     dataset: Dataset | None = None
     started: int | None = None
     """When its training started and its scoring ended, in milliseconds since 1970, where that is known."""
@@ -51,7 +49,7 @@ class RunRecord:
     def content(self) -> str:
         """A hash of everything above but the two times, the files' contents included."""
         digest = hashlib.sha256()
-        shown = [self.name, self.fingerprint, self.tags, self.params, self.metrics, self.curves, self.seconds]
+        shown = [self.name, self.fingerprint, self.tags, self.params, self.metrics, self.curves]
         digest.update(json.dumps(shown, sort_keys=True, default=dict).encode())
         for place, path in self.files.items():
             digest.update(place.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())

@@ -97,8 +97,8 @@ def _is_part(run: Shown, record: RunRecord) -> bool:
 
 def _create(tracker: Tracker, record: RunRecord, content: str, began: int | None) -> str:
     now = round(time.time() * 1000)
-    started = record.started or began or now - round(record.seconds * 1000)
-    ended = record.ended or started + round(record.seconds * 1000)
+    started = record.started or began or now
+    ended = record.ended or started
     run = tracker.create(record.name, started, record.tags, record.dataset)
     curves = [
         (name, value, started, step)

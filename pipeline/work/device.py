@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline import paths, stage
+from pipeline import params, paths, stage
+from study.params import Execution
 
 if TYPE_CHECKING:
     import torch
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 
 def execution() -> dict[str, Any]:
     """Where and how to run: device, workers, threads. It changes no result, so no stage depends on it."""
-    declared: dict[str, Any] = stage.read_json(paths.PLAN / "execution.json", device=str, threads=int)
-    return declared
+    with params.from_file(paths.PARAMS):
+        return Execution.model_validate(params.block("execution")).model_dump()
 
 
 def torch_device(name: str) -> torch.device:

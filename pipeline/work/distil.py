@@ -7,12 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline import paths, stage
+from pipeline import params, paths, stage
+from pipeline.tuned import apply
 from pipeline.work.device import torch_device
 from pipeline.work.inputs import corpus_content, embeddings_content, open_corpus, open_teacher, teacher_content
 from pipeline.work.run_files import write_run
 from pipeline.work.task import Progress, Task
 from study.design import Cell
+from study.encoders import EncoderSpec, scale_of, size_of
+from study.student_spec import StudentSpec
 
 
 @dataclass(frozen=True)
@@ -29,30 +32,37 @@ class DistilTask(Task):
         return paths.RUNS / self.cell.name
 
     @property
-    def plan(self) -> dict[str, Any]:
-        plan: dict[str, Any] = stage.read_json(self._file, spec=dict, objectives=dict)
-        return plan
+    def settings(self) -> dict[str, Any]:
+        """What it is trained with: its objectives with their options, its size, and the `students` block, tuned."""
+        values, cell = self._values, self.cell
+        with params.from_file(paths.PARAMS):
+            spec = StudentSpec.model_validate(values["students"]).model_dump()
+            scale = size_of(values[f"sizes.{cell.size}"])
+        size = {"encoder": scale.model_dump()} if isinstance(scale, EncoderSpec) else {"fraction": scale}
+        found = values[f"tuned.{cell.plan}".replace("-", ".")]
+        declared = {"objectives": values[f"methods.{cell.method}"], "spec": spec, **size}
+        return {**apply(declared, found), "tuned": bool(found)}
 
     @property
-    def _file(self) -> Path:
-        return paths.SETTLED / f"{self.cell.plan}.json"
+    def _values(self) -> params.Values:
+        return params.of_stage("student", **asdict(self.cell))
 
     @cached_property
     def fingerprint(self) -> str:
         arch = self.cell.arch
         inputs = [corpus_content(), teacher_content(arch), embeddings_content(arch)]
-        return stage.declared_hash({"cell": self.name, **self.plan}, *inputs)
+        # The stage also scores it; what determines the scores alone does not make another student.
+        scoring = params.of_stage("evaluate", arch=arch)
+        training = {key: value for key, value in self._values.items() if key not in scoring}
+        return stage.declared_hash({"cell": self.name, **training}, *inputs)
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
         from study.distillation import Corner, distil
-        from study.encoders import scale_of
         from study.student import summary
-        from study.student_spec import StudentSpec
 
-        plan, cell = self.plan, self.cell
-        with stage.planned(self._file):
-            spec, scale = StudentSpec.model_validate(plan["spec"]), scale_of(plan)
-        corner = Corner(cell.arch, cell.size, scale, cell.seed, plan["objectives"], spec)
+        settings, cell = self.settings, self.cell
+        spec, scale = StudentSpec.model_validate(settings["spec"]), scale_of(settings)
+        corner = Corner(cell.arch, cell.size, scale, cell.seed, settings["objectives"], spec)
         teacher, where = open_teacher(cell.arch), torch_device(device)
         checkpoint = self.folder.with_suffix(".checkpoint")
         embeddings = paths.EMBEDDINGS / cell.arch
@@ -64,7 +74,7 @@ class DistilTask(Task):
             "learning_rate": spec.training.learning_rate,
             **summary(student, teacher),
         }
-        write_run(folder, self, student, history, cost, row, plan, device)
+        write_run(folder, self, student, history, cost, row, settings, device)
         # A frozen image tower is the teacher's and is not written again for every student.
         student.save(folder, images=spec.towers == "both")
         checkpoint.unlink(missing_ok=True)

@@ -37,7 +37,6 @@ def write_run(
         "cell": task.name,
         **row,
         **asdict(cost),
-        "seconds": round(history.seconds, 3),
         "device": device_name(torch_device(device)),
         "fingerprint": task.fingerprint,
     }

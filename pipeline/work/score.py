@@ -7,10 +7,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import paths, stage
+from pipeline import params, paths, stage
 from pipeline.work.device import torch_device
 from pipeline.work.inputs import open_corpus, open_teacher, teacher_folder
 from pipeline.work.task import Progress, Task
+from study.params import Evaluation
 
 if TYPE_CHECKING:
     import torch
@@ -35,8 +36,7 @@ class EvaluateTask(Task):
 
     @cached_property
     def fingerprint(self) -> str:
-        plan = stage.read_json(paths.PLAN / "evaluation.json", protocol=str)
-        return stage.declared_hash({"cell": self.name, **plan}, self.model.fingerprint)
+        return fingerprint(self.name, self.arch, self.model.fingerprint)
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
         from study.evaluation import evaluate
@@ -56,12 +56,18 @@ class EvaluateTask(Task):
             images = teacher_images(self.arch, device)
             model = checkpoint.load_text(source, teacher_folder(self.arch))
             model.text_module().to(where)
-        protocol = stage.read_json(paths.PLAN / "evaluation.json", protocol=str)["protocol"]
-        scores = evaluate(self.name, model, open_corpus(), images, "test", where, protocol)
+        with params.from_file(paths.PARAMS):
+            spec = Evaluation.model_validate(params.of_stage("evaluate", arch=self.arch)["evaluation"])
+        scores = evaluate(self.name, model, open_corpus(), images, "test", where, spec.protocol)
         for table, frame in scores.tables().items():
             frame.to_parquet(folder / f"{table}.parquet", index=False)
         for submission, frame in scores.submissions.items():
             frame.to_csv(folder / f"submission-{submission}.csv", index=False)
+
+
+def fingerprint(name: str, arch: str, model: str) -> str:
+    """What determines the scores of the model with that name and fingerprint."""
+    return stage.declared_hash({"cell": name, **params.of_stage("evaluate", arch=arch)}, model)
 
 
 @lru_cache(maxsize=4)

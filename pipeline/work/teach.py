@@ -7,12 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline import paths, stage
+from pipeline import params, paths, stage
 from pipeline.work.device import torch_device
 from pipeline.work.inputs import corpus_content, open_corpus
 from pipeline.work.run_files import write_run
 from pipeline.work.task import Progress, Task
 from study.design import teacher_name
+from study.published import teacher_spec
 
 
 @dataclass(frozen=True)
@@ -29,27 +30,27 @@ class TeacherTask(Task):
         return paths.TEACHERS / self.arch
 
     @property
-    def plan(self) -> dict[str, Any]:
-        plan: dict[str, Any] = stage.read_json(self._file, spec=dict)
-        return plan
+    def settings(self) -> dict[str, Any]:
+        """Its block of params.yaml, with defaults."""
+        with params.from_file(paths.PARAMS):
+            return teacher_spec(self._values[f"teachers.{self.arch}"]).model_dump()
 
     @property
-    def _file(self) -> Path:
-        return paths.PLAN / f"teacher-{self.arch}.json"
+    def _values(self) -> params.Values:
+        return params.of_stage("teacher", arch=self.arch)
 
     @cached_property
     def fingerprint(self) -> str:
-        return stage.declared_hash(self.plan, corpus_content())
+        return stage.declared_hash({"arch": self.arch, **self._values}, corpus_content())
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
         from study.cost import Cost
-        from study.published import PublishedSpec, teacher_spec
+        from study.published import PublishedSpec
         from study.student import summary
         from study.teacher import train_teacher
         from study.training import History
 
-        with stage.planned(self._file):
-            spec = teacher_spec(self.plan["spec"])
+        spec = teacher_spec(self.settings)
         row: dict[str, Any] = {"role": "teacher", "arch": self.arch, "size": "full", "method": "teacher"}
         checkpoint = self.folder.with_suffix(".checkpoint")
         if isinstance(spec, PublishedSpec):
@@ -59,6 +60,6 @@ class TeacherTask(Task):
             model, history, cost = train_teacher(spec, open_corpus(), torch_device(device), checkpoint, progress)
             row |= {"seed": spec.seed, "towers": "both", "learning_rate": spec.training.learning_rate}
         row |= summary(model, model)
-        write_run(folder, self, model, history, cost, row, self.plan["spec"], device)
+        write_run(folder, self, model, history, cost, row, self.settings, device)
         model.save(folder)
         checkpoint.unlink(missing_ok=True)

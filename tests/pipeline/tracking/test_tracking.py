@@ -71,7 +71,6 @@ def test_one_finished_run_a_cell_with_everything_in_it(study: Path) -> None:
         "vqa/languages/accuracy.de": 0.25,
         "stability/alpha": 0.25,
         "training/loss": 1 / 19,
-        "cost/seconds": 1.0,
     }
     assert {name: run.data.metrics[name] for name in expected} == pytest.approx(expected)
     assert "stability/churn" not in run.data.metrics, "an empty value must not look like a zero"
