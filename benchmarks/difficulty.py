@@ -1,6 +1,6 @@
 """Is the declared difficulty a discriminating one? Teacher and control alone, on the validation split.
 
-    python benchmarks/difficulty.py        in a study's folder, after `dvc repro settle`
+    python benchmarks/difficulty.py        in a study's folder, after `dvc repro embed`
 
 Trains the control of every arch and size as the study does, but with the first tuning seed, and holds the
 default study's conditions (`conditions`). Two tables are printed: mAP@10, VQA accuracy and the agreement of
@@ -21,8 +21,10 @@ from scipy.stats import binom
 
 from pipeline import paths, stage
 from pipeline.work.device import execution, torch_device
+from pipeline.work.distil import DistilTask
 from pipeline.work.inputs import open_corpus, open_teacher
 from study.declared import load
+from study.design import Cell
 from study.distillation import Corner, distil
 from study.encoders import scale_of
 from study.evaluation import Scores, evaluate, images_of
@@ -110,9 +112,9 @@ def main() -> int:
         teacher = open_teacher(arch).to(where)
         score(teacher, arch, "teacher")
         for size in params.grid.sizes:
-            plan = DistilTask(Cell(arch, size, params.analysis.control, 0)).settings
-            spec = StudentSpec.model_validate(plan["spec"])
-            corner = Corner(arch, size, scale_of(plan), params.tuning.seeds[0], plan["objectives"], spec)
+            settings = DistilTask(Cell(arch, size, params.analysis.control, 0)).settings
+            spec = StudentSpec.model_validate(settings["spec"])
+            corner = Corner(arch, size, scale_of(settings), params.tuning.seeds[0], settings["objectives"], spec)
             score(distil(corner, teacher, corpus, paths.EMBEDDINGS / arch, where)[0], arch, size)
     table = pd.DataFrame(rows)
     for shown in (table, pd.DataFrame(kinds)):

@@ -2,8 +2,8 @@
 
     params      params.yaml files made from this repository's studies, checked in this process by what
                 `python -m pipeline check` calls; `commands` of them by that command as well
-    followed    accepted ones, further: plans, DVC's graph, and every stage of the study made tiny
-    files       tables, shards, images, questions, checkpoints, plans, tuned values through the readers of the stages
+    followed    accepted ones, further: resolved, DVC's graph, and every stage of the study made tiny
+    files       tables, shards, images, questions, checkpoints, tuned values through the readers of the stages
 
 Every case follows from the seed, its kind and its number. Cases that failed are written to a folder, input and reason;
 `--only "captions, CSV" 17` tries one again and tells what became of it. Works in a process of its own for each kind,
@@ -138,7 +138,7 @@ def taken_further(folder: Path, mutant: parameters.Mutant, random: Random) -> st
     (place / "params.yaml").write_bytes(mutant.content)
     graph = Path(tempfile.mkdtemp(prefix="graph-", dir=folder))
     os.chdir(place)
-    following.plans()
+    following.resolved()
     following.graph(graph / "study", place / "params.yaml")
     tiny = following.shrunk(place / "params.yaml", random)
     for content in (tiny, following.sized(tiny, 0.75), following.sized(tiny, 1.0)):

@@ -23,6 +23,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -166,7 +167,9 @@ def models(study: Path) -> dict[str, Any]:
     model = Siglip2.from_config(config, vocabulary)
     model.save(study / "teachers" / "siglip2")
     model.save(study / "runs" / "student", images=False)
-    stage.write_json(study / "plan" / "evaluation.json", {"protocol": "all-captions"})
+    shutil.copy(Path(__file__).parent.parent / "dvc.yaml", study)
+    (study / "params.yaml").write_text("evaluation: {}\n", encoding="utf-8")
+    stage.write_json(study / "resolved.json", {"code": {"evaluate": ""}})
     write_scored(study / "corpus", known[:WORDS])
     return {"parameters": sum(p.numel() for p in model.parameters())}
 

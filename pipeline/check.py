@@ -62,8 +62,11 @@ def _places(params: Params) -> list[str]:
     values = Path(params.tuning.values)
     if values.parts[0] in MADE:
         return [f"tuning.values is {params.tuning.values!r}: {values.parts[0]} is made by the study itself"]
-    if values.exists() and not values.is_dir():
-        return [f"tuning.values is {params.tuning.values!r}, which is no folder"]
+    if not values.is_dir():
+        return [
+            f"tuning.values is {params.tuning.values!r}, and there is no such folder: make it, and put a .gitkeep into "
+            "it, since git keeps no empty folder"
+        ]
     return []
 
 

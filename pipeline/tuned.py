@@ -58,16 +58,16 @@ def tuned_values(params: Params, arch: str, size: str, method: str) -> dict[str,
         StageError: the file is not what `make tune` writes, or holds what no student can be trained by.
     """
     file = Path(params.tuning.values) / f"{arch}-{size}-{method}.json"
-    if not file.is_file():
-        return {}
     declared = tuned_for(params, arch, size, method)
-    found = values_of(file, declared)
-    check(apply(declared, found), file)
+    if found := values_of(file, declared):
+        check(apply(declared, found), file)
     return found
 
 
 def values_of(file: Path, declared: dict[str, Any]) -> dict[str, Any]:
-    """What a file of tuned values holds for that declaration."""
+    """What a file of tuned values, if it is there, holds for that declaration."""
+    if not file.is_file():
+        return {}
     found = stage.read_json(file)
     if not (isinstance(found, dict) and all(isinstance(found.get(key), dict) for key in ("declared", "best"))):
         raise stage.StageError(f"{file} is not what `make tune` writes: remove it, or tune again")

@@ -52,7 +52,7 @@ def announced(task: Task) -> dict[str, Any]:
         cell, settings = task.cell, task.settings
         row = {"role": "student", "arch": cell.arch, "size": cell.size, "method": cell.method, "seed": cell.seed}
     elif isinstance(task, TeacherTask):
-        settings = task.settings["spec"]
+        settings = task.settings
         row = {"role": "teacher", "arch": task.arch, "size": "full", "method": "teacher",
                "seed": settings.get("seed", 0)}  # fmt: skip
     else:

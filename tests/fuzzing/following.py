@@ -1,4 +1,4 @@
-"""An accepted params.yaml taken further: plans, DVC's graph, and every stage of the study made tiny.
+"""An accepted params.yaml taken further: what `resolve` writes, DVC's graph, and every stage of the study made tiny.
 
 The tiny study keeps what the file declares, but for numbers that only say how much there is: one or two cells, few
 languages, scenes and steps.
@@ -6,7 +6,6 @@ languages, scenes and steps.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -15,20 +14,19 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline import analyse, collect, embed, paths, prepare, settle, stage, validate
+from pipeline import analyse, check, collect, embed, paths, prepare, resolve, stage
+from pipeline import params as declared
 from pipeline.sources import ROOT
-from study.params import Params
+from study.params import Params, read
 from tests.fuzzing.parameters import dumped
 
 MOST = {"steps": 4, "batch": 16, "teacher": 60, "distil": 40, "validation": 12, "test": 12, "queue": 64, "items": 12}
 LANGUAGES = 3
 
 
-def plans() -> None:
-    """Every plan of the params.yaml in the working folder, written as the stage `validate` does."""
-    params = validate.check(Path("params.yaml"), tell=False)
-    for content in validate.plans(params).values():
-        stage.write_json(Path(".scratch/plan.json"), content)
+def resolved() -> None:
+    """What the stage `resolve` finds of the params.yaml in the working folder."""
+    stage.write_json(Path(".scratch/resolved.json"), resolve.resolved(check.check(Path("params.yaml"), tell=False)))
 
 
 def graph(folder: Path, params: Path) -> None:
@@ -38,7 +36,7 @@ def graph(folder: Path, params: Path) -> None:
     folder.mkdir(parents=True)
     shutil.copy(params, folder / "params.yaml")
     shutil.copy(ROOT / "dvc.yaml", folder / "dvc.yaml")
-    (folder / validate.read(params).tuning.values).mkdir(parents=True, exist_ok=True)
+    (folder / read(params).tuning.values).mkdir(parents=True, exist_ok=True)
     with Repo.init(str(folder), no_scm=True) as repo:
         repo.index.check_graph()
         assert repo.index.stages, "DVC has found no stage"
@@ -118,10 +116,11 @@ def run(kept: Path) -> None:
     from pipeline.work.teach import TeacherTask
     from study.design import cells
 
-    for name in ("settled", "runs", "scores", "results", "report", "embeddings"):
+    for name in ("runs", "scores", "results", "report", "embeddings"):
         shutil.rmtree(name, ignore_errors=True)
-    validate.run()
-    params: Params = validate.read(Path("params.yaml"))
+    shutil.copy(ROOT / "dvc.yaml", paths.DVC)
+    resolve.run()
+    params: Params = read(Path("params.yaml"))
     _corpus(kept)
     grid = params.grid
     for arch in grid.archs:
@@ -130,7 +129,6 @@ def run(kept: Path) -> None:
             carry_out(task)
         embed.run(arch)
         carry_out(EvaluateTask(TeacherTask(arch), arch))
-    settle.run()
     for cell in cells(grid.archs, grid.sizes, grid.methods, grid.seeds):
         trained = DistilTask(cell)
         carry_out(trained, EvaluateTask(trained, cell.arch))
@@ -139,9 +137,8 @@ def run(kept: Path) -> None:
 
 
 def _corpus(kept: Path) -> None:
-    """The prepared corpus; one with the same plan is taken, since most mutants share theirs."""
-    plan = (paths.PLAN / "corpus.json").read_bytes()
-    place = kept / hashlib.sha256(plan).hexdigest()
+    """The prepared corpus; one with the same declaration is taken, since most mutants share theirs."""
+    place = kept / stage.declared_hash(declared.of_stage("prepare"))
     shutil.rmtree(paths.CORPUS, ignore_errors=True)
     if not place.is_dir():
         prepare.run()

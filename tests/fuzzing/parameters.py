@@ -13,7 +13,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline import validate
+from pipeline import check as checks
 from pipeline.sources import ROOT
 from study.params import Params
 from tests import miniature
@@ -34,8 +34,7 @@ def declared(study: str) -> Path:
 @cache
 def base(study: str) -> str:
     """The text of the study's params.yaml, for a folder outside this tree."""
-    lines = declared(study).read_text(encoding="utf-8").split("\n")
-    return "\n".join(f"root: {ROOT}" if line.startswith("root:") else line for line in lines)
+    return declared(study).read_text(encoding="utf-8")
 
 
 @cache
@@ -93,8 +92,8 @@ def checked(folder: Path, mutated: Mutant) -> Result:
     (place / "params.yaml").write_bytes(mutated.content)
 
     def check() -> Params:
-        params = validate.check(Path("params.yaml"), tell=True)
-        validate.told(params)
+        params = checks.check(Path("params.yaml"), tell=True)
+        checks.told(params)
         return params
 
     with contextlib.chdir(place):

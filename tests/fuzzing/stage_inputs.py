@@ -1,14 +1,18 @@
-"""Files that stages hand to one another, and those that people keep beside params.yaml: plans, tuned values."""
+"""Files that stages hand to one another, and those that people keep beside params.yaml: resolved.json, tuned values."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from random import Random
 
-from pipeline import analyse, declare, pool, settle, stage, validate
+from pipeline import analyse, check, declare, pool, resolve, stage
+from pipeline.sources import ROOT
+from pipeline.tuned import tuned_for
 from pipeline.work.device import execution, torch_device
+from pipeline.work.distil import DistilTask
 from pipeline.work.teach import TeacherTask
 from study.encoders import scale_of
 from study.objectives import options_of
@@ -16,7 +20,7 @@ from study.params import read
 from study.published import teacher_spec
 from study.student_spec import StudentSpec
 from tests.fuzzing import parameters, treewise
-from tests.fuzzing.inputs import Kind, Later, json_tree
+from tests.fuzzing.inputs import Kind, Later, json_tree, text
 from tests.study import tiny
 
 VALUES = "tuning/clip-half-fd.json"
@@ -32,37 +36,38 @@ def tuned(random: Random, content: bytes) -> bytes:
 
 
 def write_study(folder: Path) -> None:
-    """The smoke study with its plans, a tuned cell, a tiny corpus and a declaration of its analysis."""
+    """The smoke study with a tuned cell, a tiny corpus and a declaration of its analysis."""
     (folder / "tuning").mkdir()
+    shutil.copy(ROOT / "dvc.yaml", folder)
     (folder / "params.yaml").write_text(parameters.base("smoke"), encoding="utf-8")
     params = read(folder / "params.yaml")
-    declared = validate.tuned_for(params, "clip", "half", "fd")
+    declared = tuned_for(params, "clip", "half", "fd")
     best = {"learning_rate": 0.002, "fd.weight": 2.0}
     stage.write_json(folder / VALUES, {"declared": declared, "best": best, "seeds": [1000], "trials": []})
     tiny.write_corpus(folder / "corpus")
     before = Path.cwd()
     os.chdir(folder)
     try:
-        validate.run()
-        settle.run()
+        resolve.run()
         declare.run()
     finally:
         os.chdir(before)
 
 
-def settled() -> Later:
-    """As the stages `validate` and `settle`; then as a student's stage reads what they wrote."""
-    validate.told(read(Path("params.yaml")))
-    settle.run()
+def resolved() -> Later:
+    """As the stage `resolve`; then as a student's stage reads what it wrote."""
+    check.told(read(Path("params.yaml")))
+    resolve.run()
     return students
 
 
 def students() -> None:
-    for file in sorted(Path("settled").glob("*.json")):
-        plan = stage.read_json(file)
-        StudentSpec.model_validate(plan["spec"])
-        scale_of(plan)
-        for name, options in plan["objectives"].items():
+    for task, *_ in pool.jobs("students")[2:]:
+        task.fingerprint  # noqa: B018 (reads the values)
+        assert isinstance(task, DistilTask)
+        StudentSpec.model_validate(task.settings["spec"])
+        scale_of(task.settings)
+        for name, options in task.settings["objectives"].items():
             options_of(name).model_validate(options)
 
 
@@ -74,9 +79,8 @@ def read_grid() -> None:
 
 def read_teacher() -> None:
     task = TeacherTask("clip")
-    task.fingerprint  # noqa: B018 (reads the plan)
-    with stage.planned(Path("plan/teacher-clip.json")):  # as its `make` does
-        teacher_spec(task.plan["spec"])
+    task.fingerprint  # noqa: B018 (reads the values)
+    teacher_spec(task.settings)
 
 
 def read_execution() -> None:
@@ -88,11 +92,11 @@ def read_analysis() -> None:
 
 
 STAGES = (
-    Kind("tuned values", write_study, VALUES, tuned, settled, 4),
-    Kind("plan students", write_study, "plan/students.json", json_tree, settled, 2),
-    Kind("plan teacher", write_study, "plan/teacher-clip.json", json_tree, read_teacher),
-    Kind("plan grid", write_study, "plan/grid.json", json_tree, read_grid),
-    Kind("plan execution", write_study, "plan/execution.json", json_tree, read_execution),
-    Kind("plan analysis", write_study, "plan/analysis.json", json_tree, read_analysis, 2),
+    Kind("tuned values", write_study, VALUES, tuned, resolved, 4),
+    Kind("resolved, students", write_study, "resolved.json", json_tree, students, 2),
+    Kind("resolved, teacher", write_study, "resolved.json", json_tree, read_teacher),
+    Kind("resolved, analysis", write_study, "resolved.json", json_tree, read_analysis, 2),
+    Kind("params, grid", write_study, "params.yaml", text, read_grid),
+    Kind("params, execution", write_study, "params.yaml", text, read_execution),
     Kind("declaration", write_study, "declaration.json", json_tree, read_analysis, 2),
 )

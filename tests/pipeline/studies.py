@@ -12,6 +12,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from pipeline import stage
 from pipeline.prepare import CACHE
 from pipeline.sources import ROOT
 
@@ -26,14 +27,24 @@ PARTS = (
     "pyproject.toml",
     ".dvcignore",
 )
-MADE = ("plan", "settled", "corpus", "teachers", "embeddings", "runs", "scores", "results", "report", "mlartifacts")
+MADE = ("corpus", "teachers", "embeddings", "runs", "scores", "results", "report", "mlartifacts")
 PUT = ("checkpoints", "data", "exported")
 """What people, or `tests.miniature`, put beside a params.yaml."""
 
 
+def declare(folder: Path, params: Mapping[str, Any], resolved: Mapping[str, Any] | None = None) -> None:
+    """Blocks of params.yaml, and what the stage `resolve` writes, as far as a test reads them."""
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    with (folder / "params.yaml").open("w", encoding="utf-8") as file:
+        YAML().dump(dict(params), file)
+    stage.write_json(folder / "resolved.json", dict(resolved or {}))
+
+
 def copy_tree(folder: Path) -> None:
     """This tree in a git repository of its own, without anything that was made in it."""
-    kept_out = shutil.ignore_patterns("__pycache__", ".scratch", "mlflow.db*", "*.stamp", "dvc.lock", "published.json")
+    kept_out = shutil.ignore_patterns(
+        "__pycache__", ".scratch", "mlflow.db*", "*.stamp", "dvc.lock", "published.json", "resolved.json"
+    )
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():

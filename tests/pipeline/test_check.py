@@ -14,11 +14,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline import __main__ as command
-from pipeline import needs, validate
+from pipeline import check as checks
+from pipeline import needs
 from pipeline.sources import ROOT
-from pipeline.tuned import sentence, untuned
+from pipeline.tuned import sentence, tuned_for, untuned
 from study.declared import load
 from study.params import read
+from study.published import PublishedSpec
 from tests.pipeline.studies import call, edit
 
 SMOKE = ROOT / "studies" / "smoke" / "params.yaml"
@@ -29,7 +31,6 @@ def study(tmp_path: Path) -> Path:
     """The smoke study in a folder of its own, carried out by this tree."""
     (tmp_path / "params.yaml").write_text(SMOKE.read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "tuning").mkdir()
-    edit(tmp_path / "params.yaml", {"root": str(ROOT)})
     return tmp_path
 
 
@@ -68,9 +69,8 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
     "a corpus that there is not": {"corpus.name": "emojis"},
     "a corpus that is no mapping": {"corpus": 3},
     "no fitting block": {"corpus.settings.kinds": {"what": 0.0, "pair": 0.0, "order": 0.0, "count": 0.0}},
-    "a root elsewhere": {"root": "../nowhere"},
     "a folder that is not there": {"tuning.values": "other"},
-    "a folder of the study's own": {"tuning.values": "plan"},
+    "a folder of the study's own": {"tuning.values": "runs"},
 }
 
 
@@ -93,7 +93,7 @@ def test_faults_of_several_kinds_are_named_at_once(study: Path) -> None:
 def test_an_undeclared_method_of_a_study_of_published_teachers_is_one_line(study: Path) -> None:
     (study / "params.yaml").write_text((ROOT / "studies/paper/params.yaml").read_text("utf-8"), "utf-8")
     methods = list(read(study / "params.yaml").grid.methods)
-    edit(study / "params.yaml", {"root": str(ROOT), "grid.methods": [*methods, "nine"]})
+    edit(study / "params.yaml", {"grid.methods": [*methods, "nine"]})
     status, lines = check(study)
     assert status == 1
     assert any("unknown method 'nine'" in line for line in lines)
@@ -106,7 +106,7 @@ def test_a_fault_of_the_program_is_one_line_as_well(
         raise KeyError("something")
 
     monkeypatch.chdir(study)
-    monkeypatch.setattr(validate, "told", broken)
+    monkeypatch.setattr(checks, "told", broken)
     with pytest.raises(SystemExit) as ended:
         command.check()
     assert "KeyError: 'something' (in test_check.py, line" in str(ended.value)
@@ -168,7 +168,7 @@ def test_a_method_without_tuned_values_beside_tuned_ones_is_named_by_the_check(s
     params = read(study / "params.yaml")
     for arch in params.grid.archs:
         for method in ("none", "fd"):
-            declared = validate.tuned_for(params, arch, "half", method)
+            declared = tuned_for(params, arch, "half", method)
             found = {"declared": declared, "best": {"learning_rate": 0.01}}
             (study / "tuning" / f"{arch}-half-{method}.json").write_text(json.dumps(found))
     other = next(method for method in params.grid.methods if method not in ("none", "fd"))
@@ -197,6 +197,6 @@ def test_the_time_told_is_that_of_the_default_study() -> None:
         spec = params.teachers[arch]
         about = needs.about(spec)
         assert about is not None
-        assert not isinstance(spec, validate.PublishedSpec)
+        assert not isinstance(spec, PublishedSpec)
         flops += needs.cost(params, about).flops + needs.teaching(spec, about).flops
     assert flops / needs.CORE / 2 == pytest.approx(608 + 1280, rel=0.5)

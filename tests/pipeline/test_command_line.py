@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from typer.testing import CliRunner
 
 from pipeline.__main__ import app
 from pipeline.sources import ROOT
+from tests.pipeline import studies
 
 COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
 GRID = {"archs": ["clip", "siglip2"], "sizes": ["half"], "methods": ["none", "fd"], "seeds": [0, 1]}
@@ -19,8 +19,7 @@ GRID = {"archs": ["clip", "siglip2"], "sizes": ["half"], "methods": ["none", "fd
 
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "plan").mkdir()
-    (tmp_path / "plan" / "grid.json").write_text(json.dumps(GRID))
+    studies.declare(tmp_path, {"study": {"name": "tiny"}, "grid": GRID})
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -31,9 +30,8 @@ def call(*arguments: str) -> tuple[int, str]:
     return done.exit_code, " ".join(re.sub(r"[^ -~]", " ", done.output).split())
 
 
-@pytest.mark.parametrize("file", ["dvc.yaml", "tuning/dvc.yaml"])
-def test_what_dvc_runs_are_commands(file: str) -> None:
-    for name, declared in YAML(typ="safe").load(ROOT / file)["stages"].items():
+def test_what_dvc_runs_are_commands() -> None:
+    for name, declared in YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"].items():
         command = declared["cmd"].split()
         assert command[:3] == ["python", "-m", "pipeline"], name
         assert command[3] in COMMANDS
@@ -76,8 +74,9 @@ def test_wrong_use_is_told_and_ends_with_2(study: Path, arguments: list[str], to
     assert told in text
 
 
-def test_without_a_plan_it_says_how_to_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_of_a_study_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     status, text = call("teacher", "clip")
     assert status == 2
-    assert "plan/grid.json is not there: run `dvc repro`" in text
+    assert "params.yaml is not there: " in text
+    assert "is not the folder of a study" in text

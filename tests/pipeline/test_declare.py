@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from analysis import declaration
-from pipeline import analyse, declare, paths, stage, validate
+from pipeline import analyse, declare, paths, resolve, stage
 from pipeline.sources import ROOT
 from study.declared import load
 from tests.pipeline import studies
@@ -18,20 +18,19 @@ from tests.pipeline import studies
 
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A study's folder with its plans, the card of its corpus, and a score."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    """A study's folder with what `resolve` writes, the card of its corpus, and a score."""
+    for file in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / file, tmp_path)
     monkeypatch.chdir(tmp_path)
-    _plan()
+    _resolve()
     stage.write_json(paths.CORPUS / "corpus.json", {"captions": {"distil": {"en": 3, "de": 1}}})
     (paths.SCORES / "clip-teacher").mkdir(parents=True)
     (paths.SCORES / "clip-teacher" / "vqa.parquet").write_bytes(b"")
     return tmp_path
 
 
-def _plan() -> None:
-    plans = validate.plans(load(Path("params.yaml")))
-    for name in ("analysis", "grid"):
-        stage.write_json(paths.PLAN / f"{name}.json", plans[name])
+def _resolve() -> None:
+    stage.write_json(paths.RESOLVED, resolve.resolved(load(Path("params.yaml"))))
 
 
 def test_a_declared_study_is_told_so(study: Path) -> None:
@@ -50,6 +49,6 @@ def test_a_declared_study_is_told_so(study: Path) -> None:
 def test_seeds_that_were_added_later_are_no_longer_declared(study: Path) -> None:
     declaration.declare(declare.choices(load(Path("params.yaml"))), paths.DECLARATION)
     studies.edit(Path("params.yaml"), {"grid.seeds": [0, 1, 2, 3, 4, 5]})
-    _plan()
+    _resolve()
     text = analyse.chosen().declaration
     assert "not the declared ones (planned changed)" in text

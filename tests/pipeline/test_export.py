@@ -22,6 +22,7 @@ from study.pictures import PixelPictures
 from study.scoring.retrieval import retrieval_rows
 from study.seeds import stream
 from study.vocabulary import EOS, PAD, Vocabulary, clean
+from tests.pipeline import studies
 from tests.pipeline.exported import (
     ALONE,
     CLEANED_BY_OPEN_CLIP,
@@ -34,6 +35,8 @@ from tests.pipeline.exported import (
     similarities,
 )
 from tests.study.tiny import LANGUAGES
+
+GRID = {"study": {"name": "tiny"}, "grid": {"archs": ["clip"], "sizes": ["half"], "methods": ["fd"], "seeds": [9]}}
 
 SCORED = ("retrieval", "vqa")
 BENCHMARKED = ALONE.with_name("benchmarked.py")
@@ -244,13 +247,13 @@ def test_without_scores_or_with_scores_of_another_training_the_card_says_so(
     assert "had not been scored" in (tmp_path / "model" / "README.md").read_text()
     monkeypatch.undo()
     monkeypatch.chdir(inside.folder)
-    monkeypatch.setattr("pipeline.paths.PLAN", tmp_path / "plan")
-    stage.write_json(tmp_path / "plan" / "evaluation.json", {"protocol": "all-captions"})
+    studies.declare(Path(), {**GRID, "evaluation": {}}, {"code": {"evaluate": "x"}})
     record = Path("scores") / inside.cell / "fingerprint"
     record.write_text("another\n")
     export(inside.cell, to, tmp_path / "model")
     assert "of another training or protocol" in (tmp_path / "model" / "README.md").read_text()
-    record.unlink()
+    for path in (record, *map(Path, ("dvc.yaml", "params.yaml", "resolved.json"))):
+        path.unlink()
 
 
 def test_a_teacher_leaves_too(inside: Study, tmp_path: Path) -> None:
@@ -274,12 +277,12 @@ def test_what_cannot_be_exported_is_refused_by_name(inside: Study, tmp_path: Pat
 def test_a_cell_without_a_run_and_a_folder_without_a_study(
     inside: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.paths.PLAN", tmp_path / "plan")
-    stage.write_json(tmp_path / "plan" / "grid.json", {"cells": ["clip-half-fd-s9"], "teachers": []})
+    studies.declare(tmp_path, GRID)
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(stage.StageError, match="clip-half-fd-s9 is not trained"):
         export("clip-half-fd-s9", "open_clip", tmp_path / "model")
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path / "plan")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
     with pytest.raises(stage.StageError, match="no study's models"):
         export(inside.cell, "open_clip", tmp_path / "model")
 

@@ -1,4 +1,4 @@
-"""Who adds a corpus, an objective or a measure has it followed by the hashes of plans, and a measure by the report."""
+"""Who adds a corpus, an objective or a measure has it followed by the hashes of code, and a measure by the report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import sources, validate
+from pipeline import resolve, sources
 from pipeline.sources import ROOT
 from study import corpora, objectives
 from study.corpora.emoji import CORPUS as EMOJI
@@ -23,7 +23,7 @@ from study.declared import load
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose packages a test may add to."""
     monkeypatch.setattr(sources, "ROOT", tmp_path)
-    monkeypatch.setattr(validate, "ROOT", tmp_path)
+    monkeypatch.setattr(resolve, "ROOT", tmp_path)
     (tmp_path / "study" / "corpora" / "inner").mkdir(parents=True)
     return tmp_path
 
@@ -58,18 +58,18 @@ def test_a_corpus_is_hashed_whatever_it_is_called(layout: str, tree: Path, monke
     changed: dict[str, Any] = {"build": build, "check": build, "Settings": Settings}
     mine = replace(EMOJI, record=replace(EMOJI.record, name="rain"), **changed)
     monkeypatch.setitem(corpora.CORPORA, "rain", mine)
-    first = validate._corpus_code("rain")
+    first = resolve.corpus_code("rain")
     file.write_text("x = 2\n")
-    second = validate._corpus_code("rain")
+    second = resolve.corpus_code("rain")
     assert second != first
     (file.parent / "weather.csv").write_text("sun\n")
-    assert validate._corpus_code("rain") != second
+    assert resolve.corpus_code("rain") != second
 
 
 def test_an_objective_is_hashed_by_the_module_that_it_is_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objectives, "OBJECTIVES", {**objectives.OBJECTIVES, "rkd": "study.objectives.nowhere:Rkd"})
     with pytest.raises(sources.SourceError, match=r"study\.objectives\.nowhere"):
-        validate.model_code([], [], load(ROOT / "params.yaml").teachers["clip"], ["rkd"])
+        resolve.model_code([], [], load(ROOT / "params.yaml").teachers["clip"], ["rkd"])
 
 
 REPORT = """

@@ -164,7 +164,7 @@ def test_a_check_of_faulty_data_imports_no_torch(study: Path) -> None:
 def made(study: Path, **settings: Any) -> Card:
     """The card of the corpus that `prepare` makes."""
     edit(study / "params.yaml", {f"corpus.settings.{key}": value for key, value in settings.items()})
-    command.validate()
+    command.resolve()
     command.prepare()
     corpus = PreparedCorpus(study / "corpus")
     corpus.verify()

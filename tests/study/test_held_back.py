@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline import stage
 from pipeline.work import score as scoring
 from study import records
 from study.corpora.base import CorpusError, CorpusSettings
@@ -23,6 +22,7 @@ from study.corpora.writing import CorpusWriter
 from study.evaluation import Images, Scores, evaluate
 from study.scoring.checks import ScoringError
 from study.scoring.submission import submission_files
+from tests.pipeline import studies
 from tests.study.corpora import question_sets as sets
 from tests.study.tiny import RECORD
 
@@ -129,9 +129,8 @@ def test_a_file_has_a_question_once() -> None:
 
 def test_the_files_are_written_beside_the_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = score(build(tmp_path, sets.cvqa_rows()))
-    (tmp_path / "plan").mkdir()
     monkeypatch.chdir(tmp_path)
-    stage.write_json(Path("plan/evaluation.json"), {"protocol": "all-captions"})
+    studies.declare(tmp_path, {"evaluation": {}}, {"code": {"evaluate": "x"}})
     model = SimpleNamespace(name="x", out=Path("x"), folder=Path("x"), in_place=lambda: True)
     read = SimpleNamespace(text_module=lambda: torch.nn.Module())
     monkeypatch.setattr(scoring, "teacher_folder", lambda arch: None)

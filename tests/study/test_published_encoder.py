@@ -175,15 +175,15 @@ def test_encoders_that_cannot_be_used_say_why(checkpoints: Checkpoints, tmp_path
     refused(r"pytorch_model\.bin would have to be unpickled")
 
 
-def test_a_plan_says_fraction_or_encoder(spec: EncoderSpec) -> None:
-    from pipeline.validate import scale
+def test_settings_say_fraction_or_encoder(spec: EncoderSpec) -> None:
+    from pipeline.tuned import scale
 
     assert scale(0.5) == {"fraction": 0.5}
     assert scale_of(scale(0.5)) == 0.5
-    plan = scale(spec)
-    assert set(plan) == {"encoder", "encoder_contents"}
-    assert scale_of(plan) == spec
-    content = plan["encoder_contents"]
+    settings = scale(spec)
+    assert set(settings) == {"encoder", "encoder_contents"}
+    assert scale_of(settings) == spec
+    content = settings["encoder_contents"]
     assert content is not None
     assert scale(EncoderSpec(encoder="org/name", revision="0" * 40))["encoder_contents"] is None
 

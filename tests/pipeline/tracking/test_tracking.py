@@ -255,7 +255,7 @@ def test_the_stage_writes_what_was_published(study: Path, capsys: pytest.Capture
         (f"runs/{STUDENTS[1]}/history.csv", STUDENTS[1]),
         ("teachers/clip", TEACHER),
         ("results/vqa.parquet", "results/vqa.parquet"),
-        ("plan/grid.json", "plan/grid.json"),
+        ("params.yaml", "params.yaml"),
     ],
 )
 def test_what_is_missing_is_named(study: Path, remove: str, named: str) -> None:

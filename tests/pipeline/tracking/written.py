@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterable
@@ -11,31 +12,34 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline import publish
+from pipeline import params, publish
+from pipeline.tracking.experiment import FACTORS
 from pipeline.tracking.run_record import RunRecord
 from study.records import CELLS, CONSISTENCY, DIRECTIONS, RETRIEVAL, STABILITY, VQA, check
+from tests.pipeline import studies
 
 STUDENTS = ["clip-half-fd-s0", "clip-half-none-s0"]
 TEACHER = "clip-teacher"
 LANGUAGES = ["de", "th"]
 
 
+def parts(cell: str) -> tuple[str, str, str, int]:
+    """Architecture, size, method and seed."""
+    arch, size, method, seed = cell.split("-")
+    return arch, size, method, int(seed[1:])
+
+
 def write_study(folder: Path, students: list[str], languages: Iterable[str] = LANGUAGES) -> None:
     """A study's folder as the stages before `publish` leave it, with made-up scores."""
     names = [TEACHER, *students]
     rows = [cell_row(name) for name in names]
+    folder.mkdir(parents=True, exist_ok=True)
     grid = {
-        "study": "tiny",
-        "description": "A tiny study.",
-        "archs": ["clip"],
-        "sizes": ["half"],
-        "methods": ["fd", "none"],
-        "seeds": [0],
-        "cells": students,
-        "teachers": [TEACHER],
+        factor: list(dict.fromkeys(levels))
+        for factor, levels in zip(FACTORS, zip(*map(parts, students), strict=True), strict=True)
     }
-    (folder / "plan").mkdir(parents=True, exist_ok=True)
-    (folder / "plan" / "grid.json").write_text(json.dumps(grid))
+    study = {"name": "tiny", "description": "A tiny study."}
+    studies.declare(folder, {"study": study, "grid": grid})
     for row in rows:
         name = row["cell"]
         run = folder / ("teachers/clip" if name == TEACHER else f"runs/{name}")
@@ -96,4 +100,6 @@ def write_results(folder: Path, rows: list[dict[str, Any]], languages: list[str]
 
 
 def records(folder: Path) -> list[RunRecord]:
-    return publish.run_records(json.loads((folder / "plan" / "grid.json").read_text()))
+    with contextlib.chdir(folder):
+        grid = params.grid()
+    return publish.run_records(grid)

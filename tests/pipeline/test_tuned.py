@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline import stage
-from pipeline.settle import apply, check
-from pipeline.tuned import completed, tuned_values
+from pipeline.tuned import apply, check, completed, values_of
 
 DECLARED: dict[str, Any] = {
     "objectives": {"mcl": {"weight": 1.0, "tau": 0.07}},
@@ -19,9 +18,9 @@ DECLARED: dict[str, Any] = {
 
 
 def test_values_reach_the_schedule_and_the_objective_and_leave_the_plan_alone() -> None:
-    settled = apply(DECLARED, {"learning_rate": 0.01, "mcl.tau": 0.2})
-    assert settled["spec"]["training"] == {"steps": 10, "learning_rate": 0.01}
-    assert settled["objectives"] == {"mcl": {"weight": 1.0, "tau": 0.2}}
+    applied = apply(DECLARED, {"learning_rate": 0.01, "mcl.tau": 0.2})
+    assert applied["spec"]["training"] == {"steps": 10, "learning_rate": 0.01}
+    assert applied["objectives"] == {"mcl": {"weight": 1.0, "tau": 0.2}}
     assert DECLARED["objectives"]["mcl"]["tau"] == 0.07
     assert DECLARED["spec"]["training"]["learning_rate"] == 0.003
 
@@ -38,9 +37,9 @@ def test_a_value_that_fits_nothing_is_refused_by_name(key: str) -> None:
 )
 def test_a_value_that_nothing_can_be_trained_by_is_refused_by_its_files_name(found: dict[str, Any], said: str) -> None:
     training = {"steps": 10, "batch": 8, "learning_rate": 0.003}
-    settled = apply({**DECLARED, "spec": {"training": training}}, found)
+    applied = apply({**DECLARED, "spec": {"training": training}}, found)
     with pytest.raises(stage.StageError) as raised:
-        check(settled, Path("tuning/clip-half-mcl.json"))
+        check(applied, Path("tuning/clip-half-mcl.json"))
     assert str(raised.value).startswith("tuning/clip-half-mcl.json, ")
     assert said in str(raised.value)
 
@@ -53,17 +52,17 @@ def test_an_option_added_since_does_not_put_tuned_values_aside(tmp_path: Path) -
     stage.write_json(file, {"declared": then, "best": {"learning_rate": 0.01}})
     now = completed(then)
     assert now["spec"]["language_alpha"] == 0.0
-    assert tuned_values(file, now) == {"learning_rate": 0.01}
-    assert tuned_values(file, {**now, "spec": {**now["spec"], "language_alpha": 0.5}}) == {}
+    assert values_of(file, now) == {"learning_rate": 0.01}
+    assert values_of(file, {**now, "spec": {**now["spec"], "language_alpha": 0.5}}) == {}
 
 
 def test_values_found_for_another_declaration_are_not_used_and_it_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "clip-half-mcl.json"
-    assert tuned_values(file, DECLARED) == {}
+    assert values_of(file, DECLARED) == {}
     stage.write_json(file, {"declared": DECLARED, "best": {"learning_rate": 0.01}})
-    assert tuned_values(file, DECLARED) == {"learning_rate": 0.01}
+    assert values_of(file, DECLARED) == {"learning_rate": 0.01}
     assert capsys.readouterr().out == ""
-    assert tuned_values(file, {**DECLARED, "fraction": 0.25}) == {}
+    assert values_of(file, {**DECLARED, "fraction": 0.25}) == {}
     assert "fraction differ" in capsys.readouterr().out
