@@ -86,12 +86,11 @@ def scores(cell: str, fingerprint: str) -> tuple[pd.DataFrame | None, str]:
     if not all(file.is_file() for file in files):
         return None, "the model had not been scored when it was exported"
     record = paths.SCORES / cell / "fingerprint"
-    known = paths.PARAMS.is_file() and paths.RESOLVED.is_file()
-    if (
-        known
-        and record.is_file()
-        and record.read_text().strip() != score.fingerprint(cell, cell.partition("-")[0], fingerprint)
-    ):
+    if record.is_file() and paths.PARAMS.is_file() and paths.RESOLVED.is_file():
+        expected = score.fingerprint(cell, cell.partition("-")[0], fingerprint)
+    else:
+        expected = None
+    if expected is not None and record.read_text().strip() != expected:
         return None, "those at hand are of another training or protocol than this one's"
     return score_table(*(pd.read_parquet(file) for file in files)), ""
 

@@ -51,7 +51,12 @@ def resolved(params: Params) -> dict[str, Any]:
         },
         "tuned": _by_cell(params, tuned_values),
         "code": {
-            "prepare": corpus_code(params.corpus.name),
+            "prepare": {
+                "corpus": corpus_code(params.corpus.name),
+                "reading": code_hash(
+                    ["study.corpora.answerable", "study.readers"], [ROOT / "pipeline" / "prepare.py"], REGISTRIES
+                ),
+            },
             "teacher": {arch: teacher_code(spec) for arch, spec in teachers.items()},
             "embed": {
                 arch: model_code(["study.embedding"], carried_out_by("embed"), spec) for arch, spec in teachers.items()
@@ -138,8 +143,7 @@ def corpus_code(name: str) -> str:
         elif file is not None:
             data.update(file.parent.glob(f"{file.stem}.*"))
     beside = sorted(path for path in data if path.is_file() and path.suffix not in (".py", ".pyc"))
-    modules |= {"study.corpora.answerable", "study.readers"}  # which read it as its teachers do
-    return code_hash(sorted(modules), data=[*beside, ROOT / "pipeline" / "prepare.py"], without=REGISTRIES)
+    return code_hash(sorted(modules), data=beside, without=REGISTRIES)
 
 
 def _module(part: object) -> str:

@@ -104,7 +104,7 @@ def tree_hash(paths: Iterable[Path]) -> str:
 
 def declared_hash(declared: Mapping[str, Any], *inputs: str) -> str:
     """A fingerprint: a declaration, and the hashes of what it is applied to."""
-    text = "\n".join([json.dumps(declared, sort_keys=True), *inputs])
+    text = "\n".join([json.dumps(dict(declared), sort_keys=True), *inputs])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -85,7 +85,7 @@ def tables(plan: Plan) -> dict[str, pd.DataFrame]:
         cells.append(
             (name, role, arch, size, method, seed, "both", 1_000_000 if teacher else 500_000, 600_000, 300_000,
              1.0 if teacher else {"half": 0.5}.get(size, 0.25), 400_000, 8000, 1e-3, 1000, 128_000,
-             128_000 * captions, 1e12 * captions * (1 if size != "half" else 2), 40.0 * captions, "cpu", "abc")
+             128_000 * captions, 1e12 * captions * (1 if size != "half" else 2), "cpu", "abc")
         )  # fmt: skip
         base = np.array([46.0, 22.0, 55.0])
         level = base[:, None] + shift + np.array(gain[:3])[:, None] + wobble[:, None] + special
