@@ -22,6 +22,7 @@ from pipeline import paths, stage
 from study import plain_yaml
 from study.design import cells, teacher_name
 from study.names import hint
+from study.params import Params
 
 
 class Values(Mapping[str, Any]):
@@ -37,15 +38,14 @@ class Values(Mapping[str, Any]):
             )
         return self._values[key]
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
     def __len__(self) -> int:
         return len(self._values)
-
-    def under(self, prefix: str) -> dict[str, Any]:
-        """Keys below `prefix`, and their values."""
-        return {key: value for key, value in self._values.items() if key.startswith(f"{prefix}.")}
 
 
 def of_stage(name: str, **item: Any) -> Values:
@@ -62,8 +62,10 @@ def of_stage(name: str, **item: Any) -> Values:
 
 
 def block(key: str) -> Any:
-    """A block of params.yaml whose change runs nothing again."""
-    return _value(_content(paths.PARAMS), key, paths.PARAMS)
+    """A block of params.yaml whose change runs nothing again; empty if it is left out."""
+    if key not in (declared := _content(paths.PARAMS)) and not Params.model_fields[key].is_required():
+        return {}
+    return _value(declared, key, paths.PARAMS)
 
 
 @dataclass(frozen=True)

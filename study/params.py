@@ -142,7 +142,7 @@ class Params(Strict):
     tuning: Tuning
     evaluation: Evaluation
     analysis: Analysis
-    execution: Execution
+    execution: Execution = Execution()
 
 
 def read(path: Path) -> Params:
@@ -195,7 +195,9 @@ def describe(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     if problem["type"] == "extra_forbidden":
         return f"unknown key {key!r}{hint(where[-1], allowed)}"
     if problem["type"] == "missing":
-        return f"missing key {key!r}"
+        return f"missing key {key!r}" + (
+            f": write `{key}: {{}}` for its defaults" if _may_be_empty(model, where) else ""
+        )
     value = problem["input"]
     text = f"{key} is {plain_yaml.shown(repr(value))} ({type(value).__name__}): {problem['msg']}"
     if isinstance(value, str) and problem["type"].startswith(("float", "int")) and _is_number(value):
@@ -209,6 +211,13 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _may_be_empty(model: type[BaseModel], path: list[str]) -> bool:
+    """Whether the block at `path`, one of the top, has a default for each key."""
+    kind = model.model_fields[path[0]].annotation if len(path) == 1 and path[0] in model.model_fields else None
+    fields = kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
+    return bool(fields) and not any(field.is_required() for field in fields.values())
 
 
 def _fields(model: type[BaseModel], path: list[str]) -> list[str]:

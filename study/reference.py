@@ -22,10 +22,8 @@ def markdown(schema: Schema | None = None) -> str:
     """A section for each block, with a table of its keys; without a title."""
     schema = json_schema() if schema is None else schema
     blocks, definitions = schema["properties"], schema["$defs"]
-    lines = ["## At the top", "", *_table({"root": blocks["root"]}, schema["required"]), ""]
+    lines: list[str] = []
     for name, node in blocks.items():
-        if name == "root":
-            continue
         lines += [f"## {name}", ""]
         if name in SEVERAL:
             lines += [f"{_sentence(node['description'])}", ""]

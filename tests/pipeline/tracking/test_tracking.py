@@ -76,7 +76,6 @@ def test_one_finished_run_a_cell_with_everything_in_it(study: Path) -> None:
     assert "stability/churn" not in run.data.metrics, "an empty value must not look like a zero"
     assert "retrieval/languages/recall_at_1.de" not in run.data.metrics
     assert found[TEACHER].data.tags["role"] == "teacher"
-    assert run.info.end_time - run.info.start_time == 1000
 
     from mlflow import MlflowClient
 
@@ -112,10 +111,10 @@ def test_publishing_follows_every_change(study: Path) -> None:
     assert sync(study).replaced == [STUDENTS[1]]
     assert runs(Store.of(study))[STUDENTS[1]].data.metrics["vqa/accuracy"] == 1.0
 
-    write_study(study, [STUDENTS[1], "clip-half-fd-s1"])
+    write_study(study, [STUDENTS[1], "clip-half-none-s1"])
     changes = sync(study)
-    assert (changes.removed, changes.created) == ([STUDENTS[0]], ["clip-half-fd-s1"])
-    assert set(runs(Store.of(study))) == {TEACHER, STUDENTS[1], "clip-half-fd-s1"}
+    assert (changes.removed, changes.created) == ([STUDENTS[0]], ["clip-half-none-s1"])
+    assert set(runs(Store.of(study))) == {TEACHER, STUDENTS[1], "clip-half-none-s1"}
 
 
 @pytest.mark.parametrize("call", ["log_batch", "log_artifact", "set_terminated"])
