@@ -91,7 +91,7 @@ def curves(names: list[str]) -> pd.DataFrame:
             frames.append(history[["step", "loss"]].assign(method=row["method"], model=f"{row['arch']}, {row['size']}"))
     if not frames:
         return pd.DataFrame(columns=["method", "model", "step", "loss"])
-    return pd.concat(frames).groupby(["method", "model", "step"], as_index=False)["loss"].mean()
+    return pd.concat(frames).groupby(["method", "model", "step"])["loss"].mean().reset_index()
 
 
 def submissions(names: list[str]) -> str:
