@@ -75,6 +75,16 @@ def check() -> None:
 
 
 @app.command(rich_help_panel=TOOLS)
+def new(folder: Annotated[Path, typer.Argument(help="The folder to make; its name is the study's.")]) -> None:
+    """Make the folder of a study of your own, here or in any git repository."""
+    from pipeline import new
+
+    with stage.main("new"):
+        for line in new.new(folder):
+            print(line)
+
+
+@app.command(rich_help_panel=TOOLS)
 def declare() -> None:
     """Write down the declared analysis, with time and commit, before there are results."""
     from pipeline import declare
