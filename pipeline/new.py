@@ -8,11 +8,11 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline import paths, stage
+from pipeline.params import TEMPLATE
 from pipeline.sources import ROOT
 from study.params import Name
 from study.schema import text as schema
 
-TEMPLATE = Path(__file__).parent / "template"
 SCHEMA = "params.schema.json"
 IGNORED = (".scratch/", "mlflow.db*", "mlartifacts/", "exported/", "pool-teachers.stamp", "pool.stamp")
 """What a study makes and DVC does not ignore for itself."""

@@ -24,6 +24,9 @@ from study.design import cells, teacher_name
 from study.names import hint
 from study.params import Params
 
+TEMPLATE = Path(__file__).parent / "template"
+"""What the folder of a new study is made from; its stages are those of a folder without a dvc.yaml."""
+
 
 class Values(Mapping[str, Any]):
     """Values by key, as dvc.yaml writes them: `teachers.clip`."""
@@ -121,7 +124,8 @@ def from_file(path: Path) -> Iterator[None]:
 
 def _keys(name: str, item: Mapping[str, Any]) -> Iterator[tuple[Path, list[str]]]:
     """Files and keys of the stage's `params`, with `${item.<name>}` filled in; no keys are the whole file."""
-    declared = _content(paths.DVC).get("stages", {}).get(name)
+    stages = paths.DVC if paths.DVC.is_file() else TEMPLATE / "stages.yaml"
+    declared = _content(stages).get("stages", {}).get(name)
     if declared is None:
         raise stage.StageError(f"{paths.DVC} has no stage {name}: copy the file that comes with this version")
     for entry in declared.get("params", []):
@@ -153,7 +157,7 @@ def _read(file: Path, version: tuple[int, ...]) -> Any:
     """The content of that version of a file: a stage asks for each of its hundred cells."""
     if file.suffix == ".json":
         content = stage.read_json(file)
-    elif file.name == paths.DVC.name:
+    elif file.name != paths.PARAMS.name:
         try:
             content = YAML(typ="safe").load(file)
         except YAMLError as error:

@@ -72,7 +72,9 @@ def commit() -> dict[str, Any]:
     """Commit of the code, its date and whether files differ from it; nothing outside a git clone."""
     try:
         commit, date = _git("log", "-1", "--format=%H %cs").split()
-        return {"commit": commit, "date": date, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+        # DVC writes its lock while a study runs.
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude,top,glob)**/dvc.lock")
+        return {"commit": commit, "date": date, "dirty": bool(changed)}
     except (OSError, subprocess.CalledProcessError, ValueError):
         return {}
 

@@ -129,6 +129,7 @@ TAGGED: Mapping[str, Mapping[str, type[BaseModel] | None]] = {"teachers": KINDS,
 class Params(Strict):
     """The whole of params.yaml."""
 
+    root: str | None = Field(default=None, exclude=True, description="not used any more; earlier versions needed it")
     study: Study
     grid: Grid
     corpus: CorpusSpec

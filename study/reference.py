@@ -24,6 +24,8 @@ def markdown(schema: Schema | None = None) -> str:
     blocks, definitions = schema["properties"], schema["$defs"]
     lines: list[str] = []
     for name, node in blocks.items():
+        if name == "root":
+            continue
         lines += [f"## {name}", ""]
         if name in SEVERAL:
             lines += [f"{_sentence(node['description'])}", ""]
