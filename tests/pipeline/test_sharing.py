@@ -12,15 +12,10 @@ import pytest
 
 from pipeline.sources import ROOT
 from tests import documented, miniature
-from tests.pipeline.studies import call, copy_tree, edit, run
+from tests.pipeline.studies import call, copy_tree, edit, git, run
 
 STUDY = Path("studies/mine")
 TARGETS = (f"{STUDY}/dvc.yaml", f"{STUDY}/data.dvc")
-
-
-def git(folder: Path, *arguments: str) -> None:
-    author = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
-    subprocess.run(("git", *author, *arguments), cwd=folder, check=True, capture_output=True)
 
 
 def students(output: str) -> list[str]:
