@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline import params, paths, stage
 from pipeline.tracking.score_metrics import headline_metrics, score_metrics
 from study import records
-from study.scoring.stability import pair_table, stability_table
+from study.eval.stability import pair_table, stability_table
 
 
 def model_folder(cell: str) -> Path:

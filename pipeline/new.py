@@ -10,8 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline import paths, stage
 from pipeline.params import TEMPLATE
 from pipeline.sources import ROOT
-from study.params import Name
-from study.schema import text as schema
+from study.config.json_schema import text as schema
+from study.config.params import Name
 
 SCHEMA = "params.schema.json"
 IGNORED = (".scratch/", "mlflow.db*", "mlartifacts/", "exported/", "pool-teachers.stamp", "pool.stamp")
