@@ -40,7 +40,7 @@ def test_relative_imports_are_followed(tree: Path) -> None:
 
 
 def test_code_without_a_file_is_refused_by_name(tree: Path) -> None:
-    with pytest.raises(sources.SourceError, match=r"study\.corpora\.nowhere"):
+    with pytest.raises(sources.SourceError, match=r"study\.data\.nowhere"):
         sources.code_hash(["study.data.nowhere"])
 
 
