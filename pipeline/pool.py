@@ -8,28 +8,22 @@ invalidated by it. A cell whose result is not there, for whatever reason, makes 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
-import traceback
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from pathlib import Path
 
 from pipeline import params, paths, stage
+from pipeline.engines import engine
+from pipeline.engines.base import Engine, Job, name_of
 from pipeline.progress import Board
-from pipeline.tracking.telling import carry_out
 from pipeline.tracking.watcher import watched
 from pipeline.work.device import execution
 from pipeline.work.distil import DistilTask
 from pipeline.work.inputs import open_corpus
 from pipeline.work.score import EvaluateTask
-from pipeline.work.task import Task
 from pipeline.work.teach import TeacherTask
 from study.config.grid import cells
-
-Job = Sequence[Task]
-"""Tasks of one worker, in order: a student is trained, then scored."""
+from study.config.params import ExecutionSpec
 
 
 def jobs(what: str) -> list[Job]:
@@ -46,73 +40,22 @@ def missing(job: Job) -> bool:
     return not all(task.in_place() or stage.is_done(task.folder) for task in job)
 
 
-_report: multiprocessing.SimpleQueue[tuple[str, int, int]] | None = None
-_device = "cpu"
+def run_jobs(what: str, todo: list[Job], by: Engine) -> None:
+    """Carry out `todo`, showing progress; name what failed, after everything else is done.
 
-
-def _start_worker(report: multiprocessing.SimpleQueue, devices: multiprocessing.SimpleQueue, threads: int) -> None:
-    global _report, _device
-    stage.die_with_parent()
-    stage.limit_threads(threads)
-    _report, _device = report, devices.get()
-
-
-def _work(job: Job) -> None:
-    name = job[0].name
-
-    def progress(done: int, total: int, row: Mapping[str, float]) -> None:
-        if _report is not None:
-            _report.put((name, done, total))
-
-    todo = [task for task in job if not (task.in_place() or stage.is_done(task.folder))]
-    carry_out(todo, _device, progress)
-
-
-def devices(wanted: str, workers: int | str) -> list[str]:
-    """One entry a worker: every GPU once, or the CPU once a core."""
-    import torch
-
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda":
-        names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-        count = len(names) if workers == "auto" else int(workers)
-        return [names[index % len(names)] for index in range(count)]
-    count = (len(os.sched_getaffinity(0)) if wanted == "cpu" else 1) if workers == "auto" else int(workers)
-    return [wanted] * count
-
-
-def run_jobs(what: str, todo: list[Job], names: list[str], threads: int) -> None:
-    """Carry out `todo`, showing progress; name what failed, after everything else is done."""
-    context = multiprocessing.get_context("spawn")
-    report, places = context.SimpleQueue(), context.SimpleQueue()
-    for name in names:
-        places.put(name)
+    Raises:
+        StageError: something failed; what did not is kept.
+    """
+    reports = multiprocessing.get_context("spawn").SimpleQueue()
     failed: dict[str, str] = {}
-    initial = (report, places, threads)
-    with Board(what, len(todo), len(names), report) as board:
-        pool = ProcessPoolExecutor(len(names), mp_context=context, initializer=_start_worker, initargs=initial)
-        try:
-            futures: dict[Future[None], Job] = {pool.submit(_work, job): job for job in todo}
-            for future in as_completed(futures):
-                name = futures[future][0].name
-                try:
-                    future.result()
-                except BrokenProcessPool:
-                    raise stage.StageError(
-                        f"a worker was killed while it made {name} or another cell (out of memory?); "
-                        "what is finished is kept: run `dvc repro` again"
-                    ) from None
-                except Exception as error:
-                    failed[name] = "".join(traceback.format_exception_only(error)).strip()
-                board.finished(name)
-            pool.shutdown()  # waited for: an interrupt meets this frame, not the end of the interpreter
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                for worker in multiprocessing.active_children():
-                    worker.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with (
+        Board(what, len(todo), by.workers, reports) as board,
+        closing(by.carried(todo, lambda name, done, total: reports.put((name, done, total)))) as ends,
+    ):
+        for one in ends:
+            if one.error is not None:
+                failed[name_of(one.job)] = one.error
+            board.finished(name_of(one.job))
     if failed:
         lines = "\n".join(f"  {name}: {why}" for name, why in sorted(failed.items()))
         raise stage.StageError(f"{len(failed)} of {len(todo)} failed, the others are kept:\n{lines}")
@@ -128,9 +71,8 @@ def run(what: str, stamp: Path) -> None:
     if todo:
         open_corpus().verify()  # a cache that has decayed would go unnoticed otherwise
         started = time.perf_counter()
-        where = execution()
-        names = devices(where["device"], where["workers"])[: len(todo)]
+        by = engine(ExecutionSpec.model_validate(execution()), len(todo))
         with watched():
-            run_jobs(what, todo, names, where["threads"])
-        print(f"pool: {len(todo)} {what} in {time.perf_counter() - started:.0f} s on {', '.join(names)}", flush=True)
+            run_jobs(what, todo, by)
+        print(f"pool: {len(todo)} {what} in {time.perf_counter() - started:.0f} s on {by.where}", flush=True)
     stamp.write_text(f"{what}: whatever was missing has been made\n")

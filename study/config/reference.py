@@ -37,6 +37,9 @@ def markdown(schema: Schema | None = None) -> str:
             lines += _block(_target(node), definitions)
             if name == "corpus":
                 lines += _corpora(definitions)
+            if name == "execution":
+                for engine in ("Slurm", "Ray"):
+                    lines += [f"### execution.{engine.lower()}", "", *_block(engine, definitions)]
     lines += ["## training", "", "Of a teacher and of the students alike.", "", *_block("Schedule", definitions)]
     return "\n".join(lines)
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from study.config.schedule import Schedule
 from study.models.dual_encoder import DualEncoder
+from study.temporary import beside
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
 """Called with steps done, steps in all and the newest row of the history."""
@@ -129,7 +130,7 @@ def _save(
         "seconds": history.seconds,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = beside(path)
     torch.save(state, temporary)
     os.replace(temporary, path)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import pool, stage
+from pipeline.engines.local import LocalEngine, devices
 from pipeline.progress import Board, duration
 from pipeline.work.task import Progress, Task
 from study.names import UnknownNameError
@@ -56,7 +57,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_fails_is_named_after_the_rest_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     jobs: list[pool.Job] = [(Fake("a"),), (Fake("b", "fails"),), (Fake("c"), Fake("d"))]
     with pytest.raises(stage.StageError, match=r"1 of 3 failed.*\n.*b: ValueError: no such thing"):
-        pool.run_jobs("fakes", jobs, ["cpu", "cpu"], 1)
+        pool.run_jobs("fakes", jobs, LocalEngine(["cpu", "cpu"], 1))
     assert [stage.is_done(Fake(name).folder) for name in "abcd"] == [True, False, True, True]
     assert "3 of 3 done" in capsys.readouterr().out
     assert not list(stage.SCRATCH.rglob("*.tmp"))
@@ -64,13 +65,16 @@ def test_what_fails_is_named_after_the_rest_is_done(capsys: pytest.CaptureFixtur
 
 def test_our_own_errors_travel_to_the_pool() -> None:
     with pytest.raises(stage.StageError, match="did you mean 'tiny'"):
-        pool.run_jobs("fakes", [(Fake("a", "misnames"),)], ["cpu"], 1)
+        pool.run_jobs("fakes", [(Fake("a", "misnames"),)], LocalEngine(["cpu"], 1))
 
 
-def test_a_killed_worker_is_told_and_what_is_finished_is_kept() -> None:
+def test_a_killed_worker_is_told_and_what_is_finished_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     stage.make(Fake("a").folder, lambda where: Fake("a").make(where, "before", lambda done, total, row: None))
-    with pytest.raises(stage.StageError, match="a worker was killed"):
-        pool.run_jobs("fakes", [(Fake("a"), Fake("b", "dies"))], ["cpu"], 1)
+    jobs: list[pool.Job] = [(Fake("a"), Fake("b", "dies")), (Fake("c"),)]
+    with pytest.raises(stage.StageError, match=r"1 of 2 failed.*\n  a: a worker was killed while it made a \(SIGKILL"):
+        pool.run_jobs("fakes", jobs, LocalEngine(["cpu"], 1))
+    assert "a is begun again: a worker was killed" in capsys.readouterr().out
+    assert stage.is_done(Fake("c").folder), "another worker goes on with the others"
     assert (Fake("a").folder / "who").read_text().endswith("before")
 
 
@@ -86,8 +90,16 @@ def test_what_is_in_place_or_done_is_not_missing() -> None:
 
 
 def test_devices_are_one_a_worker() -> None:
-    assert pool.devices("cpu", "3") == ["cpu"] * 3
-    assert set(pool.devices("auto", "2")) <= {"cpu", "cuda:0", "cuda:1"}
+    assert devices("cpu", "3") == ["cpu"] * 3
+    assert set(devices("auto", "2")) <= {"cpu", "cuda:0", "cuda:1"}
+
+
+def test_several_workers_share_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert devices("auto", "auto", 3) == ["cuda:0", "cuda:1"] * 3
+    assert devices("cuda:1", "auto", 3) == ["cuda:1"] * 3
+    assert devices("cuda", 3, 2) == ["cuda:0", "cuda:1", "cuda:0"]
 
 
 def test_durations_read_like_durations() -> None:
