@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import params, paths, provenance, stage
-from study.params import Analysis
+from study.config.params import AnalysisSpec
 
 if TYPE_CHECKING:
-    from analysis.settings import Settings
+    from analysis.settings import AnalysisSettings
 
 
 def told() -> dict[str, Any]:
     """What the analysis is told beside the tables: its choices, the planned cells, the resources."""
     with params.from_file(paths.PARAMS):
-        declared = Analysis.model_validate(params.of_stage("analyse")["analysis"]).model_dump()
+        declared = AnalysisSpec.model_validate(params.of_stage("analyse")["analysis"]).model_dump()
     grid = params.grid()
     counts = stage.read_json(paths.CORPUS / "corpus.json", captions=dict)["captions"]["distil"]
     total = sum(counts.values())
@@ -37,7 +37,7 @@ def first_result() -> datetime | None:
     return first_written(*paths.RESULTS.glob("*.parquet"), *paths.SCORES.glob("*/*.parquet"))
 
 
-def chosen() -> Settings:
+def chosen() -> AnalysisSettings:
     """The settings of params.yaml, and what the study's declaration, if it has one, makes of them."""
     from analysis import declaration, settings
 
@@ -46,12 +46,12 @@ def chosen() -> Settings:
 
 
 def run() -> None:
-    from analysis import report
+    from analysis.report import page
 
     settings = chosen()
 
     def make(folder: Path) -> None:
-        report.build(paths.RESULTS, folder / "report", settings, provenance.gather(params.of_stage("analyse")["tuned"]))
+        page.build(paths.RESULTS, folder / "report", settings, provenance.gather(params.of_stage("analyse")["tuned"]))
         for part in sorted((folder / "report").iterdir()):
             part.rename(folder / part.name)
         (folder / "report").rmdir()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pipeline import needs, paths, stage
 from pipeline.tuned import sentence, tuned_values
-from study.corpora import corpus as find_corpus
-from study.corpora.layout import file_hash
-from study.corpora.watched import ends_hash
-from study.declared import problems as wrong_in
-from study.params import Params, read
+from study.config.check import problems as wrong_in
+from study.config.params import Params, read
+from study.data import corpus as find_corpus
+from study.data.fingerprint import ends_hash
+from study.data.prepared import file_hash
 
 MADE = ("corpus", "teachers", "embeddings", "runs", "scores", "results", "report")
 """Folders that stages make."""

@@ -19,10 +19,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline import paths, stage
-from study import plain_yaml
-from study.design import cells, teacher_name
+from study.config import plain_yaml
+from study.config.grid import cells, teacher_name
+from study.config.params import Params
 from study.names import hint
-from study.params import Params
 
 
 class Values(Mapping[str, Any]):

@@ -17,7 +17,7 @@ CODE = Path(__file__).resolve().parent
 
 
 def gather(tuned: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
-    """The mapping that `analysis.studied` reads; what a study lacks is left out.
+    """The mapping that `analysis.report.studied` reads; what a study lacks is left out.
 
     Args:
         tuned: architecture to size to method to tuned values, as resolved.json has them.

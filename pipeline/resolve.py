@@ -14,15 +14,15 @@ from typing import Any
 from pipeline import check, paths, stage
 from pipeline.sources import ROOT, code_hash, module_file
 from pipeline.tuned import folder_contents, sentence, tuned_values
-from study.corpora import corpus as find_corpus
-from study.encoders import FAMILY, EncoderSpec
+from study.config.params import Params
+from study.config.pretrained import PretrainedSpec
+from study.config.size import FAMILY, EncoderSpec
+from study.config.teacher import TeacherSpec
+from study.data import corpus as find_corpus
+from study.models import FAMILIES
 from study.objectives import module_of
-from study.params import Params
-from study.published import PublishedSpec
-from study.teacher_spec import TeacherSpec
-from study.towers import FAMILIES
 
-REGISTRIES = ("study.objectives", "study.towers", "study.corpora")
+REGISTRIES = ("study.objectives", "study.models", "study.data")
 """Adding an entry to one of these changes no hash of what does not name it."""
 
 
@@ -41,7 +41,7 @@ def resolved(params: Params) -> dict[str, Any]:
         "layers": any(options.get("layers") for m in grid.methods for options in params.methods[m].values()),
         "contents": {
             "teachers": {
-                arch: folder_contents(spec.checkpoint) if isinstance(spec, PublishedSpec) else None
+                arch: folder_contents(spec.checkpoint) if isinstance(spec, PretrainedSpec) else None
                 for arch, spec in teachers.items()
             },
             "sizes": {
@@ -54,19 +54,24 @@ def resolved(params: Params) -> dict[str, Any]:
             "prepare": {
                 "corpus": corpus_code(params.corpus.name),
                 "reading": code_hash(
-                    ["study.corpora.answerable", "study.readers"], [ROOT / "pipeline" / "prepare.py"], REGISTRIES
+                    ["study.data.answerable", "study.config.readers"], [ROOT / "pipeline" / "prepare.py"], REGISTRIES
                 ),
             },
             "teacher": {arch: teacher_code(spec) for arch, spec in teachers.items()},
             "embed": {
-                arch: model_code(["study.embedding"], carried_out_by("embed"), spec) for arch, spec in teachers.items()
+                arch: model_code(["study.distill.embeddings"], carried_out_by("embed"), spec)
+                for arch, spec in teachers.items()
             },
             "student": _by_cell(params, student_code),
             "evaluate": code_hash(
-                ["study.evaluation", "study.towers.checkpoint"], carried_out_by("work/task", "work/score"), REGISTRIES
+                ["study.eval.evaluation", "study.models.checkpoint"],
+                carried_out_by("work/task", "work/score"),
+                REGISTRIES,
             ),
             "collect": code_hash(["pipeline.collect"]),
-            "analyse": code_hash(["pipeline.analyse", "analysis.__main__"], [ROOT / "analysis" / "templates"]),
+            "analyse": code_hash(
+                ["pipeline.analyse", "analysis.__main__"], [ROOT / "analysis" / "report" / "templates"]
+            ),
             "publish": code_hash(["pipeline.publish"]),
         },
     }
@@ -81,30 +86,32 @@ def _by_cell(params: Params, value: Callable[[Params, str, str, str], Any]) -> d
     }
 
 
-def _reader(spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
+def _reader(spec: TeacherSpec | PretrainedSpec) -> dict[str, Any]:
     """What a teacher's reading of texts comes from; all that are trained here clean texts in one way."""
-    if isinstance(spec, PublishedSpec):
-        code = model_code(["study.readers"], [], spec)
+    if isinstance(spec, PretrainedSpec):
+        code = model_code(["study.config.readers"], [], spec)
         return {"spec": spec.model_dump(), "code": code, "contents": folder_contents(spec.checkpoint)}
     return {"spec": None}
 
 
-def teacher_code(teacher: TeacherSpec | PublishedSpec) -> str:
+def teacher_code(teacher: TeacherSpec | PretrainedSpec) -> str:
     """The code that a teacher is made by."""
-    modules = ["study.published", "study.teacher", "study.student", "study.fragmentation"]
+    modules = ["study.config.pretrained", "study.distill.teacher", "study.models.shrink", "study.eval.fragmentation"]
     return model_code(modules, carried_out_by("work/task", "work/teach", "work/run_files"), teacher)
 
 
 def student_code(params: Params, arch: str, size: str, method: str) -> str:
     """The code that a student is trained by."""
-    modules = ["study.distillation", "study.fragmentation"]
+    modules = ["study.distill.student", "study.eval.fragmentation"]
     files = carried_out_by("work/task", "work/distil", "work/run_files")
     return _cell_code(modules, files, params, (arch, size, method))
 
 
 def tuning_code(params: Params, arch: str, size: str, method: str) -> str:
     """The code that a cell is tuned by."""
-    return _cell_code(["study.distillation", "study.evaluation"], carried_out_by("tune"), params, (arch, size, method))
+    return _cell_code(
+        ["study.distill.student", "study.eval.evaluation"], carried_out_by("tune"), params, (arch, size, method)
+    )
 
 
 def _cell_code(modules: Iterable[str], files: Iterable[Path], params: Params, cell: tuple[str, str, str]) -> str:
@@ -116,18 +123,18 @@ def _cell_code(modules: Iterable[str], files: Iterable[Path], params: Params, ce
 def model_code(
     modules: Iterable[str],
     files: Iterable[Path],
-    teacher: TeacherSpec | PublishedSpec,
+    teacher: TeacherSpec | PretrainedSpec,
     objectives: Iterable[str] = (),
     families: Iterable[str] = (),
 ) -> str:
     """The code of `modules` and `files`, of the teacher's family and configuration, of further families and of
     `objectives`."""
-    roots = [*modules, "study.towers.checkpoint"]
+    roots = [*modules, "study.models.checkpoint"]
     roots += [FAMILIES[family].partition(":")[0] for family in (teacher.family, *families)]
     roots += [module_of(name) for name in objectives]
     # Of a published teacher, those of the text encoders that it may name.
     wanted = f"*/{teacher.model}.json" if isinstance(teacher, TeacherSpec) else "hf_text/*.json"
-    configurations = sorted((ROOT / "study" / "towers" / "configs").glob(wanted))
+    configurations = sorted((ROOT / "study" / "models" / "configs").glob(wanted))
     return code_hash(roots, [*files, *configurations], REGISTRIES)
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pipeline import stage
-from study.encoders import EncoderSpec, Size
+from study.config.params import Params, describe
+from study.config.pretrained import teacher_spec
+from study.config.size import EncoderSpec, Size
+from study.config.student import StudentSpec
 from study.objectives import options_of
-from study.params import Params, describe
-from study.published import teacher_spec
-from study.student_spec import StudentSpec
 
 FACTORS = {"method": 2, "size": 1, "architecture": 0}
 """Where each stands in a cell's name."""

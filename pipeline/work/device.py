@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipeline import params, paths, stage
-from study.params import Execution
+from study.config.params import ExecutionSpec
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def execution() -> dict[str, Any]:
     """Where and how to run: device, workers, threads. It changes no result, so no stage depends on it."""
     with params.from_file(paths.PARAMS):
-        return Execution.model_validate(params.block("execution")).model_dump()
+        return ExecutionSpec.model_validate(params.block("execution")).model_dump()
 
 
 def torch_device(name: str) -> torch.device:

@@ -13,9 +13,9 @@ from pipeline.work.device import torch_device
 from pipeline.work.inputs import corpus_content, embeddings_content, open_corpus, open_teacher, teacher_content
 from pipeline.work.run_files import write_run
 from pipeline.work.task import Progress, Task
-from study.design import Cell
-from study.encoders import EncoderSpec, scale_of, size_of
-from study.student_spec import StudentSpec
+from study.config.grid import Cell
+from study.config.size import EncoderSpec, scale_of, size_of
+from study.config.student import StudentSpec
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,16 @@ class DistilTask(Task):
         return stage.declared_hash({"cell": self.name, **training}, *inputs)
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
-        from study.distillation import Corner, distil
-        from study.student import summary
+        from study.distill.student import StudentConfig, distil
+        from study.models.shrink import summary
 
         settings, cell = self.settings, self.cell
         spec, scale = StudentSpec.model_validate(settings["spec"]), scale_of(settings)
-        corner = Corner(cell.arch, cell.size, scale, cell.seed, settings["objectives"], spec)
+        config = StudentConfig(cell.arch, cell.size, scale, cell.seed, settings["objectives"], spec)
         teacher, where = open_teacher(cell.arch), torch_device(device)
         checkpoint = self.folder.with_suffix(".checkpoint")
         embeddings = paths.EMBEDDINGS / cell.arch
-        student, history, cost = distil(corner, teacher, open_corpus(), embeddings, where, checkpoint, progress)
+        student, history, cost = distil(config, teacher, open_corpus(), embeddings, where, checkpoint, progress)
         row = {
             "role": "student",
             **asdict(cell),

@@ -11,13 +11,13 @@ from pipeline import params, paths, stage
 from pipeline.work.device import torch_device
 from pipeline.work.inputs import open_corpus, open_teacher, teacher_folder
 from pipeline.work.task import Progress, Task
-from study.params import Evaluation
+from study.config.params import EvaluationSpec
 
 if TYPE_CHECKING:
     import torch
 
-    from study.evaluation import Images
-    from study.towers.protocol import DualEncoder
+    from study.eval.evaluation import Images
+    from study.models.dual_encoder import DualEncoder
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class EvaluateTask(Task):
         return fingerprint(self.name, self.arch, self.model.fingerprint)
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
-        from study.evaluation import evaluate
-        from study.towers import checkpoint
+        from study.eval.evaluation import evaluate
+        from study.models import checkpoint
 
         source = self.model.out if self.model.in_place() else self.model.folder
         where = torch_device(device)
@@ -57,7 +57,7 @@ class EvaluateTask(Task):
             model = checkpoint.load_text(source, teacher_folder(self.arch))
             model.text_module().to(where)
         with params.from_file(paths.PARAMS):
-            spec = Evaluation.model_validate(params.of_stage("evaluate", arch=self.arch)["evaluation"])
+            spec = EvaluationSpec.model_validate(params.of_stage("evaluate", arch=self.arch)["evaluation"])
         scores = evaluate(self.name, model, open_corpus(), images, "test", where, spec.protocol)
         for table, frame in scores.tables().items():
             frame.to_parquet(folder / f"{table}.parquet", index=False)
@@ -79,6 +79,6 @@ def teacher_images(arch: str, device: str) -> Images:
 
 def images_by(model: DualEncoder, where: torch.device) -> Images:
     """The test images as `model` sees them."""
-    from study.evaluation import images_of
+    from study.eval.evaluation import images_of
 
     return images_of(model, open_corpus(), "test", where)

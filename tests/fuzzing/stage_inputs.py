@@ -14,11 +14,11 @@ from pipeline.tuned import tuned_for
 from pipeline.work.device import execution, torch_device
 from pipeline.work.distil import DistilTask
 from pipeline.work.teach import TeacherTask
-from study.encoders import scale_of
+from study.config.params import read
+from study.config.pretrained import teacher_spec
+from study.config.size import scale_of
+from study.config.student import StudentSpec
 from study.objectives import options_of
-from study.params import read
-from study.published import teacher_spec
-from study.student_spec import StudentSpec
 from tests.fuzzing import parameters, treewise
 from tests.fuzzing.inputs import Kind, Later, json_tree, text
 from tests.study import tiny

@@ -18,9 +18,9 @@ from pipeline import check as checks
 from pipeline import needs
 from pipeline.sources import ROOT
 from pipeline.tuned import sentence, tuned_for, untuned
-from study.declared import load
-from study.params import read
-from study.published import PublishedSpec
+from study.config.check import load
+from study.config.params import read
+from study.config.pretrained import PretrainedSpec
 from tests.pipeline.studies import call, edit
 
 SMOKE = ROOT / "studies" / "smoke" / "params.yaml"
@@ -197,6 +197,6 @@ def test_the_time_told_is_that_of_the_default_study() -> None:
         spec = params.teachers[arch]
         about = needs.about(spec)
         assert about is not None
-        assert not isinstance(spec, PublishedSpec)
+        assert not isinstance(spec, PretrainedSpec)
         flops += needs.cost(params, about).flops + needs.teaching(spec, about).flops
     assert flops / needs.CORE / 2 == pytest.approx(608 + 1280, rel=0.5)

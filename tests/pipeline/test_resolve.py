@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import resolve
 from pipeline.sources import ROOT, closure
-from study.declared import load
+from study.config.check import load
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +46,16 @@ TRAINED = ("teacher", "embed", "student", "tune")
         ("pipeline/tune.py", {"tune"}),
         ("pipeline/work/run_files.py", {"teacher", "student"}),
         ("pipeline/work/inputs.py", {*TRAINED, "evaluate"}),
-        ("study/scoring/retrieval.py", {"evaluate", "tune"}),
-        ("study/student.py", {"teacher", "student", "tune"}),
-        ("study/fragmentation.py", {"teacher", "student"}),
+        ("study/eval/retrieval.py", {"evaluate", "tune"}),
+        ("study/models/shrink.py", {"teacher", "student", "tune"}),
+        ("study/eval/fragmentation.py", {"teacher", "student"}),
         ("study/objectives/ed.py", {"student", "tune"}),
         ("study/objectives/sd.py", set()),
-        ("study/towers/clip.py", {*TRAINED}),
-        ("study/towers/open_clip_model.py", {*TRAINED}),
-        ("study/towers/siglip2.py", set()),
-        ("study/towers/checkpoint.py", {*TRAINED, "evaluate"}),
-        ("study/params.py", set()),
+        ("study/models/open_clip/clip.py", {*TRAINED}),
+        ("study/models/open_clip/model.py", {*TRAINED}),
+        ("study/models/siglip/siglip2.py", set()),
+        ("study/models/checkpoint.py", {*TRAINED, "evaluate"}),
+        ("study/config/params.py", set()),
     ],
 )
 def test_a_file_is_hashed_for_the_stages_that_it_carries_out(
