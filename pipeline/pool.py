@@ -10,13 +10,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-import traceback
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from pipeline import params, paths, stage
+from pipeline.failures import Failures, model_of
 from pipeline.progress import Board
 from pipeline.tracking.telling import carry_out
 from pipeline.tracking.watcher import watched
@@ -46,26 +46,19 @@ def missing(job: Job) -> bool:
     return not all(task.in_place() or stage.is_done(task.folder) for task in job)
 
 
-_report: multiprocessing.SimpleQueue[tuple[str, int, int]] | None = None
 _device = "cpu"
 
 
-def _start_worker(report: multiprocessing.SimpleQueue, devices: multiprocessing.SimpleQueue, threads: int) -> None:
-    global _report, _device
+def _start_worker(devices: multiprocessing.SimpleQueue, threads: int) -> None:
+    global _device
     stage.die_with_parent()
     stage.limit_threads(threads)
-    _report, _device = report, devices.get()
+    _device = devices.get()
 
 
 def _work(job: Job) -> None:
-    name = job[0].name
-
-    def progress(done: int, total: int, row: Mapping[str, float]) -> None:
-        if _report is not None:
-            _report.put((name, done, total))
-
     todo = [task for task in job if not (task.in_place() or stage.is_done(task.folder))]
-    carry_out(todo, _device, progress)
+    carry_out(todo, _device, lambda done, total, row: None)
 
 
 def devices(wanted: str, workers: int | str) -> list[str]:
@@ -82,30 +75,43 @@ def devices(wanted: str, workers: int | str) -> list[str]:
     return [wanted] * count
 
 
-def run_jobs(what: str, todo: list[Job], names: list[str], threads: int) -> None:
-    """Carry out `todo`, showing progress; name what failed, after everything else is done."""
+def run_jobs(what: str, todo: list[Job], names: list[str], threads: int, on_failure: str = "stop") -> int:
+    """Carry out `todo`, showing progress; how many of the students diverged, which is recorded.
+
+    A job is given to a worker when one is free, so that none is begun after a failure if none shall be.
+
+    Raises:
+        StageError: something failed; all that did is named, after what was begun is done.
+    """
     context = multiprocessing.get_context("spawn")
-    report, places = context.SimpleQueue(), context.SimpleQueue()
+    places = context.SimpleQueue()
     for name in names:
         places.put(name)
-    failed: dict[str, str] = {}
-    initial = (report, places, threads)
-    with Board(what, len(todo), len(names), report) as board:
-        pool = ProcessPoolExecutor(len(names), mp_context=context, initializer=_start_worker, initargs=initial)
+    with Board(what, len(todo), len(names)) as board:
+        failures = Failures(on_failure, board.say)
+        pool = ProcessPoolExecutor(len(names), context, _start_worker, (places, threads))
         try:
-            futures: dict[Future[None], Job] = {pool.submit(_work, job): job for job in todo}
-            for future in as_completed(futures):
-                name = futures[future][0].name
-                try:
-                    future.result()
-                except BrokenProcessPool:
-                    raise stage.StageError(
-                        f"a worker was killed while it made {name} or another cell (out of memory?); "
-                        "what is finished is kept: run `dvc repro` again"
-                    ) from None
-                except Exception as error:
-                    failed[name] = "".join(traceback.format_exception_only(error)).strip()
-                board.finished(name)
+            waiting, begun = list(reversed(todo)), dict[Future[None], Job]()
+            while begun or waiting:
+                while waiting and len(begun) < len(names):
+                    job = waiting.pop()
+                    begun[pool.submit(_work, job)] = job
+                for future in wait(begun, return_when=FIRST_COMPLETED).done:
+                    model = model_of(begun.pop(future)[0])
+                    try:
+                        future.result()
+                    except BrokenProcessPool:
+                        raise stage.StageError(
+                            _killed([model, *(model_of(job[0]) for job in begun.values())])
+                        ) from None
+                    except Exception as error:
+                        board.has_failed()
+                        failures.add(model, error)
+                    else:
+                        board.finished()
+                        failures.look(model)
+                if failures.stop:
+                    waiting.clear()
             pool.shutdown()  # waited for: an interrupt meets this frame, not the end of the interpreter
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
@@ -113,9 +119,17 @@ def run_jobs(what: str, todo: list[Job], names: list[str], threads: int) -> None
                     worker.terminate()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    if failed:
-        lines = "\n".join(f"  {name}: {why}" for name, why in sorted(failed.items()))
-        raise stage.StageError(f"{len(failed)} of {len(todo)} failed, the others are kept:\n{lines}")
+    failures.end(board.done, len(todo))
+    return failures.recorded
+
+
+def _killed(models: Sequence[Task]) -> str:
+    """What is told of a worker that was killed while these were made; which of them was its own nobody knows."""
+    names = ", ".join(model.name for model in models[:8]) + (f" and {len(models) - 8} more" if len(models) > 8 else "")
+    return (
+        f"a worker was killed while it made {'one of ' if len(models) > 1 else ''}{names} (out of memory? then lessen "
+        "execution.workers); what is finished is kept: run `dvc repro` again"
+    )
 
 
 def run(what: str, stamp: Path) -> None:
@@ -131,6 +145,8 @@ def run(what: str, stamp: Path) -> None:
         where = execution()
         names = devices(where["device"], where["workers"])[: len(todo)]
         with watched():
-            run_jobs(what, todo, names, where["threads"])
-        print(f"pool: {len(todo)} {what} in {time.perf_counter() - started:.0f} s on {', '.join(names)}", flush=True)
+            lost = run_jobs(what, todo, names, where["threads"], where["on_failure"])
+        recorded = f", {lost} of them diverged, which is recorded," if lost else ""
+        taken = f"{time.perf_counter() - started:.0f} s on {', '.join(names)}"
+        print(f"pool: {len(todo)} {what}{recorded} in {taken}", flush=True)
     stamp.write_text(f"{what}: whatever was missing has been made\n")
