@@ -23,7 +23,7 @@ export NO_MKDOCS_2_WARNING := 1
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help check declare repro report miniature tune ui test schema docs clean-venv clean-mlflow clean-cache
+.PHONY: help status verify check declare repro report miniature tune ui test schema docs clean-venv clean-mlflow clean-cache
 
 help: ## what can be made
 	@echo "make TARGET [STUDY=name]    studies: $(STUDIES)"
@@ -44,6 +44,12 @@ repro: check ## run what is missing or out of date of a study, then say what was
 report: check ## as repro, without MLflow
 	@cd $(FOLDER) && python -m pipeline mend
 	@dvc repro $(FOLDER)/dvc.yaml:analyse
+
+status: $(INSTALLED) ## say what is done, runs, failed and why, is stale or to do; also while the study runs
+	@cd $(FOLDER) && python -m pipeline status
+
+verify: $(INSTALLED) ## make one model anew, CELL=clip-half-ed-s0, and compare it byte for byte with what is there
+	@$(if $(CELL),,$(error give CELL=name, as in runs/))cd $(FOLDER) && python -m pipeline verify "$$CELL"
 
 miniature: $(INSTALLED) ## the path from published checkpoints and data sets to the report, on tiny ones made on the spot
 	@python -m tests.miniature studies/miniature

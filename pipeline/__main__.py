@@ -131,6 +131,26 @@ def export(
 
 
 @app.command(rich_help_panel=TOOLS)
+def status() -> None:
+    """Say what is done, runs, failed and why, is stale, or is to do; also while the study runs."""
+    from pipeline import status
+
+    with stage.main("status"):
+        status.run()
+
+
+@app.command(rich_help_panel=TOOLS)
+def verify(
+    model: Annotated[str, typer.Argument(help="A student, as in runs/, or <arch>-teacher.", show_default=False)],
+) -> None:
+    """Make one model anew beside the study, and compare weights and scores byte for byte."""
+    from pipeline import verify
+
+    with stage.main("verify"):
+        verify.run(model)
+
+
+@app.command(rich_help_panel=TOOLS)
 def mend() -> None:
     """Mend what a kill of DVC left cut short; `make repro` does so first."""
     from pipeline import mend

@@ -13,7 +13,7 @@ from study.data import corpus as find_corpus
 from study.data.fingerprint import ends_hash
 from study.data.prepared import file_hash
 
-MADE = ("corpus", "teachers", "embeddings", "runs", "scores", "results", "report")
+MADE = ("corpus", "teachers", "embeddings", "runs", "scores", "results", "report", "logs")
 """Folders that stages make."""
 
 

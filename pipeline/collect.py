@@ -1,4 +1,7 @@
-"""Stage `collect`: the tables of all declared cells, one each; a missing or foreign cell fails by name."""
+"""Stage `collect`: the tables of all declared cells, one each; a missing or foreign cell fails by name.
+
+Students that diverged in training, which `execution.on_failure: record` makes outcomes, have a table of their own.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import pandas as pd
 
 from pipeline import params, paths, stage
 from pipeline.tracking.score_metrics import headline_metrics, score_metrics
+from pipeline.work.run_files import diverged
 from study import records
 from study.eval.stability import pair_table, stability_table
 
@@ -21,7 +25,7 @@ def model_folder(cell: str) -> Path:
     return paths.TEACHERS / arch if rest == "teacher" else paths.RUNS / cell
 
 
-def cell_rows(names: list[str]) -> pd.DataFrame:
+def cell_rows(names: list[str], table: records.Table = records.CELLS) -> pd.DataFrame:
     """One row a cell, from its run.json."""
     absent = [name for name in names if not (model_folder(name) / "run.json").is_file()]
     if absent:
@@ -32,7 +36,7 @@ def cell_rows(names: list[str]) -> pd.DataFrame:
         if row["cell"] != name:
             raise stage.StageError(f"{model_folder(name)} holds the run of {row['cell']}, not of {name}")
         rows.append(row)
-    return records.check(pd.DataFrame(rows), records.CELLS)
+    return records.check(pd.DataFrame(rows, columns=None if rows else table.names), table)
 
 
 def score_rows(names: list[str], table: str) -> pd.DataFrame:
@@ -57,8 +61,18 @@ def score_rows(names: list[str], table: str) -> pd.DataFrame:
 
 
 def result_tables(names: list[str]) -> dict[str, pd.DataFrame]:
-    """All tables of these cells. Without questions there is nothing to be stable: two empty tables."""
+    """All tables of these cells. Without questions there is nothing to be stable: two empty tables.
+
+    Raises:
+        StageError: a cell has no run or no scores, or there is no student that did not diverge.
+    """
+    lost = [name for name in names if diverged(model_folder(name))]
+    names = [name for name in names if name not in lost]
     tables = {"cells": cell_rows(names)}
+    if lost:
+        tables[records.DIVERGED.name] = cell_rows(lost, records.DIVERGED)
+        if not (tables["cells"]["role"] == "student").any():
+            raise stage.StageError(f"all {len(lost)} students diverged in training: {', '.join(lost[:10])}")
     for table in ("retrieval", "consistency", "vqa", "collapse", "items"):
         tables[table] = score_rows(names, table)
     if tables["vqa"].empty:
@@ -123,6 +137,8 @@ def run() -> None:
 
     stage.write_folder(paths.RESULTS, make)
     clear_delivered()
+    if (lost := tables.get(records.DIVERGED.name)) is not None:
+        print(f"collect: {len(lost)} diverged in training and in no other table: {', '.join(lost['cell'])}")
     sizes = ", ".join(f"{table} {len(frame):,}" for table, frame in tables.items())
     print(f"collect: rows of {sizes}")
     if line := submissions(grid.teachers + grid.cells):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import params, paths, stage
 from pipeline.collect import model_folder
 from pipeline.work import score
+from pipeline.work.run_files import diverged
 from study.data.base import nearest
 
 if TYPE_CHECKING:
@@ -128,6 +129,8 @@ def export(cell: str, to: str, out: Path) -> None:
     from study.models import checkpoint
 
     run: dict[str, Any] = stage.read_json(source / "run.json")
+    if reason := diverged(source):
+        raise stage.StageError(f"{cell} diverged in training, so there is no model: {reason}")
     family = stage.read_json(source / "config.json")["family"]
     writer = target(to, family)
     corpus = PreparedCorpus(paths.CORPUS)

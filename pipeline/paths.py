@@ -15,6 +15,8 @@ RUNS = Path("runs")
 SCORES = Path("scores")
 RESULTS = Path("results")
 REPORT = Path("report")
+LOGS = Path("logs")
+"""What each model's training printed, in a file of its own; neither DVC nor git knows of it."""
 PUBLISHED = Path("published.json")
 STAMPS = {"teachers": Path("pool-teachers.stamp"), "students": Path("pool.stamp")}
 """What the pool leaves of each kind that it makes; the same bytes each time."""

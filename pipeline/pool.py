@@ -7,14 +7,14 @@ invalidated by it. A cell whose result is not there, for whatever reason, makes 
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from contextlib import closing
 from pathlib import Path
 
-from pipeline import params, paths, stage
+from pipeline import logs, params, paths, stage
 from pipeline.engines import engine
-from pipeline.engines.base import Engine, Job, name_of
+from pipeline.engines.base import Engine, Job
+from pipeline.failures import CellError, Failures, model_of
 from pipeline.progress import Board
 from pipeline.tracking.watcher import watched
 from pipeline.work.device import execution
@@ -40,25 +40,29 @@ def missing(job: Job) -> bool:
     return not all(task.in_place() or stage.is_done(task.folder) for task in job)
 
 
-def run_jobs(what: str, todo: list[Job], by: Engine) -> None:
-    """Carry out `todo`, showing progress; name what failed, after everything else is done.
+def run_jobs(what: str, todo: list[Job], by: Engine, on_failure: str = "stop") -> int:
+    """Carry out `todo`, showing progress; how many of the students diverged, which is recorded.
 
     Raises:
-        StageError: something failed; what did not is kept.
+        StageError: something failed; all that did is named, after what was begun is done.
     """
-    reports = multiprocessing.get_context("spawn").SimpleQueue()
-    failed: dict[str, str] = {}
     with (
-        Board(what, len(todo), by.workers, reports) as board,
-        closing(by.carried(todo, lambda name, done, total: reports.put((name, done, total)))) as ends,
+        Board(what, len(todo), by.workers) as board,
+        closing(by.carried(todo, lambda name, done, total: None)) as ends,
     ):
+        failures = Failures(on_failure, board.say)
         for one in ends:
-            if one.error is not None:
-                failed[name_of(one.job)] = one.error
-            board.finished(name_of(one.job))
-    if failed:
-        lines = "\n".join(f"  {name}: {why}" for name, why in sorted(failed.items()))
-        raise stage.StageError(f"{len(failed)} of {len(todo)} failed, the others are kept:\n{lines}")
+            model = model_of(one.job[0])
+            if one.error is None:
+                board.finished()
+                failures.look(model)
+                continue
+            board.has_failed()
+            failures.add(CellError(model.name, one.error, str(logs.place(model.name))))
+            if failures.stop:
+                by.hold()
+    failures.end(board.done, len(todo))
+    return failures.recorded
 
 
 def run(what: str, stamp: Path) -> None:
@@ -71,8 +75,11 @@ def run(what: str, stamp: Path) -> None:
     if todo:
         open_corpus().verify()  # a cache that has decayed would go unnoticed otherwise
         started = time.perf_counter()
-        by = engine(ExecutionSpec.model_validate(execution()), len(todo))
+        where = ExecutionSpec.model_validate(execution())
+        by = engine(where, len(todo))
         with watched():
-            run_jobs(what, todo, by)
-        print(f"pool: {len(todo)} {what} in {time.perf_counter() - started:.0f} s on {by.where}", flush=True)
+            lost = run_jobs(what, todo, by, where.on_failure)
+        recorded = f", {lost} of them diverged, which is recorded," if lost else ""
+        taken = f"{time.perf_counter() - started:.0f} s on {by.where}"
+        print(f"pool: {len(todo)} {what}{recorded} in {taken}", flush=True)
     stamp.write_text(f"{what}: whatever was missing has been made\n")

@@ -24,6 +24,7 @@ from pipeline.tracking.score_metrics import TABLES, Metrics, score_metrics
 from pipeline.tracking.sync import Changes, sync
 from pipeline.tracking.tracker import TrackingError
 from pipeline.tracking.watcher import publishing
+from pipeline.work.run_files import diverged
 
 FILES = ("run.json", "history.csv", "fragmentation.csv", "config.json")
 
@@ -44,23 +45,25 @@ def run_records(grid: Grid) -> list[RunRecord]:
             raise stage.StageError(f"cell {name}: {model_folder(name) / missing[0]} is not there: run `make repro`")
     metrics = scores()
     for name in names:
-        if name not in metrics:
+        if name not in metrics and not diverged(model_folder(name)):
             raise stage.StageError(f"cell {name} has no rows in {paths.RESULTS}: run `make repro`")
-    records = [run_record(name, grid.study, metrics[name]) for name in names]
+    records = [run_record(name, grid.study, metrics.get(name)) for name in names]
     return [*records, *report_record(grid.study)]
 
 
-def run_record(name: str, study: str, metrics: Mapping[str, float]) -> RunRecord:
-    """One cell: what was declared, how it was trained, how it scored."""
+def run_record(name: str, study: str, metrics: Mapping[str, float] | None) -> RunRecord:
+    """One cell: what was declared, how it was trained, how it scored; one without `metrics` has diverged."""
     folder = model_folder(name)
     run = stage.read_json(folder / "run.json")
-    row = run["row"]
+    row = {"role": "student", **run["row"]}
     if run["cell"] != name or row["cell"] != name:
         raise stage.StageError(f"{folder} holds the run of {run['cell']}, not of {name}")
     with (folder / "history.csv").open(encoding="utf-8", newline="") as file:  # exactly, which pandas does not promise
         history = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
     told = Told.of(row["fingerprint"])
-    tags = {**identity_tags(row), "study": study, "weights": str(folder / "model.safetensors")}
+    tags = {**identity_tags(row), "study": study}
+    if metrics is not None:
+        tags["weights"] = str(folder / "model.safetensors")
     if told.start.get("commit"):
         tags[COMMIT_TAG] = told.start["commit"]
     corpus = dataset() if (paths.CORPUS / "corpus.json").is_file() else None
@@ -69,12 +72,13 @@ def run_record(name: str, study: str, metrics: Mapping[str, float]) -> RunRecord
         fingerprint=row["fingerprint"],
         tags=tags,
         params={**settings_params(row, run["settings"], run["versions"]), **count_params(row)},
-        metrics={**metrics, **cost_metrics(row)},
+        metrics={} if metrics is None else {**metrics, **cost_metrics(row)},
         curves=curves_of(history),
         files={file: folder / file for file in FILES if (folder / file).is_file()},
         dataset=corpus,
         started=told.started,
         ended=told.ended,
+        failure="" if metrics is not None else f"diverged in training: {row['reason']}",
     )
 
 
@@ -128,12 +132,13 @@ def publish(records: list[RunRecord]) -> Changes:
             raise TrackingError("another process of this study still sends to MLflow")
         tracker = experiment.open_tracker()
         changes, runs = sync(records, tracker)
+        status = {record.fingerprint: record.status for record in records}
         for path in journal.journals():
             if path.stem in runs:
                 size = path.stat().st_size
                 last = journal.events(path)[0]
                 step = max((int(event["row"]["step"]) for event in last if event["event"] == journal.ROW), default=-1)
-                write_sent(path, tracker.destination, Sent(runs[path.stem], size, step, "FINISHED"))
+                write_sent(path, tracker.destination, Sent(runs[path.stem], size, step, status[path.stem]))
             elif not journal.written_now(path):
                 for file in (path, *path.parent.glob(f"{path.stem}.*.json")):
                     file.unlink(missing_ok=True)

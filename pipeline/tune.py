@@ -89,7 +89,7 @@ def run(arch: str, size: str, method: str) -> None:
     from optuna.storages.journal import JournalFileBackend
     from optuna.trial import TrialState
 
-    from study.distill.training import TrainingError
+    from study.divergence import TrainingError
 
     name = f"{arch}-{size}-{method}"
     stage.limit_threads(execution()["threads"])

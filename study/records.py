@@ -188,7 +188,24 @@ ITEMS = Table(
     ("cell", "measure", "item"),
 )
 
-OPTIONAL_TABLES: Mapping[str, Table] = {t.name: t for t in (PAIRS, COLLAPSE, ITEMS)}
+DIVERGED = Table(
+    "diverged",
+    (
+        Column("cell", "str", "-", "student that diverged in training; it is in no other table"),
+        Column("arch", "str", "-", "architecture family"),
+        Column("size", "str", "-", "size factor"),
+        Column("method", "str", "-", "distillation method"),
+        Column("seed", "int64", "-", "seed of initialisation and batch order"),
+        Column("step", "int64", "steps", "the step at which it was seen"),
+        Column("reason", "str", "-", "what was seen, and the learning rate"),
+        Column("learning_rate", "float64", "1", "peak learning rate"),
+        Column("device", "str", "-", "cpu or the GPU's name"),
+        Column("fingerprint", "str", "-", "hash of everything that determined the run"),
+    ),
+    ("cell",),
+)
+
+OPTIONAL_TABLES: Mapping[str, Table] = {t.name: t for t in (PAIRS, COLLAPSE, ITEMS, DIVERGED)}
 """Tables that a folder of results may lack."""
 
 TABLES: Mapping[str, Table] = {t.name: t for t in (CELLS, RETRIEVAL, CONSISTENCY, VQA, STABILITY)}

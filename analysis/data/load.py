@@ -55,6 +55,7 @@ class StudyData:
     notes: list[str]
     data_hash: str
     left_out: list[str] = field(default_factory=list)  # what could not be compared, and was not
+    diverged: dict[str, str] = field(default_factory=dict)  # run to why: planned, made, and without scores
     items: pd.DataFrame = field(default_factory=pd.DataFrame)  # `item_scores`
     collapse: pd.DataFrame = field(default_factory=pd.DataFrame)  # records.COLLAPSE
 
@@ -298,7 +299,8 @@ def load(folder: Path, settings: AnalysisSettings) -> StudyData:
     found = _paired(_outcomes(tables, notes), settings.control, left_out)
     headlines, secondary = _headlines(found, settings.control, notes)
     _check_outcomes(settings, headlines, secondary)
-    planned = set(settings.planned)
+    planned, lost = set(settings.planned), tables.get("diverged")
+    diverged = {} if lost is None else dict(zip(lost["cell"], lost["reason"], strict=True))
     methods = method_order(list(students["method"]), settings.control)
     for name in () if settings.contrasts == "all" else settings.contrasts:
         # A method whose runs all failed is known by its plan.
@@ -310,7 +312,7 @@ def load(folder: Path, settings: AnalysisSettings) -> StudyData:
         for factor in ("size", "method", "seed"):
             grid = grid.merge(students[[factor]].drop_duplicates(), how="cross")
         seen = set(zip(students["arch"], students["size"], students["method"], students["seed"], strict=True))
-        planned = set(students["cell"]) | {
+        planned = {*students["cell"], *diverged} | {
             f"{a}-{s}-{m}-s{i}"
             for a, s, m, i in zip(grid["arch"], grid["size"], grid["method"], grid["seed"], strict=True)
             if (a, s, m, i) not in seen
@@ -331,12 +333,13 @@ def load(folder: Path, settings: AnalysisSettings) -> StudyData:
         archs=sorted(set(students["arch"])),
         sizes=size_order(list(students["size"])),
         planned_runs=sum(not cell.endswith("-teacher") for cell in planned),
-        missing=sorted(planned - set(cells["cell"])),
+        missing=sorted(planned - {*cells["cell"], *diverged}),
         extra=sorted(set(students["cell"]) - planned),
         incomplete=_incomplete(headlines, cells),
         notes=notes,
         data_hash=data_hash,
         left_out=left_out,
+        diverged=diverged,
         items=item_scores(tables),
         collapse=tables.get("collapse", pd.DataFrame()),
     )

@@ -137,7 +137,7 @@ def check_cells(tables: dict[str, pd.DataFrame], folder: Path, settings: Analysi
 
     Raises:
         AnalysisError: no control, nothing to compare it with, no common seed, a repeated or contradictory run, or
-            rows of a run that is not in the table of cells.
+            rows of a run that is not in the table of cells, or of one that diverged.
     """
     cells = tables["cells"]
     known = set(cells["cell"])
@@ -170,7 +170,11 @@ def check_cells(tables: dict[str, pd.DataFrame], folder: Path, settings: Analysi
         name, hint = students.loc[twice, "cell"].iloc[0], ", ".join(["seed", *settings.covariates])
         raise AnalysisError(f"{folder / 'cells.parquet'}: {name!r} repeats an arch, size, method and {hint}")
     _check_names(students, folder / "cells.parquet")
-    for name in ("retrieval", "consistency", "vqa", *(n for n in records.OPTIONAL_TABLES if n in tables)):
+    lost = tables.get(records.DIVERGED.name)
+    for cell in () if lost is None else sorted(known.intersection(lost["cell"])):
+        raise AnalysisError(f"{folder / 'diverged.parquet'}: cell {cell!r} is in cells too: it diverged, or it did not")
+    others = (n for n in records.OPTIONAL_TABLES if n in tables and n != records.DIVERGED.name)
+    for name in ("retrieval", "consistency", "vqa", *others):
         for cell in sorted(set(tables[name]["cell"].unique()) - known):
             raise AnalysisError(f"{folder / f'{name}.parquet'}: cell {cell!r} is not in cells{nearest(cell, known)}")
     runs = tables["stability"].query("level == 'run'")

@@ -165,12 +165,12 @@ def churn_contrasts(study: StudyData, settings: AnalysisSettings) -> pd.DataFram
 
 
 def design(study: StudyData) -> pd.DataFrame:
-    """Completed and missing runs of each arch x size x method."""
+    """Completed and missing runs of each arch x size x method; those that diverged are missing here."""
     students = study.cells[study.cells["role"] == "student"]
     count = students.groupby(["arch", "size", "method"]).size()
     return pd.DataFrame([
         {"arch": arch, "size": size, "method": method, "completed": int(count.get((arch, size, method), 0)),
-         "missing": sum(cell.startswith(f"{arch}-{size}-{method}-s") for cell in study.missing)}
+         "missing": sum(cell.startswith(f"{arch}-{size}-{method}-s") for cell in (*study.missing, *study.diverged))}
         for arch in study.archs for size in study.sizes for method in study.methods
     ])  # fmt: skip
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from analysis.data.load import StudyData
 from analysis.report import diagnostics, sentences, studied
 from analysis.report.studied import Provenance
@@ -47,6 +49,7 @@ def cautions(analysis: Analysis, settings: AnalysisSettings, provenance: Provena
         lines.append(f"Declared but without a run: {join([method_name(m) for m in unseen])}.")
     if study.missing:
         lines.append(f"{count(len(study.missing), 'planned run')} missing: {', '.join(study.missing)}.")
+    lines.append(diverged(study))
     lines += study.left_out
     lines.append(collapse.sentence(analysis.collapse))
     lines.append(sentences.outlying_sentence(analysis.headlines))
@@ -55,6 +58,22 @@ def cautions(analysis: Analysis, settings: AnalysisSettings, provenance: Provena
         if found.ran and not found.agrees:
             lines.append(diagnostics.confirmation_sentence(found, analysis.headlines[name].outcome.label))
     return [line for line in lines if line]
+
+
+def diverged(study: StudyData) -> str:
+    """Which runs diverged, and what the estimates rest on without them; nothing if none did."""
+    if not study.diverged:
+        return ""
+    students = study.cells[study.cells["role"] == "student"]
+    kept = students["cell"].str.rpartition("-s")[0].value_counts()
+    lost = Counter(cell.rpartition("-s")[0] for cell in study.diverged)
+    rest = [f"{place} on {kept.get(place, 0)} of {kept.get(place, 0) + number}" for place, number in lost.items()]
+    verb = "is" if len(study.diverged) == 1 else "are"
+    return (
+        f"{count(len(study.diverged), 'run')} diverged in training and {verb} in no estimate: "
+        f"{', '.join(study.diverged)} (why: tables/runs.csv). Estimates rest on the runs that did not, so a method "
+        f"that diverges may look better than it is; of seeds, {join(rest)}."
+    )
 
 
 def _fewest_seeds(study: StudyData) -> int:

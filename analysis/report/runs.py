@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.data.load import FACTORS, StudyData
 
-COMPLETED, MISSING, OUTLIER, NO_OUTCOME = "completed", "missing", "outlier", "no outcome"
+COMPLETED, MISSING, OUTLIER, NO_OUTCOME, DIVERGED = "completed", "missing", "outlier", "no outcome", "diverged"
 
 COLUMNS = [*FACTORS, "status", "why"]
 """Columns of tables/runs.csv; `why` is empty for a complete run."""
@@ -17,8 +17,9 @@ COLUMNS = [*FACTORS, "status", "why"]
 def table(study: StudyData, outliers: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Every run that was planned or made, one row each, by what became of it.
 
-    `missing`: planned and not in the results, so it failed or was never made. `outlier`: far from the runs of its
-    architecture, size and method in an outcome (`robust.outlying`), as a diverged run is. `no outcome`: it is in the
+    `missing`: planned and not in the results, so it failed or was never made. `diverged`: its training did, and there
+    is nothing to be scored. `outlier`: far from the runs of its architecture, size and method in an outcome
+    (`robust.outlying`), as a run that all but diverged is. `no outcome`: it is in the
     table of cells and lacks a headline outcome. The first that fits is the status; `why` says all that is known.
 
     Args:
@@ -41,6 +42,7 @@ def table(study: StudyData, outliers: Mapping[str, Sequence[str]]) -> pd.DataFra
     for cell in study.missing:
         if not cell.endswith("-teacher"):
             found.append((cell, *_factors(cell), MISSING, "planned, not in the results"))
+    found += [(cell, *_factors(cell), DIVERGED, why) for cell, why in study.diverged.items()]
     out = pd.DataFrame(found, columns=COLUMNS)
     return out.astype({"seed": "Int64"})
 

@@ -7,13 +7,13 @@ does no harm.
 
 from __future__ import annotations
 
-import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from pipeline import stage
+from pipeline.failures import CellError
 from pipeline.tracking import telling
 from pipeline.work.task import Task
 
@@ -43,6 +43,13 @@ class Engine(ABC):
 
     workers: int
     where: str
+    held = False
+    finishes = False
+    """Whether jobs that have begun are finished by an engine that is held; else they go on from checkpoints later."""
+
+    def hold(self) -> None:
+        """Begin no further job."""
+        self.held = True
 
     @abstractmethod
     def run(self, jobs: Sequence[Job], report: Report) -> Generator[Ended, None, None]:
@@ -65,7 +72,9 @@ class Engine(ABC):
                         lost.append(one)
                     else:
                         yield one
-            if not lost:
+                        if self.held and not self.finishes:
+                            return
+            if not lost or self.held:
                 return
             for one in lost:
                 print(f"pool: {name_of(one.job)} is begun again: {one.error}", flush=True)
@@ -89,6 +98,6 @@ def carry_out(job: Job, device: str, report: Callable[[int, int], None]) -> str 
     try:
         todo = [task for task in job if not (task.in_place() or stage.is_done(task.folder))]
         telling.carry_out(todo, device, lambda done, total, row: report(done, total))
-    except Exception as error:
-        return "".join(traceback.format_exception_only(error)).strip()
+    except CellError as error:
+        return error.reason
     return None

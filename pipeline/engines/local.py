@@ -44,6 +44,8 @@ def local(execution: ExecutionSpec, jobs: int) -> LocalEngine:
 class LocalEngine(Engine):
     """One process for each name of a device; a process that is killed costs the job that it had, and is replaced."""
 
+    finishes = True
+
     def __init__(self, names: Sequence[str], threads: int) -> None:
         self.names, self.threads = list(names), threads
         self.workers, self.where = len(self.names), ", ".join(self.names)
@@ -63,16 +65,18 @@ class LocalEngine(Engine):
                         kind, *said = worker.pipe.recv()
                     except (EOFError, OSError):
                         del busy[worker.pipe]
-                        if waiting:
-                            _next(_Worker(context, worker.device, self.threads), waiting, busy, idle)
                         yield Ended(job, f"a worker was killed while it made {name_of(job)}{worker.end()}", lost=True)
+                        if waiting and not self.held:
+                            _next(_Worker(context, worker.device, self.threads), waiting, busy, idle)
                         continue
                     if kind == "steps":
                         report(name_of(job), *said)
                     else:
                         del busy[worker.pipe]
-                        _next(worker, waiting, busy, idle)
+                        idle.append(worker)
                         yield Ended(job, *said)
+                        if waiting and not self.held:
+                            _next(idle.pop(), waiting, busy, idle)
             for worker in idle:
                 worker.dismiss()
         finally:

@@ -27,7 +27,7 @@ SEND_SECONDS = 10.0
 RUNNING, KILLED = "RUNNING", "KILLED"
 
 CURVES_TAG = "curves"
-"""A hash of a finished training's curves, written when all of them are there."""
+"""A hash of an ended training's curves, written when all of them are there."""
 COMMIT_TAG = "mlflow.source.git.commit"
 REASON_TAG = "failure"
 STOPPED = "stopped before it was finished; `make repro` goes on from its last checkpoint"
@@ -80,7 +80,7 @@ class Follower:
         written = journal.written_now(path)  # asked first: what is read next is all of it, if nobody writes
         events, offset = journal.events(path, sent.offset)
         early = not events or time.monotonic() - self._last.get(path, 0.0) < SEND_SECONDS
-        if written and early and all(event["event"] == journal.ROW for event in events):
+        if written and early and all(event["event"] in (journal.ROW, journal.STEP) for event in events):
             return False
         if events or not written:
             self._send(path, sent, events, written)
@@ -108,10 +108,9 @@ class Follower:
             for name, value in event.get("params", {}).items()
         }  # fmt: skip
         tags, reason = {}, ""
-        if ended is not None and ended["status"] == journal.FINISHED:
+        if ended is not None:
             rows = [event["row"] for event in journal.events(path)[0] if event["event"] == journal.ROW]
             tags[CURVES_TAG] = curves_hash(curves_of(rows))
-        elif ended is not None:
             reason = str(ended.get("reason", ""))
         elif running and not written:
             reason = STOPPED

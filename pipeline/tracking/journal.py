@@ -23,7 +23,7 @@ from pipeline import stage
 LIVE = stage.SCRATCH / "live"
 PENDING = LIVE / "pending"
 """Is there when results could not be published."""
-START, ROW, SCORES, END = "start", "row", "scores", "end"
+START, ROW, STEP, SCORES, END = "start", "row", "step", "scores", "end"
 FINISHED, FAILED = "FINISHED", "FAILED"
 REASON_LENGTH = 4000
 
@@ -44,6 +44,7 @@ class Journal:
 
     def __init__(self, file: io.FileIO | None) -> None:
         self._file = file
+        self._failure = ""
 
     def write(self, event: str, **content: Any) -> None:
         """One event, with the time in milliseconds since 1970."""
@@ -55,9 +56,23 @@ class Journal:
         except OSError:
             self._file = None
 
-    def row(self, row: Mapping[str, float]) -> None:
-        """A row of the training's history; what is not finite is left out."""
-        self.write(ROW, row={name: value for name, value in row.items() if math.isfinite(value)})
+    def row(self, row: Mapping[str, float], total: int = 0) -> None:
+        """A row of the training's history, of `total` steps; what is not finite is left out."""
+        self.write(ROW, total=total, row={name: value for name, value in row.items() if math.isfinite(value)})
+
+    def step(self, done: int, total: int) -> None:
+        """Steps that are done, between two rows."""
+        self.write(STEP, total=total, row={"step": done})
+
+    def fail(self, reason: str) -> None:
+        """End as failed, though no error is raised: of a training that diverged, as an outcome."""
+        self._failure = reason
+
+    def end(self) -> None:
+        if self._failure:
+            self.write(END, status=FAILED, reason=self._failure[:REASON_LENGTH])
+        else:
+            self.write(END, status=FINISHED)
 
 
 @contextlib.contextmanager
@@ -77,7 +92,7 @@ def writing(fingerprint: str) -> Iterator[Journal]:
             reason = f"{type(error).__name__}: {error}"[:REASON_LENGTH]
             journal.write(END, status=FAILED, reason=reason)
             raise
-        journal.write(END, status=FINISHED)
+        journal.end()
 
 
 def _lock(file: io.FileIO) -> None:

@@ -45,11 +45,20 @@ class RunRecord:
     started: int | None = None
     """When its training started and its scoring ended, in milliseconds since 1970, where that is known."""
     ended: int | None = None
+    failure: str = ""
+    """Why it ended without a result: an outcome of the study, like a score."""
+
+    @property
+    def status(self) -> str:
+        """As MLflow names it."""
+        return "FAILED" if self.failure else "FINISHED"
 
     def content(self) -> str:
         """A hash of everything above but the two times, the files' contents included."""
         digest = hashlib.sha256()
-        shown = [self.name, self.fingerprint, self.tags, self.params, self.metrics, self.curves]
+        shown: list[Any] = [self.name, self.fingerprint, self.tags, self.params, self.metrics, self.curves]
+        if self.failure:
+            shown.append(self.failure)
         digest.update(json.dumps(shown, sort_keys=True, default=dict).encode())
         for place, path in self.files.items():
             digest.update(place.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())

@@ -1,4 +1,4 @@
-"""The experiment made equal to what the study declares: one finished run a record, of ours; others stay."""
+"""The experiment made equal to what the study declares: one ended run a record, of ours; others stay."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.tracking.tracker import FINGERPRINT_TAG, NOTE_TAG, Shown, Tracker
 
 CONTENT_TAG = "content"
 """A hash of all that a run shows; written last, so a run that has it is whole."""
-FINISHED = "FINISHED"
+FINISHED, FAILED = "FINISHED", "FAILED"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Changes:
 
 
 def sync(records: Sequence[RunRecord], tracker: Tracker) -> tuple[Changes, dict[str, str]]:
-    """Make our runs of the experiment exactly one finished run for each record.
+    """Make our runs of the experiment exactly one run for each record, finished, or failed if the record says so.
 
     A run that shows what its record says is kept, one that shows a part of it is completed, any other run of ours,
     be it outdated, failed or unfinished, goes to MLflow's bin.
@@ -82,7 +82,8 @@ def sync(records: Sequence[RunRecord], tracker: Tracker) -> tuple[Changes, dict[
 
 
 def _whole(run: Shown) -> bool:
-    return run.status == FINISHED
+    """Whether it shows all of a record: one of a training that diverged has failed, and is whole all the same."""
+    return run.status == FINISHED or (run.status == FAILED and CONTENT_TAG in run.tags)
 
 
 def _is_part(run: Shown, record: RunRecord) -> bool:
@@ -106,22 +107,24 @@ def _create(tracker: Tracker, record: RunRecord, content: str, began: int | None
     ]  # fmt: skip
     tracker.log(run, curves, record.params, {CURVES_TAG: curves_hash(record.curves)} if record.curves else {})
     _finish(tracker, run, record, content, {})
-    tracker.end(run, FINISHED, max(ended, started))
+    tracker.end(run, record.status, max(ended, started))
     return run
 
 
 def _complete(tracker: Tracker, run: Shown, record: RunRecord, content: str) -> None:
     missing = {name: value for name, value in record.params.items() if name not in run.params}
     _finish(tracker, run.run, record, content, missing)
-    if run.tags.get(REASON_TAG):
+    if run.tags.get(REASON_TAG) and not record.failure:
         tracker.log(run.run, tags={REASON_TAG: "", NOTE_TAG: ""})
-    if run.status != FINISHED:
-        tracker.end(run.run, FINISHED, record.ended if run.status == RUNNING else run.ended)
+    if run.status != record.status:
+        tracker.end(run.run, record.status, record.ended if run.status == RUNNING else run.ended)
 
 
 def _finish(tracker: Tracker, run: str, record: RunRecord, content: str, params: Mapping[str, str]) -> None:
     now = round(time.time() * 1000)
     scores = [(name, value, now, 0) for name, value in record.metrics.items() if math.isfinite(value)]
     tracker.log(run, scores, params, record.tags)
+    if record.failure:
+        tracker.log(run, tags={REASON_TAG: record.failure, NOTE_TAG: f"**Stopped.** {record.failure}"})
     tracker.upload(run, record.files)
     tracker.log(run, tags={CONTENT_TAG: content})

@@ -1,13 +1,14 @@
-"""A job of the pool, carried out and told of in its model's journal."""
+"""A job of the pool, carried out and told of: in its model's journal, and in its log."""
 
 from __future__ import annotations
 
 import contextlib
+import platform
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from pipeline import provenance, stage
+from pipeline import failures, logs, provenance, stage
 from pipeline.tracking import journal
 from pipeline.tracking.describe import announced, cost_metrics, count_params
 from pipeline.tracking.journal import Journal
@@ -16,25 +17,53 @@ from pipeline.work.task import Progress, Task
 
 
 def carry_out(tasks: Sequence[Task], device: str, progress: Progress) -> None:
-    """Make the tasks of one model, in order."""
+    """Make the tasks of one model, in order.
+
+    Raises:
+        CellError: one could not be made; the model's log has the traceback.
+    """
     if not tasks:
         return
-    first = tasks[0]
-    model = first.model if isinstance(first, EvaluateTask) else first
-    if model is not first and not journal.place(model.fingerprint).is_file():
+    model = failures.model_of(tasks[0])
+    try:
+        with logs.logged(model.name, f"on {device}"):
+            _carry_out(tasks, model, device, progress)
+    except Exception as error:
+        raise failures.failed(model, error) from error
+
+
+def _carry_out(tasks: Sequence[Task], model: Task, device: str, progress: Progress) -> None:
+    if model is not tasks[0] and not journal.place(model.fingerprint).is_file():
         # Trained elsewhere: a run that began with its scoring would be no true picture of it.
         for task in tasks:
             task.run(device, progress)
         return
     with journal.writing(model.fingerprint) as told:
-        told.write(journal.START, cell=model.name, commit=_commit(), **announced(model))
+        told.write(
+            journal.START,
+            cell=model.name,
+            commit=_commit(),
+            device=device,
+            host=platform.node(),
+            trained=model is not tasks[0],
+            **announced(model),
+        )
 
         def telling(done: int, total: int, row: Mapping[str, float]) -> None:
-            told.row(row)
+            if row:
+                told.row(row, total)
+                values = ", ".join(f"{name} {value:.5g}" for name, value in row.items() if name != "step")
+                logs.write(f"step {done} of {total}: {values}")
+            else:
+                told.step(done, total)
             progress(done, total, row)
 
         for task in tasks:
             task.run(device, telling)
+        if reason := failures.outcome(model):
+            told.fail(reason)
+            logs.write(f"diverged: {reason}")
+            return
         _tell_scores(told, model, [task for task in tasks if isinstance(task, EvaluateTask)])
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from pipeline import params, paths, stage
 from pipeline.tuned import apply
-from pipeline.work.device import torch_device
+from pipeline.work.device import execution, torch_device
 from pipeline.work.inputs import corpus_content, embeddings_content, open_corpus, open_teacher, teacher_content
-from pipeline.work.run_files import write_run
+from pipeline.work.run_files import write_diverged, write_run
 from pipeline.work.task import Progress, Task
 from study.config.grid import Cell
 from study.config.size import EncoderSpec, scale_of, size_of
@@ -58,6 +58,7 @@ class DistilTask(Task):
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
         from study.distill.student import StudentConfig, distil
+        from study.divergence import DivergenceError
         from study.models.shrink import summary
 
         settings, cell = self.settings, self.cell
@@ -66,7 +67,15 @@ class DistilTask(Task):
         teacher, where = open_teacher(cell.arch), torch_device(device)
         checkpoint = self.folder.with_suffix(".checkpoint")
         embeddings = paths.EMBEDDINGS / cell.arch
-        student, history, cost = distil(config, teacher, open_corpus(), embeddings, where, checkpoint, progress)
+        try:
+            student, history, cost = distil(config, teacher, open_corpus(), embeddings, where, checkpoint, progress)
+        except DivergenceError as error:
+            if execution()["on_failure"] != "record":
+                raise error.hinted(self._hint(settings)) from error
+            rate = {"learning_rate": spec.training.learning_rate}
+            write_diverged(folder, self, error, {**asdict(cell), **rate}, settings, device)
+            checkpoint.unlink(missing_ok=True)
+            return
         row = {
             "role": "student",
             **asdict(cell),
@@ -78,3 +87,13 @@ class DistilTask(Task):
         # A frozen image tower is the teacher's and is not written again for every student.
         student.save(folder, images=spec.towers == "both")
         checkpoint.unlink(missing_ok=True)
+
+    def _hint(self, settings: dict[str, Any]) -> str:
+        """What to change after a divergence."""
+        rate, where = settings["spec"]["training"]["learning_rate"], "students.training.learning_rate"
+        if rate != self._values["students"]["training"]["learning_rate"]:
+            where = f"tuned: {params.block('tuning')['values']}/{self.cell.plan}.json"
+        return (
+            f"the learning rate is {rate:g} ({where}); try a smaller one, or let a diverged student be an outcome: "
+            "execution.on_failure: record"
+        )

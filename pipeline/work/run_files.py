@@ -15,7 +15,12 @@ from pipeline.work.task import Task
 if TYPE_CHECKING:
     from study.distill.cost import TrainingCost
     from study.distill.training import History
+    from study.divergence import DivergenceError
     from study.models.dual_encoder import DualEncoder
+
+
+DIVERGED = "diverged"
+"""`status` in the run.json of such a training; of others it has none."""
 
 
 def write_run(
@@ -48,6 +53,33 @@ def write_run(
         folder / "history.csv", index=False
     )
     fragmentation(model, open_corpus(), "validation").to_csv(folder / "fragmentation.csv", index=False)
+
+
+def write_diverged(
+    folder: Path, task: Task, error: DivergenceError, row: dict[str, Any], settings: dict[str, Any], device: str
+) -> None:
+    """As `write_run`, of a training that has diverged; `row` is its row of the `diverged` table but for the rest."""
+    import pandas as pd
+
+    row = {
+        "cell": task.name,
+        **row,
+        "step": error.step,
+        "reason": error.reason,
+        "device": device_name(torch_device(device)),
+        "fingerprint": task.fingerprint,
+    }
+    record = {"cell": task.name, "status": DIVERGED, "row": row, "settings": settings, "batch": list(error.batch)}
+    stage.write_json(folder / "run.json", {**record, "versions": versions()})
+    columns = list(error.rows[0]) if error.rows else ["step"]
+    pd.DataFrame(error.rows, columns=columns).to_csv(folder / "history.csv", index=False)
+
+
+def diverged(folder: Path) -> str:
+    """Why the training whose files lie in `folder` has diverged; nothing if it has not, or there is none."""
+    record = folder / "run.json"
+    found = stage.read_json(record) if record.is_file() else {}
+    return str(found["row"]["reason"]) if found.get("status") == DIVERGED else ""
 
 
 def versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline import params, paths, stage
 from pipeline.work.device import torch_device
 from pipeline.work.inputs import open_corpus, open_teacher, teacher_folder
+from pipeline.work.run_files import diverged
 from pipeline.work.task import Progress, Task
 from study.config.params import EvaluationSpec
 
@@ -43,6 +44,10 @@ class EvaluateTask(Task):
         from study.models import checkpoint
 
         source = self.model.out if self.model.in_place() else self.model.folder
+        if reason := diverged(source):
+            # There are no weights to be scored; DVC expects a folder all the same.
+            stage.write_json(folder / "diverged.json", {"cell": self.name, "reason": reason})
+            return
         where = torch_device(device)
         # One model is in memory at a time (an encoder student with an image tower of its own is read beside its
         # teacher), and only its text tower while texts are read.

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline import stage
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
-"""Called with the steps that are done, those there are, and the newest row of the training's history."""
+"""Called with the steps that are done, those there are, and the newest row of the training's history, if it is new."""
 
 
 class Task(ABC):

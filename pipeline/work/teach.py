@@ -48,6 +48,7 @@ class TeacherTask(Task):
         from study.distill.cost import TrainingCost
         from study.distill.teacher import train_teacher
         from study.distill.training import History
+        from study.divergence import DivergenceError
         from study.models.shrink import summary
 
         spec = teacher_spec(self.settings)
@@ -57,7 +58,12 @@ class TeacherTask(Task):
             model, history, cost = spec.fetch(), History(), TrainingCost.none()
             row |= {"seed": 0, "towers": "none", "learning_rate": 0.0}
         else:
-            model, history, cost = train_teacher(spec, open_corpus(), torch_device(device), checkpoint, progress)
+            try:
+                model, history, cost = train_teacher(spec, open_corpus(), torch_device(device), checkpoint, progress)
+            except DivergenceError as error:
+                rate = f"teachers.{self.arch}.training.learning_rate"
+                hint = f"the learning rate is {spec.training.learning_rate:g} ({rate}); try a smaller one"
+                raise error.hinted(hint) from error
             row |= {"seed": spec.seed, "towers": "both", "learning_rate": spec.training.learning_rate}
         row |= summary(model, model)
         write_run(folder, self, model, history, cost, row, self.settings, device)

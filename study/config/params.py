@@ -169,6 +169,11 @@ class ExecutionSpec(Strict):
     threads: int = Field(default=1, gt=0, le=4096, description="of each worker, on a CPU")
     slurm: Slurm = Field(default=Slurm(), description="see below")
     ray: Ray = Field(default=Ray(), description="see below")
+    on_failure: Literal["stop", "record"] = Field(
+        default="stop",
+        description="stop: no model is begun after one failed; record: a diverged student is an outcome, and all else "
+        "is made before the study ends",
+    )
 
 
 TAGGED: Mapping[str, Mapping[str, type[BaseModel] | None]] = {"teachers": KINDS, "sizes": SIZE_KINDS}

@@ -127,7 +127,9 @@ def distil(
         w = weights[rows]
         return method(views, w / w.mean(), own_image)
 
-    history = fit(student, {"method": method}, step_loss, schedule, checkpoint=checkpoint, progress=progress)
+    history = fit(
+        student, {"method": method}, step_loss, schedule, checkpoint=checkpoint, progress=progress, batch=batches
+    )
     padding = student.vocabulary.pad
     lengths = torch.stack([(every != padding).sum(dim=1) for every in ids.values()]).sum(dim=0).cpu().numpy()
     tokens = sum(int(lengths[batches(step)].sum()) for step in range(schedule.steps))

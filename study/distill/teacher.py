@@ -63,6 +63,9 @@ def train_teacher(
     pixels = torch.from_numpy(pictures.read(range(len(pictures)), model.fit)).to(device)
     batches = Batches(len(by_image.images), spec.training.batch, "batches", "teacher", spec.family, spec.seed)
 
+    def seen_images(step: int) -> list[int]:
+        return [int(image) for image in by_image.images[batches(step)]]
+
     def step_loss(step: int) -> dict[str, Tensor]:
         rows = batches(step)
         ids = by_image.draw(rows, stream("captions", "teacher", spec.family, spec.seed, step)).to(device)
@@ -71,6 +74,6 @@ def train_teacher(
             images, texts = model.image_features(seen), model.text_features(ids)
         return {"loss": model.image_text_loss(images, texts).mean()}
 
-    history = fit(model, {}, step_loss, spec.training, checkpoint=checkpoint, progress=progress)
+    history = fit(model, {}, step_loss, spec.training, checkpoint=checkpoint, progress=progress, batch=seen_images)
     tokens = float((by_image.ids != PAD).sum(dim=1).float().mean()) * spec.training.steps * spec.training.batch
     return model, history, cost(model, spec.training, 1, round(tokens), images=True)

@@ -17,15 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from study.config.schedule import Schedule
+from study.divergence import Batch, DivergenceError, Guard
 from study.models.dual_encoder import DualEncoder
 from study.temporary import beside
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
-"""Called with steps done, steps in all and the newest row of the history."""
+"""Called with steps done, steps in all and the newest row of the history, which is empty between two rows."""
 
-
-class TrainingError(RuntimeError):
-    """The training cannot go on."""
+TELL_SECONDS = 5.0
+"""Where rows are further apart than that, steps are told between them."""
 
 
 @dataclass
@@ -71,25 +71,29 @@ def fit(
     checkpoint_seconds: float = 60.0,
     report_every: int = 20,
     progress: Progress | None = None,
+    batch: Batch | None = None,
 ) -> History:
     """Minimise `step_loss(step)["loss"]` for `schedule.steps` steps.
 
     `beside` the model stands what else is trained or remembers something. With `checkpoint`, the state is
-    written there every `checkpoint_seconds`, and read from there if it exists.
+    written there every `checkpoint_seconds`, and read from there if it exists. `batch` gives the rows of a step, for
+    the error's message.
 
     Raises:
-        TrainingError: the loss is no longer finite.
+        DivergenceError: loss or gradients are no longer finite, or the loss has exploded; it names the step.
     """
     modules: dict[str, nn.Module] = {"model": model, **beside}
     trained = list(modules.values())
     optim = optimiser(trained, model, schedule)
     parameters = [p for group in optim.param_groups for p in group["params"]]
     history, first = History(), 0
+    guard = Guard(parameters[0].device, report_every)
     if checkpoint is not None and checkpoint.exists():
-        first = _restore(checkpoint, modules, optim, history)
+        first = _restore(checkpoint, modules, optim, history, guard)
     for module in trained:
         module.train()
     started, saved = time.perf_counter() - history.seconds, time.perf_counter()
+    told = saved
     for step in range(first, schedule.steps):
         rate = learning_rate(step, schedule)
         for group in optim.param_groups:
@@ -100,27 +104,51 @@ def fit(
         norm = nn.utils.clip_grad_norm_(parameters, schedule.clip_norm)
         optim.step()
         last = step + 1 == schedule.steps
-        if last or (step + 1) % report_every == 0:
+        reported = last or (step + 1) % report_every == 0
+        wrong = guard.see(step, terms["loss"], norm)
+        if wrong is None and reported:
+            wrong = guard.read(step)
+        if wrong is not None:
+            raise _diverged(*wrong, schedule, history, batch)
+        if reported:
             row = {"step": step + 1, "learning_rate": rate, "gradient_norm": float(norm)}
             row |= {name: float(value.detach()) for name, value in terms.items()}
-            if not math.isfinite(row["loss"]):
-                raise TrainingError(
-                    f"loss is {row['loss']} at step {step + 1}; try a smaller learning rate than {rate:g}"
-                )
             history.rows.append(row)
             history.seconds = time.perf_counter() - started
             if progress is not None:
                 progress(step + 1, schedule.steps, row)
+                told = time.perf_counter()
             if checkpoint is not None and not last and time.perf_counter() - saved > checkpoint_seconds:
-                _save(checkpoint, step + 1, modules, optim, history)
+                _save(checkpoint, step + 1, modules, optim, history, guard)
                 saved = time.perf_counter()
+        elif progress is not None and time.perf_counter() - told > TELL_SECONDS:
+            progress(step + 1, schedule.steps, {})
+            told = time.perf_counter()
     for module in trained:
         module.eval()
     return history
 
 
+def _diverged(step: int, what: str, schedule: Schedule, history: History, batch: Batch | None) -> DivergenceError:
+    rate = learning_rate(step, schedule)
+    error = DivergenceError(
+        step + 1,
+        f"{what} at step {step + 1} of {schedule.steps} (learning rate {rate:g} there, {schedule.learning_rate:g} at "
+        "its highest)",
+        [] if batch is None else [int(row) for row in batch(step)],
+        "try a smaller learning rate",
+    )
+    error.rows = history.rows
+    return error
+
+
 def _save(
-    path: Path, step: int, modules: Mapping[str, nn.Module], optim: torch.optim.Optimizer, history: History
+    path: Path,
+    step: int,
+    modules: Mapping[str, nn.Module],
+    optim: torch.optim.Optimizer,
+    history: History,
+    guard: Guard,
 ) -> None:
     state = {
         "step": step,
@@ -128,6 +156,7 @@ def _save(
         "optimiser": optim.state_dict(),
         "history": history.rows,
         "seconds": history.seconds,
+        "first_loss": guard.first,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = beside(path)
@@ -135,10 +164,12 @@ def _save(
     os.replace(temporary, path)
 
 
-def _restore(path: Path, modules: Mapping[str, nn.Module], optim: torch.optim.Optimizer, history: History) -> int:
+def _restore(
+    path: Path, modules: Mapping[str, nn.Module], optim: torch.optim.Optimizer, history: History, guard: Guard
+) -> int:
     state = torch.load(path, weights_only=True, map_location="cpu")
     for name, module in modules.items():
         module.load_state_dict(state["modules"][name], strict=True)
     optim.load_state_dict(state["optimiser"])
-    history.rows, history.seconds = state["history"], state["seconds"]
+    history.rows, history.seconds, guard.first = state["history"], state["seconds"], state["first_loss"]
     return int(state["step"])

@@ -27,7 +27,7 @@ PARTS = (
     "pyproject.toml",
     ".dvcignore",
 )
-MADE = ("corpus", "teachers", "embeddings", "runs", "scores", "results", "report", "mlartifacts")
+MADE = ("corpus", "teachers", "embeddings", "runs", "scores", "results", "report", "logs", "mlartifacts")
 PUT = ("checkpoints", "data", "exported")
 """What people, or `tests.miniature`, put beside a params.yaml."""
 

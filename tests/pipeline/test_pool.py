@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +14,15 @@ import pytest
 
 from pipeline import pool, stage
 from pipeline.engines.local import LocalEngine, devices
-from pipeline.progress import Board, duration
 from pipeline.work.task import Progress, Task
 from study.names import UnknownNameError
+
+
+class TwoPartsError(RuntimeError):
+    """Is made of more than it tells, so that it cannot be unpickled."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} and {two}")
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,14 @@ class Fake(Task):
             raise ValueError("no such thing")
         if self.behaviour == "misnames":
             raise UnknownNameError("model", "tinny", ["tiny"])
+        if self.behaviour == "raises what cannot travel":
+            raise TwoPartsError("one", "two")
+        if self.behaviour == "diverges":
+            stage.write_json(folder / "run.json", {"status": "diverged", "row": {"reason": "nan"}})
+        if self.behaviour == "talks":
+            print("of Python")
+            warnings.warn("of a warning", stacklevel=1)
+            subprocess.run(["echo", "of the system"], check=True)
         if self.behaviour == "dies":
             os.kill(os.getpid(), signal.SIGKILL)
         (folder / "who").write_text(f"{os.getpid()} {device}")
@@ -54,18 +70,65 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_what_fails_is_named_after_the_rest_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_fails_is_named_and_the_rest_is_done_where_failures_are_recorded(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     jobs: list[pool.Job] = [(Fake("a"),), (Fake("b", "fails"),), (Fake("c"), Fake("d"))]
-    with pytest.raises(stage.StageError, match=r"1 of 3 failed.*\n.*b: ValueError: no such thing"):
-        pool.run_jobs("fakes", jobs, LocalEngine(["cpu", "cpu"], 1))
+    with pytest.raises(stage.StageError, match=r"1 of 3 failed, 2 done and kept:\n  b: ValueError: no such thing\n"):
+        pool.run_jobs("fakes", jobs, LocalEngine(["cpu", "cpu"], 1), "record")
     assert [stage.is_done(Fake(name).folder) for name in "abcd"] == [True, False, True, True]
-    assert "3 of 3 done" in capsys.readouterr().out
+    assert "fakes: 2 of 3 done; 1 failed\n" in capsys.readouterr().out
     assert not list(stage.SCRATCH.rglob("*.tmp"))
 
 
-def test_our_own_errors_travel_to_the_pool() -> None:
-    with pytest.raises(stage.StageError, match="did you mean 'tiny'"):
-        pool.run_jobs("fakes", [(Fake("a", "misnames"),)], LocalEngine(["cpu"], 1))
+def test_no_model_is_begun_after_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    jobs: list[pool.Job] = [(Fake("a"),), (Fake("b", "fails"),), *((Fake(name),) for name in "cdef")]
+    with pytest.raises(stage.StageError, match=r"1 of 6 failed, 1 done and kept, 4 not begun \(execution.on_failure"):
+        pool.run_jobs("fakes", jobs, LocalEngine(["cpu"], 1))
+    assert [stage.is_done(Fake(name).folder) for name in "abcdef"] == [True, *[False] * 5]
+
+
+def test_the_first_failure_is_told_at_once_with_its_log(capsys: pytest.CaptureFixture[str]) -> None:
+    jobs: list[pool.Job] = [(Fake("b", "fails"),), (Fake("c", "fails"),), (Fake("a"),)]
+    with pytest.raises(stage.StageError, match=r"2 of 3 failed.*\n  b: .*\n.*\n  c: ValueError"):
+        pool.run_jobs("fakes", jobs, LocalEngine(["cpu"], 1), "record")
+    out = capsys.readouterr().out
+    assert out.startswith(
+        "b failed: ValueError: no such thing\n  its log, with the traceback: logs/b.log\nfakes: 1 of 3"
+    )
+    log = Path("logs/b.log").read_text()
+    assert "Traceback" in log
+    assert 'raise ValueError("no such thing")' in log
+
+
+def test_a_model_that_diverged_as_an_outcome_is_done_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+    jobs: list[pool.Job] = [(Fake("a", "diverges"),), (Fake("b"),)]
+    assert pool.run_jobs("fakes", jobs, LocalEngine(["cpu"], 1), "record") == 1
+    out = capsys.readouterr().out
+    assert out == "a diverged, which is recorded as its outcome: nan\nfakes: 2 of 2 done\n"
+
+
+def test_what_a_training_prints_is_in_its_log_and_nowhere_else(capfd: pytest.CaptureFixture[str]) -> None:
+    pool.run_jobs("fakes", [(Fake("a", "talks"),), (Fake("b", "talks"),)], LocalEngine(["cpu"], 1))
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == "fakes: 2 of 2 done\n"
+    for name in "ab":
+        log = Path(f"logs/{name}.log").read_text()
+        for said in ("step 1 of 2: loss 0.5", "of Python", "of the system", "UserWarning: of a warning"):
+            assert log.count(said) == 1, said
+
+
+@pytest.mark.parametrize("behaviour", ["misnames", "raises what cannot travel"])
+def test_errors_of_all_kinds_travel_to_the_pool(behaviour: str) -> None:
+    says = "did you mean 'tiny'" if behaviour == "misnames" else "TwoPartsError: one and two"
+    with pytest.raises(stage.StageError, match=says):
+        pool.run_jobs("fakes", [(Fake("a", behaviour),)], LocalEngine(["cpu"], 1))
+
+
+def test_a_log_that_cannot_be_written_stops_nothing() -> None:
+    Path("logs").write_text("a file in the way")
+    pool.run_jobs("fakes", [(Fake("a"),)], LocalEngine(["cpu"], 1))
+    assert stage.is_done(Fake("a").folder)
 
 
 def test_a_killed_worker_is_told_and_what_is_finished_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,27 +163,3 @@ def test_several_workers_share_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert devices("auto", "auto", 3) == ["cuda:0", "cuda:1"] * 3
     assert devices("cuda:1", "auto", 3) == ["cuda:1"] * 3
     assert devices("cuda", 3, 2) == ["cuda:0", "cuda:1", "cuda:0"]
-
-
-def test_durations_read_like_durations() -> None:
-    assert [duration(s) for s in (4.4, 59.6, 61, 3599, 3700)] == [
-        "4 s",
-        "1 min 00 s",
-        "1 min 01 s",
-        "59 min 59 s",
-        "1 h 01 min",
-    ]
-
-
-def test_time_left_follows_the_work_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    from multiprocessing import get_context
-
-    clock = 100.0
-    monkeypatch.setattr("pipeline.progress.time.perf_counter", lambda: clock)
-    board = Board("cells", 10, 2, get_context("spawn").SimpleQueue())
-    assert board.left() == "estimating"
-    board.done.update({"a", "b"})
-    clock = 120.0
-    assert board.left() == "about 1 min 20 s left"
-    board.fractions["c"] = 0.5
-    assert board.left() == "about 1 min 00 s left"

@@ -18,7 +18,7 @@ from study.data.prepared import PreparedCorpus
 from study.distill.batches import Batches
 from study.distill.shards import ShardedArray
 from study.distill.student import StudentConfig, distil, initial_student
-from study.distill.training import TrainingError, fit, learning_rate
+from study.distill.training import fit, learning_rate
 from study.models.dual_encoder import DualEncoder
 from study.objectives import OBJECTIVES
 from study.objectives.base import Queue
@@ -99,12 +99,6 @@ def test_a_killed_run_goes_on_to_the_very_same_weights(tmp_path: Path) -> None:
     run(resumed, tmp_path / "c")
     assert torch.equal(whole.table.weight, resumed.table.weight)
     assert not torch.equal(whole.table.weight, killed.table.weight)
-
-
-def test_a_loss_that_is_not_finite_stops_the_run() -> None:
-    model = Line()
-    with pytest.raises(TrainingError, match="smaller learning rate"):
-        fit(model, {}, lambda step: {"loss": model.scale * float("nan")}, SCHEDULE, report_every=1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("init", ["teacher", "random"])
