@@ -78,7 +78,8 @@ from pathlib import Path
 from typing import Any
 import pandas as pd
 from analysis import __main__ as command
-from study import params, records
+from study.config import params
+from study import records
 from tests.analysis import simulate
 folder = simulate.write(Path("made"), simulate.smoke())
 table = pd.read_parquet(folder / "consistency.parquet")
