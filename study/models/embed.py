@@ -15,8 +15,10 @@ from study.models.dual_encoder import DualEncoder, TextOutput
 BLOCK = 256
 """Items that a model reads at a time, at most."""
 
+
 TOKENS = 16_384
 """Tokens (of an image: patches) that it reads at a time: what bounds its activations, whatever its size."""
+
 
 TOGETHER = 65_536
 """Different texts that are tokenised and sorted by length together."""
