@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from study.config.schedule import Schedule
 from study.models.dual_encoder import DualEncoder
 
+FUSED = ("cpu", "cuda")
+"""Types of device on which AdamW has a fused step."""
+
 Progress = Callable[[int, int, Mapping[str, float]], None]
 """Called with steps done, steps in all and the newest row of the history."""
 
@@ -57,7 +60,13 @@ def optimiser(modules: Sequence[nn.Module], model: DualEncoder, schedule: Schedu
             decay = schedule.weight_decay if parameter.ndim > 1 and id(parameter) not in special else 0.0
             groups.setdefault((factor, decay), []).append(parameter)
     declared = [{"params": p, "weight_decay": decay, "factor": factor} for (factor, decay), p in groups.items()]
-    return torch.optim.AdamW(declared, lr=schedule.learning_rate, betas=(0.9, 0.98), fused=True)
+    fused = schedule.fused and model.token_table().weight.device.type in FUSED
+    return torch.optim.AdamW(declared, lr=schedule.learning_rate, betas=(0.9, 0.98), fused=fused)
+
+
+def measured(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """Scalars as the host reads them; it waits for the device once, not for each."""
+    return dict(zip(values, torch.stack([value.detach().float() for value in values.values()]).tolist(), strict=True))
 
 
 def fit(
@@ -100,8 +109,7 @@ def fit(
         optim.step()
         last = step + 1 == schedule.steps
         if last or (step + 1) % report_every == 0:
-            row = {"step": step + 1, "learning_rate": rate, "gradient_norm": float(norm)}
-            row |= {name: float(value.detach()) for name, value in terms.items()}
+            row = {"step": step + 1, "learning_rate": rate, **measured({"gradient_norm": norm, **terms})}
             if not math.isfinite(row["loss"]):
                 raise TrainingError(
                     f"loss is {row['loss']} at step {step + 1}; try a smaller learning rate than {rate:g}"
