@@ -23,7 +23,6 @@ from pipeline.work.inputs import open_corpus
 from pipeline.work.score import EvaluateTask
 from pipeline.work.teach import TeacherTask
 from study.config.grid import cells
-from study.config.params import ExecutionSpec
 
 
 def jobs(what: str) -> list[Job]:
@@ -75,7 +74,7 @@ def run(what: str, stamp: Path) -> None:
     if todo:
         open_corpus().verify()  # a cache that has decayed would go unnoticed otherwise
         started = time.perf_counter()
-        where = ExecutionSpec.model_validate(execution())
+        where = execution()
         by = engine(where, len(todo))
         with watched():
             lost = run_jobs(what, todo, by, where.on_failure)
