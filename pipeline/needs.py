@@ -111,7 +111,7 @@ def measured(spec: PretrainedSpec, model: DualEncoder | None) -> Known | None:
 
 def trained(spec: TeacherSpec) -> Known | None:
     """The parameters of a teacher that is trained here; None for a configuration that only its library knows."""
-    towers = towers_of(spec) if spec.family in TRAINABLE else None
+    towers = towers_of(spec.family, spec.model, spec.vocabulary, spec.context) if spec.family in TRAINABLE else None
     if towers is None:
         return None
     text = towers.text

@@ -157,7 +157,7 @@ def _sizes(params: Params) -> list[str]:
 
 def _towers(spec: AnyTeacher) -> TowerSizes | None:
     if isinstance(spec, TeacherSpec):
-        found = towers_of(spec)
+        found = towers_of(spec.family, spec.model, spec.vocabulary, spec.context)
         return None if found is None else found.text
     if not Path(spec.checkpoint).is_dir():
         return None

@@ -17,10 +17,11 @@ from study.data.prepared import PreparedCorpus
 from study.distill.batches import Batches
 from study.distill.cost import TrainingCost, cost
 from study.distill.dataset import DistillDataset, token_ids
-from study.distill.embeddings import check_key, pooled_layers
+from study.distill.embeddings import check_key
 from study.distill.training import History, Progress, fit
 from study.models import pretrained_text_family
 from study.models.dual_encoder import DualEncoder
+from study.models.embed import pooled_layers
 from study.models.shrink import shape, shrink
 from study.objectives.base import Batch, ModelInfo
 from study.objectives.encoded import CAPTIONS

@@ -15,7 +15,6 @@ import torch
 
 from study import records
 from study.data.prepared import HELD_BACK, PreparedCorpus, QuestionSplit, scored_text
-from study.distill.embeddings import embed_images, embed_texts
 from study.eval.collapse import collapse_rows
 from study.eval.consistency import consistency_rows
 from study.eval.items import ItemScores
@@ -23,6 +22,7 @@ from study.eval.retrieval import retrieval_rows
 from study.eval.submission import submission_files
 from study.eval.vqa import submitted_rows, vqa_rows
 from study.models.dual_encoder import DualEncoder
+from study.models.embed import embed_images, embed_texts
 
 Split = Literal["validation", "test"]
 Protocol = Literal["all-captions", "first-caption"]

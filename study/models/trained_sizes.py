@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.config.teacher import TeacherSpec
 from study.models import CONFIGURATIONS
 from study.models.shape import TowerSizes
 from study.models.tokenizers.vocabulary import SMALLEST
@@ -23,14 +22,14 @@ class TrainedTowers:
     embedding: int
 
 
-def towers_of(spec: TeacherSpec) -> TrainedTowers | None:
-    """The towers of `spec`, with as many tokens as it declares; None for a configuration of the library's own."""
-    if spec.family not in COUNTS:
+def towers_of(family: str, model: str, tokens: int, context: int) -> TrainedTowers | None:
+    """The towers of the family's configuration `model`; None for a configuration of the library's own."""
+    if family not in COUNTS:
         return None
-    path = CONFIGURATIONS[spec.family] / f"{spec.model}.json"
+    path = CONFIGURATIONS[family] / f"{model}.json"
     if not path.is_file():
         return None
-    return COUNTS[spec.family](json.loads(path.read_text(encoding="utf-8")), spec.vocabulary, spec.context)
+    return COUNTS[family](json.loads(path.read_text(encoding="utf-8")), tokens, context)
 
 
 def _layer(width: int, inner: int) -> int:

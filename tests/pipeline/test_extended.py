@@ -40,7 +40,7 @@ def test_relative_imports_are_followed(tree: Path) -> None:
 
 
 def test_code_without_a_file_is_refused_by_name(tree: Path) -> None:
-    with pytest.raises(sources.SourceError, match=r"study\.corpora\.nowhere"):
+    with pytest.raises(sources.SourceError, match=r"study\.data\.nowhere"):
         sources.code_hash(["study.data.nowhere"])
 
 
@@ -78,7 +78,8 @@ from pathlib import Path
 from typing import Any
 import pandas as pd
 from analysis import __main__ as command
-from study import params, records
+from study.config import params
+from study import records
 from tests.analysis import simulate
 folder = simulate.write(Path("made"), simulate.smoke())
 table = pd.read_parquet(folder / "consistency.parquet")

@@ -11,18 +11,10 @@ import torch
 from study.config.embedding import Dtype, EmbeddingSpec
 from study.data.prepared import PreparedCorpus
 from study.distill.dataset import DistillDataset, token_ids
-from study.distill.embeddings import (
-    BLOCK,
-    TOKENS,
-    EmbeddingError,
-    block_size,
-    check_key,
-    embed_images,
-    embed_texts,
-    write_embeddings,
-)
+from study.distill.embeddings import EmbeddingError, check_key, write_embeddings
 from study.distill.shards import ShardedArray
 from study.models.dual_encoder import DualEncoder
+from study.models.embed import BLOCK, TOKENS, block_size, embed_images, embed_texts
 
 CPU = torch.device("cpu")
 ROUNDED: dict[Dtype, float] = {"float32": 1e-6, "float16": 2**-11, "bfloat16": 2**-8}
@@ -59,7 +51,7 @@ def test_the_size_of_a_block_changes_no_row(
 ) -> None:
     texts, pictures = corpus.captions("distil")["text"].tolist(), corpus.pictures("distil")
     whole = embed_texts(teacher, texts, CPU), embed_images(teacher, pictures, CPU)
-    monkeypatch.setattr("study.distill.embeddings.TOKENS", 3 * teacher.context)
+    monkeypatch.setattr("study.models.embed.TOKENS", 3 * teacher.context)
     assert block_size(teacher.context) == 3
     assert len(pictures) % block_size(teacher.image_tokens)  # the last block is not full
     np.testing.assert_allclose(embed_texts(teacher, texts, CPU), whole[0], atol=1e-6)
@@ -150,7 +142,7 @@ def test_texts_are_encoded_alike_in_one_piece_and_in_several(
     teacher: DualEncoder, texts: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, ids = embed_texts(teacher, texts, CPU), teacher.tokenize(texts)
-    monkeypatch.setattr("study.distill.embeddings.TOGETHER", 7)
+    monkeypatch.setattr("study.models.embed.TOGETHER", 7)
     monkeypatch.setattr("study.distill.dataset.TOGETHER", 7)
     np.testing.assert_allclose(embed_texts(teacher, texts, CPU), whole, atol=1e-6)
     assert torch.equal(token_ids(teacher, texts).long(), ids)

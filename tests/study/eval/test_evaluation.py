@@ -11,9 +11,9 @@ import torch
 
 from study import records
 from study.data.prepared import PreparedCorpus
-from study.distill.embeddings import embed_texts
 from study.eval.evaluation import Images, average_precision, evaluate, images_of
 from study.models.dual_encoder import DualEncoder
+from study.models.embed import embed_texts
 from tests.study.tiny import LANGUAGES, SPLITS, WORDS
 
 CPU = torch.device("cpu")

@@ -17,10 +17,10 @@ from PIL import Image
 
 from pipeline import stage
 from study.data.pictures import PixelPictures
-from study.distill.embeddings import embed_images, embed_texts
 from study.eval.evaluation import evaluate, images_of
 from study.models import trainable
 from study.models.dual_encoder import DualEncoder
+from study.models.embed import embed_images, embed_texts
 from study.models.shrink import shape, shrink, summary
 from study.models.tokenizers.vocabulary import Vocabulary
 from study.seeds import stream, torch_stream

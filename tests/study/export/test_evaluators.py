@@ -18,8 +18,8 @@ from pipeline.export import export
 from pipeline.sources import ROOT
 from study.data.pictures import PixelPictures
 from study.data.prepared import PreparedCorpus
-from study.distill.embeddings import embed_images, embed_texts
 from study.eval.retrieval import retrieval_rows
+from study.models.embed import embed_images, embed_texts
 from tests.study.export.exported import Study, run_alone
 
 EVALUATED = Path(__file__).with_name("evaluated.py")

@@ -16,9 +16,9 @@ from pipeline import stage
 from pipeline.export import export
 from study.data.pictures import PixelPictures
 from study.data.prepared import PreparedCorpus
-from study.distill.embeddings import embed_images, embed_texts
 from study.eval.retrieval import retrieval_rows
 from study.export import ExportError
+from study.models.embed import embed_images, embed_texts
 from study.models.tokenizers.vocabulary import EOS, PAD, Vocabulary, clean
 from study.names import UnknownNameError
 from study.seeds import stream

@@ -19,11 +19,11 @@ from pipeline.export import export
 from study.config.size import EncoderSpec
 from study.config.student import StudentSpec
 from study.data.pictures import PixelPictures
-from study.distill.embeddings import embed_images, embed_texts
 from study.distill.student import StudentConfig, initial_student
 from study.export import ExportError
 from study.models import pretrained_family
 from study.models.dual_encoder import DualEncoder
+from study.models.embed import embed_images, embed_texts
 from study.models.shrink import shape, shrink
 from study.seeds import stream
 from tests.study.export.exported import alone, record, similarities
