@@ -189,6 +189,30 @@ def summary() -> None:
 
 
 @app.command(rich_help_panel=TOOLS)
+def part(
+    what: Annotated[Kind, typer.Argument(help="What to make.", show_default=False)],
+    which: Annotated[
+        str,
+        typer.Argument(help="Number of the part and of all parts, as 2/3.", metavar="NUMBER/OF", show_default=False),
+    ],
+) -> None:
+    """Make a part of a kind on a machine that shares no folder with the others, for `dvc push --run-cache` to send."""
+    from pipeline import part
+
+    with stage.main("part"):
+        part.run(what, which)
+
+
+@app.command(rich_help_panel=TOOLS)
+def take() -> None:
+    """Fetch from DVC's remote what other machines have made of the study, before `make repro`."""
+    from pipeline import part
+
+    with stage.main("take"):
+        part.take()
+
+
+@app.command(rich_help_panel=TOOLS)
 def schema(
     out: Annotated[
         Path | None, typer.Option(help="The file to write; printed if left out.", show_default=False)
