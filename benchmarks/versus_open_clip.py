@@ -93,7 +93,8 @@ def teacher_of(form: str, pieces: list[tuple[str, float]]) -> OpenClip:
     torch.manual_seed(0)
     if form == "siglip2-b16":
         model = open_clip.get_model_config("ViT-B-16-SigLIP2-256")
-        model.pop("init_logit_bias")
+        for key in ("init_logit_bias", "custom_text"):
+            model.pop(key)
         preprocess = {**PIXELS, "size": 256, "mean": HALF, "std": HALF, "resize_mode": "squash"}
         config = {"model": model, "preprocess": preprocess}
         vocabulary = tokens(pieces, ["<pad>", "<eos>", "<bos>", "<unk>"], 256_000, "$A <eos>")
