@@ -19,6 +19,8 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 export NO_MKDOCS_2_WARNING := 1
+# DVC orders stages by hashes of their names: with a fixed seed two machines write the same dvc.lock.
+export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help status verify check declare repro report miniature tune ui test schema docs clean-venv clean-mlflow clean-cache
@@ -88,6 +90,6 @@ $(INSTALLED): pyproject.toml requirements/constraints.txt
 	@touch $@
 
 $(EVALUATORS): $(INSTALLED)
-	@echo "Installing MTEB and sentence-transformers into .venv, which only tests of exports use"
-	@requirements/install evaluators
+	@echo "Installing MTEB, sentence-transformers, submitit and Ray into .venv, which only tests of exports and engines use"
+	@requirements/install evaluators,slurm,ray
 	@touch $@

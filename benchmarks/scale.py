@@ -89,6 +89,9 @@ def bag(known: Sequence[str], width: int) -> DualEncoder:
         def tokenize(self, texts: Sequence[str]) -> Tensor:
             return torch.from_numpy(self.vocabulary.encode(texts, self.context, bos=False))
 
+        def cut(self, ids: Tensor) -> Tensor:
+            return ids
+
         def text_features(self, ids: Tensor) -> Tensor:
             return normalise(nn.functional.embedding_bag(ids, self.table, mode="mean", padding_idx=PAD))
 

@@ -77,6 +77,8 @@ def told(params: Params) -> list[str]:
         f"{arch}-{size}-{method}": bool(tuned_values(params, arch, size, method))
         for arch, size, method in product(grid.archs, grid.sizes, grid.methods)
     }
+    if params.root is not None:
+        print(f"{paths.PARAMS}: root is not used any more, leave it out")
     return [line for line in (*needs.summary(params), sentence(tuned)) if line]
 
 

@@ -6,11 +6,14 @@ Students that diverged in training, which `execution.on_failure: record` makes o
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from pipeline import params, paths, stage
+from pipeline.tracking.score_metrics import headline_metrics, score_metrics
 from pipeline.work.run_files import diverged
 from study import records
 from study.eval.stability import pair_table, stability_table
@@ -80,6 +83,31 @@ def result_tables(names: list[str]) -> dict[str, pd.DataFrame]:
     return tables
 
 
+def metrics(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """Architecture to size to method to headline measure to its mean over seeds, for `dvc metrics`."""
+    by_cell, named = score_metrics(tables), headline_metrics()
+    found: dict[str, Any] = {}
+    cells = tables["cells"]
+    for (arch, size, method), rows in cells.groupby(["arch", "size", "method"]):
+        scores = pd.DataFrame([by_cell.get(cell, {}) for cell in rows["cell"]]).reindex(columns=named).mean()
+        known = {name: round(float(score), 6) for name, score in scores.dropna().items()}
+        found.setdefault(str(arch), {}).setdefault(str(size), {})[str(method)] = known
+    return found
+
+
+def curves(names: list[str]) -> pd.DataFrame:
+    """Each method's loss by step, mean over seeds, for `dvc plots`: columns method, model, step, loss."""
+    frames = []
+    for name in names:
+        row = stage.read_json(model_folder(name) / "run.json")["row"]
+        history = pd.read_csv(model_folder(name) / "history.csv")
+        if "loss" in history:
+            frames.append(history[["step", "loss"]].assign(method=row["method"], model=f"{row['arch']}, {row['size']}"))
+    if not frames:
+        return pd.DataFrame(columns=["method", "model", "step", "loss"])
+    return pd.concat(frames).groupby(["method", "model", "step"])["loss"].mean().reset_index()
+
+
 def submissions(names: list[str]) -> str:
     """A line on the answers whose labels their publisher holds back; nothing where there are none."""
     files = sorted({file.name for name in names for file in (paths.SCORES / name).glob("submission-*.csv")})
@@ -104,6 +132,8 @@ def run() -> None:
     def make(folder: Path) -> None:
         for table, frame in tables.items():
             frame.to_parquet(folder / f"{table}.parquet", index=False)
+        stage.write_json(folder / "metrics.json", metrics(tables))
+        curves(grid.cells).to_csv(folder / "curves.csv", index=False, float_format="%.6g")
 
     stage.write_folder(paths.RESULTS, make)
     clear_delivered()

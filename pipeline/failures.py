@@ -77,9 +77,8 @@ class Failures:
         """Students that diverged, as an outcome."""
         return len(self._diverged)
 
-    def add(self, model: Task, error: BaseException) -> None:
-        """A model whose worker raised `error`."""
-        found = error if isinstance(error, CellError) else failed(model, _exception(error))
+    def add(self, found: CellError) -> None:
+        """A model that could not be made."""
         if not self._errors:
             self._say(f"{found.cell} failed: {short(found.reason)}\n  its log, with the traceback: {_shown(found.log)}")
         self._errors[found.cell] = found
@@ -105,10 +104,6 @@ class Failures:
             counts += f", {left} not begun (execution.on_failure is {self._on_failure})"
         lines = [f"  {e.cell}: {e.reason}\n    log: {_shown(e.log)}" for _, e in sorted(self._errors.items())]
         raise stage.StageError("\n".join([f"{counts}:", *lines]))
-
-
-def _exception(error: BaseException) -> Exception:
-    return error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
 
 
 def _shown(log: str) -> str:

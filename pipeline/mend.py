@@ -19,6 +19,7 @@ from typing import Any
 from ruamel.yaml import YAML, YAMLError
 
 from pipeline.stage import StageError
+from study.temporary import beside
 
 ENTRY = re.compile(r"^  \S.*:$", re.MULTILINE)
 """The line on which a stage's entry begins."""
@@ -73,7 +74,7 @@ def _mend_lock(lock: Path) -> str:
     for start in _last_first(text):
         whole = _stages(text[:start])
         if whole is not None:
-            temporary = lock.with_name(f".{lock.name}.{os.getpid()}.tmp")
+            temporary = beside(lock, hidden=True)
             temporary.write_text(text[:start], encoding="utf-8")
             os.replace(temporary, lock)
             return f"{lock} was cut short by a kill: its {len(whole)} whole entries are kept"

@@ -24,6 +24,9 @@ from study.config.grid import cells, teacher_name
 from study.config.params import Params
 from study.names import hint
 
+TEMPLATE = Path(__file__).parent / "template"
+"""What the folder of a new study is made from; its stages are those of a folder without a dvc.yaml."""
+
 
 class Values(Mapping[str, Any]):
     """Values by key, as dvc.yaml writes them: `teachers.clip`."""
@@ -54,11 +57,40 @@ def of_stage(name: str, **item: Any) -> Values:
     Raises:
         StageError: dvc.yaml lacks the stage, or a file lacks a key of it; the message names both.
     """
+    values = _of_stage(name, item)
+    _given.setdefault((Path.cwd(), name, tuple(sorted(item.items()))), values)
+    return Values(name, values)
+
+
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """Refuse to end a stage well whose values have changed since it read them: DVC would record the new ones.
+
+    Raises:
+        StageError: some have; the message names them.
+    """
+    _given.clear()
+    yield
+    for (folder, name, item), before in _given.items():
+        if folder == Path.cwd():
+            now = _of_stage(name, dict(item))
+            if changed := sorted(key for key, value in before.items() if now.get(key) != value):
+                raise stage.StageError(
+                    f"{', '.join(changed)} changed while the stage {name} ran; what it made is kept under the values "
+                    "that it was made with: run `dvc repro` again"
+                )
+
+
+_given: dict[tuple[Path, str, tuple[tuple[str, Any], ...]], dict[str, Any]] = {}
+"""What `of_stage` has given first in this process, by folder, stage and place in its matrix."""
+
+
+def _of_stage(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for file, keys in _keys(name, item):
         content = _content(file)
         values |= {key: _value(content, key, file) for key in keys} if keys else content
-    return Values(name, values)
+    return values
 
 
 def block(key: str) -> Any:
@@ -121,7 +153,8 @@ def from_file(path: Path) -> Iterator[None]:
 
 def _keys(name: str, item: Mapping[str, Any]) -> Iterator[tuple[Path, list[str]]]:
     """Files and keys of the stage's `params`, with `${item.<name>}` filled in; no keys are the whole file."""
-    declared = _content(paths.DVC).get("stages", {}).get(name)
+    stages = paths.DVC if paths.DVC.is_file() else TEMPLATE / "stages.yaml"
+    declared = _content(stages).get("stages", {}).get(name)
     if declared is None:
         raise stage.StageError(f"{paths.DVC} has no stage {name}: copy the file that comes with this version")
     for entry in declared.get("params", []):
@@ -153,7 +186,7 @@ def _read(file: Path, version: tuple[int, ...]) -> Any:
     """The content of that version of a file: a stage asks for each of its hundred cells."""
     if file.suffix == ".json":
         content = stage.read_json(file)
-    elif file.name == paths.DVC.name:
+    elif file.name != paths.PARAMS.name:
         try:
             content = YAML(typ="safe").load(file)
         except YAMLError as error:

@@ -7,29 +7,26 @@ invalidated by it. A cell whose result is not there, for whatever reason, makes 
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
-from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from pathlib import Path
 
-from pipeline import params, paths, stage
-from pipeline.failures import Failures, model_of
+from pipeline import logs, params, paths, stage
+from pipeline.engines import engine
+from pipeline.engines.base import Engine, Job, is_made
+from pipeline.failures import CellError, Failures, model_of
 from pipeline.progress import Board
-from pipeline.tracking.telling import carry_out
+from pipeline.recall import recalled
 from pipeline.tracking.watcher import watched
 from pipeline.work.device import execution
 from pipeline.work.distil import DistilTask
 from pipeline.work.inputs import open_corpus
 from pipeline.work.score import EvaluateTask
-from pipeline.work.task import Task
 from pipeline.work.teach import TeacherTask
 from study.config.grid import cells
 
-Job = Sequence[Task]
-"""Tasks of one worker, in order: a student is trained, then scored."""
+MOST_NAMES = 5
+"""That are listed."""
 
 
 def jobs(what: str) -> list[Job]:
@@ -43,99 +40,54 @@ def jobs(what: str) -> list[Job]:
 
 
 def missing(job: Job) -> bool:
-    return not all(task.in_place() or stage.is_done(task.folder) for task in job)
+    return not all(map(is_made, job))
 
 
-_device = "cpu"
-
-
-def _start_worker(devices: multiprocessing.SimpleQueue, threads: int) -> None:
-    global _device
-    stage.die_with_parent()
-    stage.limit_threads(threads)
-    _device = devices.get()
-
-
-def _work(job: Job) -> None:
-    todo = [task for task in job if not (task.in_place() or stage.is_done(task.folder))]
-    carry_out(todo, _device, lambda done, total, row: None)
-
-
-def devices(wanted: str, workers: int | str) -> list[str]:
-    """One entry a worker: every GPU once, or the CPU once a core."""
-    import torch
-
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda":
-        names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-        count = len(names) if workers == "auto" else int(workers)
-        return [names[index % len(names)] for index in range(count)]
-    count = (len(os.sched_getaffinity(0)) if wanted == "cpu" else 1) if workers == "auto" else int(workers)
-    return [wanted] * count
-
-
-def run_jobs(what: str, todo: list[Job], names: list[str], threads: int, on_failure: str = "stop") -> int:
+def run_jobs(what: str, todo: list[Job], by: Engine, on_failure: str = "stop") -> int:
     """Carry out `todo`, showing progress; how many of the students diverged, which is recorded.
-
-    A job is given to a worker when one is free, so that none is begun after a failure if none shall be.
 
     Raises:
         StageError: something failed; all that did is named, after what was begun is done.
     """
-    context = multiprocessing.get_context("spawn")
-    places = context.SimpleQueue()
-    for name in names:
-        places.put(name)
-    with Board(what, len(todo), len(names)) as board:
+    with (
+        Board(what, len(todo), by.workers) as board,
+        closing(by.carried(todo, lambda name, done, total: None)) as ends,
+    ):
         failures = Failures(on_failure, board.say)
-        pool = ProcessPoolExecutor(len(names), context, _start_worker, (places, threads))
-        try:
-            waiting, begun = list(reversed(todo)), dict[Future[None], Job]()
-            while begun or waiting:
-                while waiting and len(begun) < len(names):
-                    job = waiting.pop()
-                    begun[pool.submit(_work, job)] = job
-                for future in wait(begun, return_when=FIRST_COMPLETED).done:
-                    model = model_of(begun.pop(future)[0])
-                    try:
-                        future.result()
-                    except BrokenProcessPool:
-                        raise stage.StageError(
-                            _killed([model, *(model_of(job[0]) for job in begun.values())])
-                        ) from None
-                    except Exception as error:
-                        board.has_failed()
-                        failures.add(model, error)
-                    else:
-                        board.finished()
-                        failures.look(model)
-                if failures.stop:
-                    waiting.clear()
-            pool.shutdown()  # waited for: an interrupt meets this frame, not the end of the interpreter
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                for worker in multiprocessing.active_children():
-                    worker.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for one in ends:
+            model = model_of(one.job[0])
+            if one.error is None:
+                board.finished()
+                failures.look(model)
+                continue
+            board.has_failed()
+            failures.add(CellError(model.name, one.error, str(logs.place(model.name))))
+            if failures.stop:
+                by.hold()
     failures.end(board.done, len(todo))
     return failures.recorded
 
 
-def _killed(models: Sequence[Task]) -> str:
-    """What is told of a worker that was killed while these were made; which of them was its own nobody knows."""
-    names = ", ".join(model.name for model in models[:8]) + (f" and {len(models) - 8} more" if len(models) > 8 else "")
-    return (
-        f"a worker was killed while it made {'one of ' if len(models) > 1 else ''}{names} (out of memory? then lessen "
-        "execution.workers); what is finished is kept: run `dvc repro` again"
-    )
+def run(what: str, stamp: Path, number: int = 1, of: int = 1) -> list[Job]:
+    """Make what is missing of a kind, or of that part of it; the jobs that this was about.
 
+    Args:
+        what: teachers or students.
+        stamp: what is written then.
+        number: of the part, from 1.
+        of: parts that there are.
 
-def run(what: str, stamp: Path) -> None:
+    Raises:
+        StageError: something failed; what did not is kept.
+    """
     stage.sweep(paths.TEACHERS, paths.EMBEDDINGS, paths.RUNS, paths.SCORES)
-    declared = jobs(what)
+    declared = jobs(what)[number - 1 :: of]
     todo = [job for job in declared if missing(job)]
+    if known := recalled(task for job in todo for task in job if not is_made(task)):
+        print(
+            f"pool: {len(known)} folders are in DVC's cache: {', '.join(sorted(set(known))[:MOST_NAMES])}", flush=True
+        )
+        todo = [job for job in todo if missing(job)]
     # DVC empties the outputs of a stage before it runs, also where only the bytes of an input are others.
     for task in (task for job in declared for task in job if task.in_place()):
         stage.keep(task.out, task.folder)
@@ -143,10 +95,11 @@ def run(what: str, stamp: Path) -> None:
         open_corpus().verify()  # a cache that has decayed would go unnoticed otherwise
         started = time.perf_counter()
         where = execution()
-        names = devices(where["device"], where["workers"])[: len(todo)]
+        by = engine(where, len(todo))
         with watched():
-            lost = run_jobs(what, todo, names, where["threads"], where["on_failure"])
+            lost = run_jobs(what, todo, by, where.on_failure)
         recorded = f", {lost} of them diverged, which is recorded," if lost else ""
-        taken = f"{time.perf_counter() - started:.0f} s on {', '.join(names)}"
+        taken = f"{time.perf_counter() - started:.0f} s on {by.where}"
         print(f"pool: {len(todo)} {what}{recorded} in {taken}", flush=True)
     stamp.write_text(f"{what}: whatever was missing has been made\n")
+    return declared

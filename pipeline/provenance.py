@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import params, paths, stage
+from pipeline.sources import PACKAGES, ROOT
 from pipeline.tuned import untuned
-
-CODE = Path(__file__).resolve().parent
 
 
 def gather(tuned: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
@@ -69,14 +68,18 @@ def _evidence(run: Path) -> dict[str, Any]:
 
 
 def commit() -> dict[str, Any]:
-    """Commit of the code, its date and whether files differ from it; nothing outside a git clone."""
+    """The last commit of the code, its date and whether files differ from it; nothing outside a git clone.
+
+    Commits of other files, a dvc.lock for one, make no other report.
+    """
     try:
-        commit, date = _git("log", "-1", "--format=%H %cs").split()
-        return {"commit": commit, "date": date, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+        commit, date = _git("log", "-1", "--format=%H %cs", "--", *PACKAGES).split()
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", *PACKAGES)
+        return {"commit": commit, "date": date, "dirty": bool(changed)}
     except (OSError, subprocess.CalledProcessError, ValueError):
         return {}
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=CODE, check=True, capture_output=True, text=True)
+    done = subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True)
     return done.stdout.strip()

@@ -21,6 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from study.temporary import abandoned, beside, host
+
 STARTED_BY = os.getppid()
 """Read as early as a stage can, so that a parent that ends while the stage starts is missed."""
 STARTED_FOR = {"DVC_STAGE", "MAKELEVEL"}
@@ -82,7 +84,7 @@ def read_json(path: Path, **kinds: type) -> Any:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON with sorted keys, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = beside(path, hidden=True)
     temporary.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(temporary, path)
 
@@ -121,37 +123,40 @@ def make(folder: Path, maker: Make) -> None:
     """Fill `folder` by `maker` through a temporary one beside it; nothing to do if it is done."""
     if is_done(folder):
         return
-    working = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
+    working = beside(folder)
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir(parents=True)
     try:
         maker(working)
         (working / DONE).touch()
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(working, folder)
+        _move(working, folder)
     finally:
         shutil.rmtree(working, ignore_errors=True)
 
 
+def _move(working: Path, folder: Path) -> None:
+    """Put a finished folder in its place, unless another machine has put the same there meanwhile."""
+    if is_done(folder):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        os.replace(working, folder)
+    except OSError:
+        if not is_done(folder):
+            raise
+
+
 def sweep(*outputs: Path) -> None:
-    """Remove what processes that are no more left half-made, in the scratch and beside outputs in these folders."""
+    """Remove what this machine's processes that are no more left half-made, in the scratch and beside outputs there.
+
+    What other machines write in the same folder, or have left in it, stays.
+    """
     for working in [*SCRATCH.rglob("*.tmp"), *(path for folder in outputs for path in folder.glob(".*.tmp"))]:
-        pid = working.name.split(".")[-2]
-        if pid.isdigit() and not _alive(int(pid)):
+        if abandoned(working):
             if working.is_dir():
                 shutil.rmtree(working, ignore_errors=True)
             else:
                 working.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def adopt(folder: Path, out: Path) -> None:
@@ -172,7 +177,7 @@ def deliver(folder: Path, out: Path) -> None:
     """
     if not is_done(folder):
         raise StageError(f"{folder} is not finished")
-    working = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    working = beside(out, hidden=True)
     shutil.rmtree(working, ignore_errors=True)
     shutil.copytree(folder, working, copy_function=_link, ignore=shutil.ignore_patterns(DONE))
     shutil.rmtree(out, ignore_errors=True)
@@ -204,7 +209,7 @@ def clear_scratch(kind: str, keys: Iterable[str]) -> None:
 def write_folder(out: Path, maker: Make) -> None:
     """A stage's output folder, whole or not at all."""
     key = hashlib.sha256(str(out).encode()).hexdigest()[:16]
-    folder = scratch("out", f"{key}-{os.getpid()}")
+    folder = scratch("out", f"{key}-{host()}-{os.getpid()}")
     make(folder, maker)
     adopt(folder, out)
 
@@ -265,10 +270,13 @@ def out_of_space(error: BaseException) -> bool:
     return shutil.disk_usage(".").free < SPARE_BYTES and isinstance(error, RuntimeError | ValueError | SystemError)
 
 
-def die_with_parent() -> None:
+def die_with_parent(by: signal.Signals = signal.SIGTERM) -> None:
     """Of a stage that DVC or make runs, and of a worker: ask the kernel to end it when its parent ends (Linux).
 
     A command that was started by hand may outlive its shell.
+
+    Args:
+        by: the signal that the kernel sends.
 
     Raises:
         SystemExit: the parent has ended already, of which the kernel says nothing.
@@ -277,6 +285,6 @@ def die_with_parent() -> None:
     if sys.platform == "linux" and (parent is not None or not STARTED_FOR.isdisjoint(os.environ)):
         import ctypes
 
-        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)
+        ctypes.CDLL(None, use_errno=True).prctl(1, by)
         if os.getppid() != (STARTED_BY if parent is None else parent.pid):
             sys.exit("the process that started this one has ended")

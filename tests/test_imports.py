@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
@@ -40,11 +41,54 @@ def test_mlflow_is_imported_by_one_module() -> None:
     assert users == {"tracker.py"}
 
 
-def test_there_is_no_cycle_between_modules() -> None:
-    def module(file: Path) -> str:
-        parts = file.relative_to(ROOT).with_suffix("").parts
-        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+ARROWS: Mapping[str, set[str]] = {
+    "data": set(),
+    "models": {"data"},
+    "objectives": {"models"},
+    "config": {"data", "models", "objectives"},
+    "distill": {"config", "data", "models", "objectives"},
+    "eval": {"data", "models"},
+    "export": {"data", "models"},
+}
+"""Packages of study/, and those of them that each may import; the modules beside them import none."""
 
+
+def package(name: str) -> str | None:
+    """The part of study/ or analysis/ that a module is in; None for another module."""
+    parts = name.split(".")
+    return parts[1] if parts[0] in FILES and len(parts) > 1 else None
+
+
+def test_the_packages_of_study_import_each_other_one_way() -> None:
+    for file in FILES["study"]:
+        own = package(module(file))
+        imported = {
+            package(name) for name in imports(file) if module_file(name) is not None and name.startswith("study.")
+        }
+        further = imported - {own, None} - {path.stem for path in (ROOT / "study").glob("*.py")}
+        assert further <= ARROWS.get(own or "", set()), f"{module(file)} imports {sorted(map(str, further))}"
+
+
+@pytest.mark.parametrize("top", ["study", "analysis", "study.models"])
+def test_there_is_no_cycle_between_packages(top: str) -> None:
+    def part(name: str) -> str | None:
+        inside = name.startswith(f"{top}.")
+        return name.removeprefix(f"{top}.").partition(".")[0] if inside else None
+
+    graph: dict[str, set[str]] = {}
+    for file in FILES[top.split(".")[0]]:
+        if (own := part(module(file))) is not None:
+            found = {part(name) for name in imports(file) if module_file(name) is not None}
+            graph.setdefault(own, set()).update(name for name in found if name not in (None, own))
+    assert_no_cycle(graph)
+
+
+def module(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_there_is_no_cycle_between_modules() -> None:
     graph = {}
     for files in FILES.values():
         for file in files:
@@ -53,6 +97,10 @@ def test_there_is_no_cycle_between_modules() -> None:
             graph[module(file)] = {
                 t for t in targets if module_file(t) != file and not (t + ".").startswith(module(file) + ".")
             }
+    assert_no_cycle(graph)
+
+
+def assert_no_cycle(graph: Mapping[str, Collection[str]]) -> None:
     done: set[str] = set()
 
     def visit(node: str, path: tuple[str, ...]) -> None:

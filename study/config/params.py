@@ -110,16 +110,65 @@ class AnalysisSpec(Strict):
     )
 
 
+Printed = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""One line of text."""
+Option = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
+"""A long option of sbatch, without its dashes."""
+
+
+class Slurm(Strict):
+    """The job array that `engine: slurm` submits. Every element takes a part of the cells and runs them on its node."""
+
+    cluster: Literal["slurm", "local"] = Field(
+        default="slurm", description="local runs the elements as processes of this machine, to try it without Slurm"
+    )
+    partition: Printed | None = Field(default=None, description="as sbatch knows it; left out, the cluster's default")
+    elements: int = Field(default=8, gt=0, le=10_000, description="parts of the array at most, each on one node")
+    minutes: int = Field(
+        default=240, gt=0, le=100_000, description="an element may run; longer work is requeued and goes on"
+    )
+    requeues: int = Field(default=20, ge=0, le=1000, description="times that an element may run out of its minutes")
+    notice: int = Field(default=120, gt=0, le=3600, description="seconds before its end at which an element is told")
+    memory: Annotated[float, Field(gt=0, le=100_000)] | None = Field(default=None, description="GB of an element")
+    cpus: Annotated[int, Field(gt=0, le=4096)] | None = Field(default=None, description="CPUs of an element")
+    gpus: int = Field(default=0, ge=0, le=64, description="GPUs of an element")
+    setup: list[Printed] = Field(
+        default=[], description="shell lines that run on the node first, as `module load cuda`"
+    )
+    options: dict[Option, Printed | int] = Field(
+        default={}, description="further long options of sbatch, without dashes: `{account: vision, qos: low}`"
+    )
+
+
+class Ray(Strict):
+    """The cluster that `engine: ray` uses."""
+
+    address: Annotated[str, Field(pattern=r"^(auto|[A-Za-z0-9.-]+:[0-9]{1,5})$", max_length=200)] | None = Field(
+        default=None,
+        description="host:port of a cluster that runs, auto for the one that this machine belongs to; "
+        "left out, Ray is started on this machine alone and listens to this machine alone",
+    )
+
+
 class ExecutionSpec(Strict):
     """Where and how widely it runs. Changes no result on one kind of device, and trains nothing anew."""
 
+    engine: Literal["local", "slurm", "ray"] = Field(
+        default="local", description="processes of this machine, a Slurm array, or a Ray cluster"
+    )
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = Field(
         default="auto", description="auto takes GPUs where torch sees some; else cpu, cuda or cuda:<number>"
     )
     workers: Annotated[int, Field(gt=0, le=4096)] | Literal["auto"] = Field(
-        default="auto", description="models trained side by side; auto is one per GPU, or one per core"
+        default="auto",
+        description="models trained side by side on a machine; auto is what its GPUs, or its cores, hold",
+    )
+    workers_per_gpu: int = Field(
+        default=1, gt=0, le=64, description="workers that share a GPU: small students do not fill one"
     )
     threads: int = Field(default=1, gt=0, le=4096, description="of each worker, on a CPU")
+    slurm: Slurm = Field(default=Slurm(), description="see below")
+    ray: Ray = Field(default=Ray(), description="see below")
     on_failure: Literal["stop", "record"] = Field(
         default="stop",
         description="stop: no model is begun after one failed; record: a diverged student is an outcome, and all else "
@@ -134,6 +183,7 @@ TAGGED: Mapping[str, Mapping[str, type[BaseModel] | None]] = {"teachers": KINDS,
 class Params(Strict):
     """The whole of params.yaml."""
 
+    root: str | None = Field(default=None, exclude=True, description="not used any more; earlier versions needed it")
     study: StudySpec
     grid: GridSpec
     corpus: CorpusSpec

@@ -24,6 +24,8 @@ def markdown(schema: Schema | None = None) -> str:
     blocks, definitions = schema["properties"], schema["$defs"]
     lines: list[str] = []
     for name, node in blocks.items():
+        if name == "root":
+            continue
         lines += [f"## {name}", ""]
         if name in SEVERAL:
             lines += [f"{_sentence(node['description'])}", ""]
@@ -35,6 +37,9 @@ def markdown(schema: Schema | None = None) -> str:
             lines += _block(_target(node), definitions)
             if name == "corpus":
                 lines += _corpora(definitions)
+            if name == "execution":
+                for engine in ("Slurm", "Ray"):
+                    lines += [f"### execution.{engine.lower()}", "", *_block(engine, definitions)]
     lines += ["## training", "", "Of a teacher and of the students alike.", "", *_block("Schedule", definitions)]
     return "\n".join(lines)
 

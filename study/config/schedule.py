@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
+
+Made = TypeVar("Made")
+
+BACKEND = "inductor"
+"""Of torch.compile."""
 
 MOST_RATE = 10.0
 """Of AdamW, whose steps are about as long as its rate: beyond it nothing is learnt."""
@@ -32,8 +40,26 @@ class Schedule(BaseModel):
         default="float32", description="of the towers' matrix products; weights, losses and steps stay in float32"
     )
 
-    def autocast(self, device: torch.device) -> torch.autocast:
+    fused: bool = Field(default=True, description="AdamW's step as one kernel, where the device has it")
+    compile: Literal["none", "default", "reduce-overhead"] = Field(
+        default="none",
+        description="torch.compile's mode for the towers; reduce-overhead records CUDA graphs. It rounds differently",
+    )
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[object]:
         """Where the towers run; features leave them in float32 (`protocol.normalise`)."""
         import torch  # a schedule is also read where nothing is trained
 
-        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+
+    def compiled(self, tower: Callable[[Tensor], Made]) -> Callable[[Tensor], Made]:
+        """A tower's function, as torch.compile makes it if so declared; batches differ in their longest text."""
+        if self.compile == "none":
+            return tower
+        import torch
+
+        mode = None if BACKEND != "inductor" else self.compile
+        made: Callable[[Tensor], Made] = torch.compile(tower, dynamic=True, mode=mode, backend=BACKEND)
+        return made

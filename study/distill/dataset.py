@@ -13,6 +13,7 @@ from torch import Tensor
 from study.data.prepared import PreparedCorpus
 from study.distill.shards import ShardedArray
 from study.models.dual_encoder import DualEncoder
+from study.transfer import pinned, to_device
 
 RESIDENT_BYTES = 1 << 29
 """A larger array stays on disk and a batch's rows are read from there.
@@ -32,11 +33,29 @@ class Gather:
         self._device = device
         self._from = array.whole().to(device) if array.nbytes <= RESIDENT_BYTES else array
 
+    def drawn(self, rows: np.ndarray) -> Tensor:
+        """On the host what `placed` needs of `rows`: themselves, or their values [len(rows), ...] from disk."""
+        found = self._from.take(rows) if isinstance(self._from, ShardedArray) else torch.from_numpy(rows)
+        return pinned(found, self._device)
+
+    def placed(self, drawn: Tensor) -> Tensor:
+        """[N, ...] float32 on the device of what was `drawn`."""
+        there = to_device(drawn, self._device)
+        return there if isinstance(self._from, ShardedArray) else self._from[there]
+
     def __call__(self, rows: np.ndarray) -> Tensor:
         """[len(rows), ...] float32 on the device."""
-        if isinstance(self._from, ShardedArray):
-            return self._from.take(rows).to(self._device)
-        return self._from[torch.from_numpy(rows).to(self._device)]
+        return self.placed(self.drawn(rows))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Of a batch of N captions what `DistillDataset.taught` needs, on the host."""
+
+    x: Tensor
+    e: Tensor
+    image: Tensor
+    layers: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -69,13 +88,45 @@ class DistillDataset:
         """T(v) of the images of the captions `rows`, [N, D]."""
         return self._images(self.image_rows[rows])
 
+    def drawn(self, rows: np.ndarray) -> Drawn:
+        """What has to be read on the host for the captions `rows` [N]; a thread may do it."""
+        layers = self._layers.drawn(rows) if self._layers is not None else None
+        return Drawn(self._x.drawn(rows), self._e.drawn(rows), self._images.drawn(self.image_rows[rows]), layers)
+
+    def taught(self, drawn: Drawn) -> TeacherBatch:
+        """What was `drawn`, on the device."""
+        layers = None
+        if self._layers is not None:
+            assert drawn.layers is not None
+            layers = self._layers.placed(drawn.layers)
+        return TeacherBatch(self._x.placed(drawn.x), self._e.placed(drawn.e), self._images.placed(drawn.image), layers)
+
     def __call__(self, rows: np.ndarray) -> TeacherBatch:
         """Of the captions `rows` [N]."""
-        layers = self._layers(rows) if self._layers is not None else None
-        return TeacherBatch(self._x(rows), self.english(rows), self.images(rows), layers)
+        return self.taught(self.drawn(rows))
 
 
 def token_ids(model: DualEncoder, texts: Sequence[str]) -> Tensor:
     """[M, L] int32, half the size of what `tokenize` returns."""
     starts = range(0, len(texts), TOGETHER)
     return torch.cat([model.tokenize(texts[start : start + TOGETHER]).to(torch.int32) for start in starts])
+
+
+class Captions:
+    """The token ids of M captions, on the device, and how long each is, which the host knows."""
+
+    def __init__(self, model: DualEncoder, texts: Sequence[str], device: torch.device) -> None:
+        ids = token_ids(model, texts)
+        parts = ids.split(TOGETHER)
+        self.tokens = torch.cat([(part != model.vocabulary.pad).sum(dim=1) for part in parts]).numpy()
+        """[M] tokens that are not padding."""
+        self._columns = torch.cat([model.columns(part) for part in parts]).numpy()
+        self._ids = ids.to(device)
+
+    def longest(self, rows: np.ndarray) -> int:
+        """Columns that the tower has to read of the captions `rows`."""
+        return int(self._columns[rows].max())
+
+    def __call__(self, rows: Tensor, longest: int) -> Tensor:
+        """[N, longest] int32 on the device, of rows [N] there."""
+        return self._ids[rows, :longest]

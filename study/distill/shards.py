@@ -21,6 +21,7 @@ from torch import Tensor
 
 from study.config.embedding import Dtype
 from study.data.prepared import file_hash
+from study.temporary import beside
 
 INDEX = "index.json"
 
@@ -133,7 +134,7 @@ def _write(path: Path, dtype: Dtype, part: ShardSource) -> str:
     """Write a file whole or not at all; returns its sha256. No more than a block is held."""
     stored, name = STORED[dtype]
     made, written = hashlib.sha256(), 0
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = beside(path, hidden=True)
     with temporary.open("wb") as file:
 
         def put(content: bytes | memoryview) -> None:

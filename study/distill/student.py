@@ -16,7 +16,7 @@ from study.config.student import StudentSpec
 from study.data.prepared import PreparedCorpus
 from study.distill.batches import Batches
 from study.distill.cost import TrainingCost, cost
-from study.distill.dataset import DistillDataset, token_ids
+from study.distill.dataset import Captions, DistillDataset, Drawn
 from study.distill.embeddings import check_key
 from study.distill.training import History, Progress, fit
 from study.models import pretrained_text_family
@@ -27,6 +27,7 @@ from study.objectives.base import Batch, ModelInfo
 from study.objectives.encoded import CAPTIONS
 from study.objectives.weighted_loss import WeightedLoss, language_weights
 from study.seeds import stream, torch_stream
+from study.transfer import Ahead, pinned, to_device, waits
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,16 @@ class StudentConfig:
     seed: int
     objectives: Mapping[str, Mapping[str, Any]]
     spec: StudentSpec
+
+
+@dataclass(frozen=True)
+class HostBatch:
+    """What the host reads for a step: N captions' numbers, their longest in columns, targets, pixels [N, H, W, 3]."""
+
+    rows: Tensor
+    longest: int
+    taught: Drawn
+    pixels: Tensor | None
 
 
 def initial_student(teacher: DualEncoder, config: StudentConfig, texts: list[str]) -> DualEncoder:
@@ -94,27 +105,37 @@ def distil(
 
     method.start(sampled(data.english), sampled(data.images))
     captions_of = {"student_x": texts, "student_e": english}
-    ids = {view: token_ids(student, captions_of[view]).to(device) for view in CAPTIONS if view in method.needs}
+    read = {view: Captions(student, captions_of[view], device) for view in CAPTIONS if view in method.needs}
     languages = captions["language"].astype(str).to_numpy()
     weights = torch.from_numpy(language_weights(languages, spec.language_alpha)).float().to(device)
     batches = Batches(len(texts), schedule.batch, "batches", config.arch, config.size, config.seed)
 
-    def step_loss(step: int) -> dict[str, Tensor]:
+    def drawn(step: int) -> HostBatch:
         chosen = batches(step)
-        rows = torch.from_numpy(chosen).to(device)
-        batch = torch.cat([every[rows] for every in ids.values()]).long()
+        longest = max(captions.longest(chosen) for captions in read.values())
+        pixels = None
+        if both:
+            pixels = pinned(torch.from_numpy(data.pictures.read(data.image_rows[chosen], student.fit)), device)
+        return HostBatch(pinned(torch.from_numpy(chosen), device), longest, data.drawn(chosen), pixels)
+
+    encode, encode_layers = schedule.compiled(student.text_features), schedule.compiled(student.text_output)
+    see = schedule.compiled(student.image_features)
+
+    def step_loss(step: int) -> dict[str, Tensor]:
+        host = ahead(step)
+        rows = to_device(host.rows, device)
+        batch = torch.cat([captions(rows, host.longest) for captions in read.values()]).long()
         layers = own_image = None
         with schedule.autocast(device):
             if "layers" in method.needs:
-                output = student.text_output(batch)
+                output = encode_layers(batch)
                 features, layers = output.features, pooled_layers(output)[: len(rows)]  # x comes first
             else:
-                features = student.text_features(batch)
-            if both:
-                pixels = torch.from_numpy(data.pictures.read(data.image_rows[chosen], student.fit)).to(device)
-                own_image = student.image_features(pixels)
-        encoded = dict(zip(ids, features.split(len(rows)), strict=True))
-        taught = data(chosen)
+                features = encode(batch)
+            if host.pixels is not None:
+                own_image = see(to_device(host.pixels, device))
+        encoded = dict(zip(read, features.split(len(rows)), strict=True))
+        taught = data.taught(host.taught)
         views = Batch(
             student_x=encoded.get("student_x"),
             student_e=encoded.get("student_e"),
@@ -128,10 +149,10 @@ def distil(
         w = weights[rows]
         return method(views, w / w.mean(), own_image)
 
-    history = fit(
-        student, {"method": method}, step_loss, schedule, checkpoint=checkpoint, progress=progress, batch=batches
-    )
-    padding = student.vocabulary.pad
-    lengths = torch.stack([(every != padding).sum(dim=1) for every in ids.values()]).sum(dim=0).cpu().numpy()
+    with Ahead(drawn, schedule.steps, waits(device)) as ahead:
+        history = fit(
+            student, {"method": method}, step_loss, schedule, checkpoint=checkpoint, progress=progress, batch=batches
+        )
+    lengths = np.sum([captions.tokens for captions in read.values()], axis=0)
     tokens = sum(int(lengths[batches(step)].sum()) for step in range(schedule.steps))
     return student, history, cost(student, schedule, method.captions_per_item, tokens, both)

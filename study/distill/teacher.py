@@ -18,6 +18,7 @@ from study.models import trainable
 from study.models.dual_encoder import DualEncoder
 from study.models.tokenizers.vocabulary import PAD, Vocabulary
 from study.seeds import stream, torch_stream
+from study.transfer import Ahead, pinned, to_device, waits
 
 TOKENIZER_TEXTS = 60_000
 """Captions the tokenizer is trained on: more change nothing that we could measure and take longer."""
@@ -66,14 +67,22 @@ def train_teacher(
     def seen_images(step: int) -> list[int]:
         return [int(image) for image in by_image.images[batches(step)]]
 
-    def step_loss(step: int) -> dict[str, Tensor]:
+    def drawn(step: int) -> tuple[Tensor, Tensor]:
+        """On the host: numbers of the images [N], token ids of their captions [N, L]."""
         rows = batches(step)
-        ids = by_image.draw(rows, stream("captions", "teacher", spec.family, spec.seed, step)).to(device)
-        seen = pixels[torch.from_numpy(by_image.images[rows]).to(device)]
+        ids = model.cut(by_image.draw(rows, stream("captions", "teacher", spec.family, spec.seed, step)))
+        return pinned(torch.from_numpy(by_image.images[rows]), device), pinned(ids, device)
+
+    see, read = spec.training.compiled(model.image_features), spec.training.compiled(model.text_features)
+
+    def step_loss(step: int) -> dict[str, Tensor]:
+        rows, ids = ahead(step)
+        seen = pixels[to_device(rows, device)]
         with spec.training.autocast(device):
-            images, texts = model.image_features(seen), model.text_features(ids)
+            images, texts = see(seen), read(to_device(ids, device))
         return {"loss": model.image_text_loss(images, texts).mean()}
 
-    history = fit(model, {}, step_loss, spec.training, checkpoint=checkpoint, progress=progress, batch=seen_images)
+    with Ahead(drawn, spec.training.steps, waits(device)) as ahead:
+        history = fit(model, {}, step_loss, spec.training, checkpoint=checkpoint, progress=progress, batch=seen_images)
     tokens = float((by_image.ids != PAD).sum(dim=1).float().mean()) * spec.training.steps * spec.training.batch
     return model, history, cost(model, spec.training, 1, round(tokens), images=True)

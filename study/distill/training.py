@@ -19,6 +19,10 @@ from torch import Tensor, nn
 from study.config.schedule import Schedule
 from study.divergence import Batch, DivergenceError, Guard
 from study.models.dual_encoder import DualEncoder
+from study.temporary import beside
+
+FUSED = ("cpu", "cuda")
+"""Types of device on which AdamW has a fused step."""
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
 """Called with steps done, steps in all and the newest row of the history, which is empty between two rows."""
@@ -57,7 +61,13 @@ def optimiser(modules: Sequence[nn.Module], model: DualEncoder, schedule: Schedu
             decay = schedule.weight_decay if parameter.ndim > 1 and id(parameter) not in special else 0.0
             groups.setdefault((factor, decay), []).append(parameter)
     declared = [{"params": p, "weight_decay": decay, "factor": factor} for (factor, decay), p in groups.items()]
-    return torch.optim.AdamW(declared, lr=schedule.learning_rate, betas=(0.9, 0.98), fused=True)
+    fused = schedule.fused and model.token_table().weight.device.type in FUSED
+    return torch.optim.AdamW(declared, lr=schedule.learning_rate, betas=(0.9, 0.98), fused=fused)
+
+
+def measured(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """Scalars as the host reads them; it waits for the device once, not for each."""
+    return dict(zip(values, torch.stack([value.detach().float() for value in values.values()]).tolist(), strict=True))
 
 
 def fit(
@@ -110,8 +120,7 @@ def fit(
         if wrong is not None:
             raise _diverged(*wrong, schedule, history, batch)
         if reported:
-            row = {"step": step + 1, "learning_rate": rate, "gradient_norm": float(norm)}
-            row |= {name: float(value.detach()) for name, value in terms.items()}
+            row = {"step": step + 1, "learning_rate": rate, **measured({"gradient_norm": norm, **terms})}
             history.rows.append(row)
             history.seconds = time.perf_counter() - started
             if progress is not None:
@@ -158,7 +167,7 @@ def _save(
         "first_loss": guard.first,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = beside(path)
     torch.save(state, temporary)
     os.replace(temporary, path)
 

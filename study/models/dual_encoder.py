@@ -109,6 +109,18 @@ class DualEncoder(nn.Module, ABC):
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Token ids [N, L] int64, by this family's text handling."""
 
+    def columns(self, ids: Tensor) -> Tensor:
+        """[N] leading columns of ids [N, L] that the tower has to read of each text: what follows changes nothing.
+
+        For ids on the host, where they are known before a device is waited for; a batch is cut to the most of its
+        texts. All of them, unless a family says otherwise.
+        """
+        return torch.full((len(ids),), ids.shape[1])
+
+    def cut(self, ids: Tensor) -> Tensor:
+        """Host ids [N, L'] of a batch [N, L] without the columns that the tower need not read; N is not 0."""
+        return ids[:, : int(self.columns(ids).max())]
+
     @abstractmethod
     def image_features(self, pixels: Tensor) -> Tensor:
         """[N, D], L2-normalised, of uint8 pixels [N, H, W, 3]."""

@@ -11,14 +11,13 @@ from torch import Tensor
 
 from study.data.pictures import Pictures
 from study.models.dual_encoder import DualEncoder, TextOutput
+from study.transfer import Ahead, pinned, to_device, to_host, waits
 
 BLOCK = 256
 """Items that a model reads at a time, at most."""
 
-
 TOKENS = 16_384
 """Tokens (of an image: patches) that it reads at a time: what bounds its activations, whatever its size."""
-
 
 TOGETHER = 65_536
 """Different texts that are tokenised and sorted by length together."""
@@ -38,19 +37,25 @@ def block_size(tokens: int) -> int:
 
 @torch.inference_mode()
 def _apply(function: Callable[[Tensor], Tensor], rows: Tensor, device: torch.device) -> Tensor:
-    """`function` of some rows, as float32 on the host."""
-    return function(rows.to(device)).float().cpu()
+    """`function` of some rows of the host's, on the device."""
+    return function(to_device(rows, device))
 
 
 def image_blocks(
     model: DualEncoder, pictures: Pictures, device: torch.device, start: int = 0, stop: int | None = None
 ) -> Iterator[Tensor]:
-    """[n, D] of the images from `start` to `stop`, block by block."""
+    """[n, D] float32 on the host of the images from `start` to `stop`, block by block."""
     stop = len(pictures) if stop is None else stop
     size = block_size(model.image_tokens)
-    for first in range(start, stop, size):
+    firsts = range(start, stop, size)
+
+    def read(number: int) -> Tensor:
+        first = firsts[number]
         rows = np.arange(first, min(first + size, stop))
-        yield _apply(model.image_features, torch.from_numpy(pictures.read(rows, model.fit)), device)
+        return pinned(torch.from_numpy(pictures.read(rows, model.fit)), device)
+
+    with Ahead(read, len(firsts), waits(device)) as ahead:
+        yield from to_host((_apply(model.image_features, ahead(at), device) for at in range(len(firsts))), device)
 
 
 def embed_images(model: DualEncoder, pictures: Pictures, device: torch.device) -> np.ndarray:
@@ -74,15 +79,20 @@ def embed_texts(model: DualEncoder, texts: Sequence[str], device: torch.device) 
     for start in range(0, len(different), TOGETHER):
         ids = model.tokenize(different[start : start + TOGETHER])
         by_length = (ids != model.vocabulary.pad).sum(dim=1).argsort(stable=True)
-        for chosen in by_length.split(block_size(ids.shape[1])):
-            block = _apply(model.text_features, ids[chosen], device).numpy()
+        parts = by_length.split(block_size(ids.shape[1]))
+        blocks = (_apply(model.text_features, model.cut(ids[chosen]), device) for chosen in parts)
+        for chosen, block in zip(parts, to_host(blocks, device), strict=True):
             codes = chosen.numpy() + start
-            features[np.concatenate([rows_of[i] for i in codes])] = np.repeat(block, count[codes], axis=0)
+            features[np.concatenate([rows_of[i] for i in codes])] = np.repeat(block.numpy(), count[codes], axis=0)
     return features
 
 
 def layer_blocks(model: DualEncoder, texts: Sequence[str], device: torch.device) -> Iterator[Tensor]:
-    """[n, K, E] of the texts, block by block, by `pooled_layers`."""
+    """[n, K, E] float32 on the host of the texts, block by block, by `pooled_layers`."""
     every = model.tokenize(texts)
-    for ids in every.split(block_size(every.shape[1])):
-        yield _apply(lambda part: pooled_layers(model.text_output(part)), ids, device)
+    parts = every.split(block_size(every.shape[1]))
+
+    def read(ids: Tensor) -> Tensor:
+        return pooled_layers(model.text_output(ids))
+
+    yield from to_host((_apply(read, model.cut(ids), device) for ids in parts), device)

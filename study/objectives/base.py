@@ -75,7 +75,10 @@ def squared_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 class Queue(nn.Module):
-    """First-in-first-out memory of the last `size` embeddings; starts empty, saved with checkpoints."""
+    """First-in-first-out memory of the last `size` embeddings; starts empty, saved with checkpoints.
+
+    How many it holds the host counts for itself: to read `filled`, it would have to wait for the device.
+    """
 
     memory: Tensor
     filled: Tensor
@@ -84,13 +87,19 @@ class Queue(nn.Module):
         super().__init__()
         self.register_buffer("memory", torch.zeros(size, width))
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
+        self._filled = 0
+        self.register_load_state_dict_post_hook(Queue._count)
+
+    def _count(self, incompatible: object) -> None:
+        self._filled = int(self.filled)
 
     def push(self, batch: Tensor) -> None:
         """Add [N, D], oldest out first. A batch larger than the queue leaves its last `size` rows."""
-        kept = torch.cat([self.memory[: int(self.filled)], batch.detach()])[-len(self.memory) :]
+        kept = torch.cat([self.memory[: self._filled], batch.detach()])[-len(self.memory) :]
         self.memory[: len(kept)] = kept
-        self.filled.fill_(len(kept))
+        self._filled = len(kept)
+        self.filled.fill_(self._filled)
 
     def content(self) -> Tensor:
         """What the queue holds, oldest first, [M, D]; a copy, since `push` writes in place."""
-        return self.memory[: int(self.filled)].clone()
+        return self.memory[: self._filled].clone()

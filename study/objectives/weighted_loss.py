@@ -49,7 +49,10 @@ class WeightedLoss(nn.Module):
     def forward(self, batch: Batch, item_weights: Tensor, student_image: Tensor | None = None) -> dict[str, Tensor]:
         """Named terms (scalars) and their weighted sum under "loss"."""
         terms = {name: (item_weights * term(batch)).mean() for name, term in self.text.items()}
-        total = sum((self.weights[name] * value for name, value in terms.items()), start=torch.zeros(()))
+        total = sum(
+            (self.weights[name] * value for name, value in terms.items()),
+            start=torch.zeros((), device=item_weights.device),
+        )
         if student_image is not None:
             seen = replace(
                 batch,

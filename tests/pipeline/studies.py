@@ -59,6 +59,13 @@ def copy_tree(folder: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
 
 
+def git(folder: Path, *arguments: str) -> None:
+    """Run git there; an error is one of the test."""
+    author = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
+    done = subprocess.run(("git", *author, *arguments), cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def edit(params: Path, changes: Mapping[str, Any]) -> None:
     """Set values of a params.yaml, by dotted key."""
     yaml = YAML()

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline import paths, pool, stage, verify
+from pipeline.engines.local import LocalEngine
 from study.names import UnknownNameError
 from tests.pipeline.grids import cell_names, contents, deliver, write_grid
 
@@ -22,7 +23,7 @@ def made(folder: Path, monkeypatch: pytest.MonkeyPatch, workers: int, *, backwar
     monkeypatch.chdir(folder)
     write_grid(folder, seeds=SEEDS)
     jobs = pool.jobs("students")
-    pool.run_jobs("students", jobs[::-1] if backwards else jobs, ["cpu"] * workers, 1)
+    pool.run_jobs("students", jobs[::-1] if backwards else jobs, LocalEngine(["cpu"] * workers, 1))
     deliver()
     return contents(paths.RUNS, paths.SCORES)
 

@@ -72,7 +72,6 @@ def clean_tables() -> tuple[Table, Table]:
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The smoke study on data of one's own in which nothing is wrong."""
     raw = YAML(typ="safe", pure=True).load(ROOT / "studies" / "smoke" / "params.yaml")
-    raw["root"] = os.path.relpath(ROOT, tmp_path)
     settings = {"captions": "data/captions.csv", "questions": "data/questions.csv"}
     raw["corpus"] = {"name": "manifest", "settings": settings}
     with (tmp_path / "params.yaml").open("w", encoding="utf-8") as file:

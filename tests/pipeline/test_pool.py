@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import pool, stage
+from pipeline.engines.local import LocalEngine, devices
 from pipeline.tracking import telling
 from pipeline.work.task import Progress, Task
 from study.names import UnknownNameError
@@ -76,7 +77,9 @@ def test_what_fails_is_told_at_once_and_named_at_the_end_and_all_else_is_made(
     behaviours = {"b": "fails", "c": "raises what cannot travel", "e": "diverges", "g": "talks", "h": "misnames"}
     jobs: list[pool.Job] = [(Fake(name, behaviour),) for name, behaviour in behaviours.items()]
     with pytest.raises(stage.StageError) as caught:
-        pool.run_jobs("fakes", [*jobs, (Fake("a"), Fake("d")), (Fake("i", "talks"),)], ["cpu"], 1, "record")
+        pool.run_jobs(
+            "fakes", [*jobs, (Fake("a"), Fake("d")), (Fake("i", "talks"),)], LocalEngine(["cpu"], 1), "record"
+        )
     assert [stage.is_done(Fake(name).folder) for name in "bchadegi"] == [*[False] * 3, *[True] * 5]
     assert not list(stage.SCRATCH.rglob("*.tmp"))
     text = str(caught.value)
@@ -104,7 +107,7 @@ def test_what_fails_is_told_at_once_and_named_at_the_end_and_all_else_is_made(
 def test_no_model_is_begun_after_a_failure() -> None:
     jobs: list[pool.Job] = [(Fake("a"),), (Fake("b", "fails"),), *((Fake(name),) for name in "cdef")]
     with pytest.raises(stage.StageError, match=r"1 of 6 failed, 1 done and kept, 4 not begun \(execution.on_failure"):
-        pool.run_jobs("fakes", jobs, ["cpu"], 1)
+        pool.run_jobs("fakes", jobs, LocalEngine(["cpu"], 1))
     assert [stage.is_done(Fake(name).folder) for name in "abcdef"] == [True, *[False] * 5]
 
 
@@ -114,10 +117,13 @@ def test_a_log_that_cannot_be_written_stops_nothing() -> None:
     assert stage.is_done(Fake("a").folder)
 
 
-def test_a_killed_worker_is_told_and_what_is_finished_is_kept() -> None:
+def test_a_killed_worker_is_told_and_what_is_finished_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     stage.make(Fake("a").folder, lambda where: Fake("a").make(where, "before", lambda done, total, row: None))
-    with pytest.raises(stage.StageError, match="a worker was killed"):
-        pool.run_jobs("fakes", [(Fake("a"), Fake("b", "dies"))], ["cpu"], 1)
+    jobs: list[pool.Job] = [(Fake("a"), Fake("b", "dies")), (Fake("c"),)]
+    with pytest.raises(stage.StageError, match=r"1 of 2 failed.*\n  a: a worker was killed while it made a \(SIGKILL"):
+        pool.run_jobs("fakes", jobs, LocalEngine(["cpu"], 1))
+    assert "a is begun again: a worker was killed" in capsys.readouterr().out
+    assert stage.is_done(Fake("c").folder), "another worker goes on with the others"
     assert (Fake("a").folder / "who").read_text().endswith("before")
 
 
@@ -133,5 +139,13 @@ def test_what_is_in_place_or_done_is_not_missing() -> None:
 
 
 def test_devices_are_one_a_worker() -> None:
-    assert pool.devices("cpu", "3") == ["cpu"] * 3
-    assert set(pool.devices("auto", "2")) <= {"cpu", "cuda:0", "cuda:1"}
+    assert devices("cpu", "3") == ["cpu"] * 3
+    assert set(devices("auto", "2")) <= {"cpu", "cuda:0", "cuda:1"}
+
+
+def test_several_workers_share_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert devices("auto", "auto", 3) == ["cuda:0", "cuda:1"] * 3
+    assert devices("cuda:1", "auto", 3) == ["cuda:1"] * 3
+    assert devices("cuda", 3, 2) == ["cuda:0", "cuda:1", "cuda:0"]

@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pipeline.sources import ROOT
 from tests.pipeline import studies
-from tests.pipeline.studies import copy_tree, run
+from tests.pipeline.studies import copy_tree, git, run
 
 STUDY = "studies/mini"
 
@@ -29,7 +30,8 @@ def repro(copy: Path) -> str:
 
 def ran(output: str, stage: str) -> list[str]:
     """Names after `stage@` of the stages that were executed."""
-    lines = [line for line in output.splitlines() if line.startswith(f"Running stage '{STUDY}/dvc.yaml:{stage}@")]
+    names = (f"Running stage '{place}{stage}@" for place in ("", f"{STUDY}/dvc.yaml:"))
+    lines = [line for line in output.splitlines() if line.startswith(tuple(names))]
     return sorted(line.split("@", 1)[1].rstrip("':") for line in lines)
 
 
@@ -60,6 +62,10 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "sizes.half": 0.75,
         },
     )
+    shutil.copy(ROOT / ".gitignore", folder)
+    shutil.copytree(ROOT / ".dvc" / "plots", folder / ".dvc" / "plots")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "a study")
     return folder
 
 
@@ -76,9 +82,20 @@ def test_the_study_runs_is_cached_and_follows_its_declaration(copy: Path) -> Non
     assert (study / "report" / "report.html").stat().st_size > 50_000
     assert "1 created, 8 completed" in first, "runs were there before they were published; the report was not"
 
+    locked = (study / "dvc.lock").read_bytes()
     again = repro(copy)
-    assert "Running stage" not in again
-    assert "up to date" in again
+    assert [line for line in again.splitlines() if line.startswith("Running stage")] == [
+        f"Running stage '{STUDY}/dvc.yaml:resolve':"
+    ]
+    assert (study / "dvc.lock").read_bytes() == locked
+    git(copy, "add", "-A")
+    git(copy, "commit", "-qm", "as it was run first")
+
+    # Of the same computation nothing differs, neither in another folder nor without what DVC has kept.
+    shutil.rmtree(copy / ".dvc" / "cache")
+    git(copy, "clean", "-qxdf", STUDY)
+    run(copy, study, "dvc", "repro", "dvc.yaml:publish")
+    git(copy, "diff", "--exit-code", "HEAD")
 
     tuned = run(copy, study, "pipeline", "tune", "clip", "half", "none")
     assert "trial 2 of 2" in tuned
@@ -93,17 +110,41 @@ def test_the_study_runs_is_cached_and_follows_its_declaration(copy: Path) -> Non
     assert ran(more, "teacher") == ran(more, "embed") == ran(more, "evaluate") == []
     assert "6 completed" in more
 
-    edit(copy, {"grid.methods": ["none", "fd"], "methods.fd.fd.weight": 2.0})
-    fewer = repro(copy)
+    edit(copy, {"grid.methods": ["none", "fd"]})
+    before = json.loads((study / "results" / "metrics.json").read_text())
+    fewer = run(copy, study, "dvc", "exp", "run", "-S", "methods.fd.fd.weight=2.0", "dvc.yaml")
     assert {name.rsplit("-", 1)[1] for name in ran(fewer, "student")} == {"fd"}
     methods = set(pd.read_parquet(study / "results" / "cells.parquet")["method"])
     assert methods == {"teacher", "none", "fd"}
 
-    trained = {path: path.read_bytes() for path in (study / "runs").glob("*/run.json")}
     edit(copy, {"evaluation.protocol": "first-caption"})
+    status = run(copy, study, "dvc", "status", "dvc.yaml")
+    assert "modified:           evaluation" in status
+    assert "methods" not in status.partition("student@")[2]
+    changed = run(copy, study, "dvc", "params", "diff")
+    assert any(line.split()[1:] == ["methods.fd.fd.weight", "1.0", "2.0"] for line in changed.splitlines())
+    dry = run(copy, study, "dvc", "repro", "--dry", "dvc.yaml")
+    assert "pipeline student clip half fd 0" in dry
+    shown = json.loads(run(copy, study, "dvc", "metrics", "show", "--json", "results/metrics.json"))
+    assert set(next(iter(shown[""]["data"].values()))["data"]["clip"]["half"]) == {"none", "fd"}
+    moved = json.loads(run(copy, study, "dvc", "metrics", "diff", "--json"))
+    assert (
+        before["clip"]["half"]["fd"]
+        != json.loads((study / "results" / "metrics.json").read_text())["clip"]["half"]["fd"]
+    )
+    assert any("clip.half.fd" in key for key in moved["diff"][f"{STUDY}/results/metrics.json"])
+    plots = json.loads(run(copy, study, "dvc", "plots", "diff", "--json", "HEAD"))["data"]
+    for plot in ("trade-off", "languages", "training"):
+        (drawn,) = plots[f"dvc.yaml::{plot}"]
+        assert drawn["revisions"] == ["HEAD", "workspace"]
+        assert "vega-lite" in json.loads(drawn["content"])["$schema"]
+    experiments = run(copy, study, "dvc", "exp", "show", "--csv")
+    assert "methods.fd.fd.weight" in experiments
+
+    trained = {path: path.read_bytes() for path in (study / "runs").glob("*/run.json")}
     scored = repro(copy)
     assert len(ran(scored, "student")) == 8
-    assert {path: path.read_bytes() for path in trained} == trained  # with the seconds that training took
+    assert {path: path.read_bytes() for path in trained} == trained
 
     shutil.rmtree(study / "runs")
     restored = repro(copy)

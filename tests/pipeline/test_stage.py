@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import sources, stage
+from study import temporary
 
 
 def test_a_folder_is_made_once_and_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,14 +120,45 @@ def test_a_full_disk_is_told_whoever_meets_it(monkeypatch: pytest.MonkeyPatch) -
 
 def test_what_a_dead_process_left_half_made_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    dead, alive = (stage.SCRATCH / "kind" / f"key.{pid}.tmp" for pid in (2**22 + 1, os.getpid()))
-    beside = tmp_path / "runs" / f".cell.{2**22 + 1}.tmp"
-    for folder in (dead, alive, beside):
+    here, gone = temporary.host(), 2**22 + 1
+    dead, alive, elsewhere = (
+        stage.SCRATCH / "kind" / f"key.{owner}.tmp"
+        for owner in (f"{here}.{gone}", f"{here}.{os.getpid()}", f"{here}-2.{gone}")
+    )
+    beside, theirs = (tmp_path / "runs" / f".cell.{host}.{gone}.tmp" for host in (here, "another"))
+    for folder in (dead, alive, elsewhere, beside, theirs):
         folder.mkdir(parents=True)
     stage.sweep(Path("runs"), Path("scores"))
     assert not dead.exists()
     assert not beside.exists()
     assert alive.exists()
+    assert elsewhere.exists()
+    assert theirs.exists()
+
+
+def test_names_of_what_is_being_written_say_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "node7.cluster.example")
+    name = temporary.beside(Path("a") / "b.json", hidden=True)
+    assert name == Path("a") / f".b.json.node7-cluster-example.{os.getpid()}.tmp"
+    assert temporary.owner(name) == ("node7-cluster-example", os.getpid())
+    assert [temporary.owner(Path(other)) for other in ("a.tmp", "7.tmp", "a.7.tmp", "a.b.c.tmp", "a.b.7.temp")] == [
+        None
+    ] * 5
+
+
+def test_the_same_folder_made_twice_at_once_is_kept_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = stage.scratch("kind", "key")
+
+    def maker(where: Path) -> None:
+        (where / "a.txt").write_text("second")
+        folder.mkdir()
+        (folder / "a.txt").write_text("first")
+        (folder / stage.DONE).touch()
+
+    stage.make(folder, maker)
+    assert (folder / "a.txt").read_text() == "first"
+    assert [path.name for path in folder.parent.iterdir()] == ["key"]
 
 
 def test_json_that_is_not_whole_is_named(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from study.data.pictures import Fit
 from study.models import torchvision_ops
 from study.models.dual_encoder import TextOutput, Trainable, normalise
 from study.models.open_clip.model import OpenClipTowers
+from study.models.padding import used_columns
 from study.models.tokenizers.base import TextTokenizer
 from study.models.tokenizers.vocabulary import EOS, PAD, Vocabulary
 from study.names import UnknownNameError
@@ -99,23 +100,24 @@ class Clip(OpenClipTowers, Trainable):
         return self._text(ids, keep_hidden=False)[0]
 
     def text_output(self, ids: Tensor) -> TextOutput:
-        features, hidden, ids = self._text(ids, keep_hidden=True)
+        features, hidden = self._text(ids, keep_hidden=True)
         return TextOutput(features, tuple(hidden), ids != PAD)
 
-    def _text(self, ids: Tensor, keep_hidden: bool) -> tuple[Tensor, list[Tensor], Tensor]:
-        """As open_clip's encode_text, on the batch's longest text: causal, so padding changes nothing."""
-        longest = int((ids != PAD).sum(dim=1).max())
-        ids = ids[:, :longest]
-        text = self.model.text
-        x = text.token_embedding(ids) + text.positional_embedding[:longest]
-        mask = text.attn_mask[:longest, :longest]
+    def columns(self, ids: Tensor) -> Tensor:
+        return used_columns(ids != PAD)  # causal, so padding behind a text changes nothing
+
+    def _text(self, ids: Tensor, keep_hidden: bool) -> tuple[Tensor, list[Tensor]]:
+        """As open_clip's encode_text, on so many columns as there are."""
+        text, length = self.model.text, ids.shape[1]
+        x = text.token_embedding(ids) + text.positional_embedding[:length]
+        mask = text.attn_mask[:length, :length]
         hidden = [x]
         for block in text.transformer.resblocks:
             x = block(x, attn_mask=mask)
             if keep_hidden:
                 hidden.append(x)
         pooled = text_global_pool(text.ln_final(x), ids, "eos", eos_token_id=EOS)
-        return normalise(pooled @ text.text_projection), hidden, ids
+        return normalise(pooled @ text.text_projection), hidden
 
     def token_table(self) -> nn.Embedding:
         return self.model.text.token_embedding

@@ -28,6 +28,7 @@ from study.models.open_clip.images import image_kind
 from study.models.open_clip.model import OpenClipTowers
 from study.models.open_clip.origin import origin
 from study.models.open_clip.text import text_kind
+from study.models.padding import used_columns
 from study.models.preprocess import of_open_clip
 from study.models.tokenizers.base import TextTokenizer
 from study.models.tokenizers.pretrained import PretrainedTokenizer
@@ -126,6 +127,10 @@ class OpenClip(OpenClipTowers, Pretrained):
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         return torch.from_numpy(self.vocabulary.encode(texts, self.context))
+
+    def columns(self, ids: Tensor) -> Tensor:
+        cuts = self._reads.cuts(self.model.text)
+        return used_columns(self.vocabulary.mask(ids)) if cuts else super().columns(ids)
 
     def text_features(self, ids: Tensor) -> Tensor:
         return normalise(self._reads.run(self.model.text, ids, self.vocabulary.mask(ids), False)[0])

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from study.models import torchvision_ops
+from study.models.attention import attention_mask
 from study.models.errors import PretrainedError
-from study.models.padding import without_padding
 from study.models.text_config import positions
 from study.models.tokenizers.pretrained import PretrainedTokenizer
 from study.names import hint
@@ -59,9 +59,12 @@ class TextKind(ABC):
     def run(self, text: Any, ids: Tensor, mask: Tensor, keep_hidden: bool) -> tuple[Tensor, list[Tensor], Tensor]:
         """Features [N, D], not yet normalised, hidden states [N, L, E] and the mask that belongs to them.
 
-        As the library computes them for the full length; cut to the batch's longest text where padding
-        changes nothing.
+        As the library computes them for the full length.
         """
+
+    def cuts(self, text: Any) -> bool:
+        """Whether padding behind a text changes nothing of it, so that the tower need not read it."""
+        return True
 
     @abstractmethod
     def resized(self, layers: int, vocabulary: PretrainedTokenizer) -> dict[str, Any]:
@@ -94,9 +97,10 @@ class NativeText(TextKind):
         table: nn.Embedding = text.token_embedding
         return table
 
+    def cuts(self, text: Any) -> bool:
+        return text.attn_mask is not None and text.pool_type != "last"  # causal: nobody sees the padding
+
     def run(self, text: Any, ids: Tensor, mask: Tensor, keep_hidden: bool) -> tuple[Tensor, list[Tensor], Tensor]:
-        if text.attn_mask is not None and text.pool_type != "last":  # causal: nobody sees the padding
-            ids, mask = without_padding(ids, mask)
         length = ids.shape[1]
         x = text.token_embedding(ids) + text.positional_embedding[:length]
         seen = None if text.attn_mask is None else text.attn_mask[:length, :length]
@@ -170,10 +174,10 @@ class HfText(TextKind):
         return table
 
     def run(self, text: Any, ids: Tensor, mask: Tensor, keep_hidden: bool) -> tuple[Tensor, list[Tensor], Tensor]:
-        ids, mask = without_padding(ids, mask)
-        attended = (ids != self.config["text"]["pad_token_id"]).long()  # as open_clip: also of an eos that pads
-        out = text.transformer(input_ids=ids, attention_mask=attended, output_hidden_states=keep_hidden)
-        return text.proj(text.pooler(out, attended)), list(out.hidden_states or ()), mask
+        attended = ids != self.config["text"]["pad_token_id"]  # as open_clip: also of an eos that pads
+        seen = attention_mask(attended, text.transformer)
+        out = text.transformer(input_ids=ids, attention_mask=seen, output_hidden_states=keep_hidden)
+        return text.proj(text.pooler(out, attended.long())), list(out.hidden_states or ()), mask
 
     def resized(self, layers: int, vocabulary: PretrainedTokenizer) -> dict[str, Any]:
         config = copy.deepcopy(dict(self.config))

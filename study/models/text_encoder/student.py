@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from study.data.pictures import Fit
+from study.models.attention import attention_mask
 from study.models.dual_encoder import DualEncoder, PretrainedTextStudent, TextOutput, normalise
 from study.models.evidence import Evidence
-from study.models.padding import without_padding
+from study.models.padding import used_columns
 from study.models.text_config import positions
 from study.models.text_encoder import files, library
 from study.models.tokenizers.base import TextTokenizer
@@ -131,10 +132,13 @@ class EncoderStudent(PretrainedTextStudent):
     def text_output(self, ids: Tensor) -> TextOutput:
         return self._read(ids, keep_hidden=True)
 
+    def columns(self, ids: Tensor) -> Tensor:
+        return used_columns(self.vocabulary.mask(ids))  # padding is masked
+
     def _read(self, ids: Tensor, keep_hidden: bool) -> TextOutput:
-        """On the batch's longest text: padding is masked."""
-        ids, mask = without_padding(ids, self.vocabulary.mask(ids))
-        out = self.text.encoder(input_ids=ids, attention_mask=mask.long(), output_hidden_states=keep_hidden)
+        mask = self.vocabulary.mask(ids)
+        seen = attention_mask(mask, self.text.encoder)
+        out = self.text.encoder(input_ids=ids, attention_mask=seen, output_hidden_states=keep_hidden)
         pooled = POOLING[self._config["pooling"]](out.last_hidden_state, mask)
         return TextOutput(normalise(self.text.projection(pooled)), tuple(out.hidden_states or ()), mask)
 

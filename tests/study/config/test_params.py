@@ -201,9 +201,9 @@ def test_blocks_with_defaults_may_be_left_out_or_empty(tmp_path: Path) -> None:
 
 
 def test_a_block_that_dvc_follows_must_be_there_but_may_be_empty(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match="missing key 'evaluation': write `evaluation: {}` for its defaults"):
+    with pytest.raises(ParamsError, match=r"missing key 'evaluation': write `evaluation: \{\}` for its defaults"):
         load(edited(tmp_path, lambda raw: raw.pop("evaluation")))
-    with pytest.raises(ParamsError, match="missing key 'students'$"):
+    with pytest.raises(ParamsError, match=r"missing key 'students'$"):
         load(edited(tmp_path, lambda raw: raw.pop("students")))
 
 

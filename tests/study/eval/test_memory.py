@@ -52,6 +52,9 @@ class Drawn:
     def tokenize(self, texts: list[str]) -> torch.Tensor:
         return torch.tensor([[int(text)] for text in texts])
 
+    def cut(self, ids: torch.Tensor) -> torch.Tensor:
+        return ids
+
     def text_features(self, ids: torch.Tensor) -> torch.Tensor:
         drawn = torch.sin(ids * torch.arange(1.0, 513.0) + ids.square() * 0.7)
         return torch.nn.functional.normalize(drawn, dim=-1)

@@ -18,7 +18,7 @@ from study.distill.training import fit
 from study.divergence import NAMED, DivergenceError, Guard
 from study.models.dual_encoder import DualEncoder
 from study.objectives.weighted_loss import WeightedLoss
-from tests.study.distill.test_training import CPU, Line, corner
+from tests.study.distill.test_training import CPU, Line, config
 
 SCHEDULE = Schedule(steps=60, batch=4, learning_rate=0.01)
 STEP = 26
@@ -127,7 +127,7 @@ def test_a_student_names_the_captions_of_its_batch(
 
     monkeypatch.setattr(WeightedLoss, "forward", spoilt_method)
     with pytest.raises(DivergenceError, match="at step 3 of 6") as caught:
-        distil(corner("fd"), teacher, corpus, embeddings, CPU)
+        distil(config("fd"), teacher, corpus, embeddings, CPU)
     from study.distill.batches import Batches
 
     batches = Batches(len(corpus.captions("distil")), 8, "batches", "arch", "most", 0)
