@@ -85,6 +85,15 @@ def tune(arch: Arch, size: Size, method: Method) -> None:
 
 
 @app.command(rich_help_panel=TOOLS)
+def tune_all() -> None:
+    """Search the settings of every method, in every architecture and size, side by side by the declared engine."""
+    from pipeline import tuning
+
+    with stage.main("tune"):
+        tuning.run()
+
+
+@app.command(rich_help_panel=TOOLS)
 def export(
     model: Annotated[str, typer.Argument(help="A student, as in runs/, or <arch>-teacher.", show_default=False)],
     to: Annotated[

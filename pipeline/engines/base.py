@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -93,7 +93,15 @@ def carry_out(job: Job, device: str, report: Callable[[int, int], None]) -> str 
     """
     try:
         todo = [task for task in job if not is_made(task)]
-        telling.carry_out(todo, device, lambda done, total, row: report(done, total))
+
+        def progress(done: int, total: int, row: Mapping[str, float]) -> None:
+            report(done, total)
+
+        if all(task.told for task in job):
+            telling.carry_out(todo, device, progress)
+        else:
+            for task in todo:
+                task.run(device, progress)
     except Exception as error:
         return "".join(traceback.format_exception_only(error)).strip()
     return None
