@@ -57,7 +57,7 @@ miniature: $(INSTALLED) ## the path from published checkpoints and data sets to 
 
 tune: check ## search each method's settings anew on the validation split; rewrites the study's tuning/
 	@dvc repro $(FOLDER)/dvc.yaml:embed
-	@cd $(FOLDER) && python -m pipeline tune --names | xargs -P $(JOBS) -n 3 python -m pipeline tune
+	@cd $(FOLDER) && python -m pipeline tune
 
 ui: $(INSTALLED) ## show a study's runs in MLflow on PORT (5000)
 	@cd $(FOLDER) && exec python -m pipeline ui --port $(PORT)

@@ -55,10 +55,6 @@ Method = Annotated[str, typer.Argument(help="A method of the grid.", show_defaul
 Seed = Annotated[int, typer.Argument(help="A seed of the grid.", show_default=False, callback=_in_grid("seeds"))]
 
 
-def _is(wanted: str | None, name: str) -> bool:
-    return wanted is None or wanted == name
-
-
 @contextmanager
 def _stage(name: str) -> Iterator[None]:
     """As `stage.main`, of a stage that DVC records: it fails if what it read has changed meanwhile."""
@@ -108,16 +104,12 @@ def tune(
     arch: Annotated[str | None, typer.Argument(help="All if left out.", callback=_in_grid("archs"))] = None,
     size: Annotated[str | None, typer.Argument(help="All if left out.", callback=_in_grid("sizes"))] = None,
     method: Annotated[str | None, typer.Argument(help="All if left out.", callback=_in_grid("methods"))] = None,
-    names: Annotated[bool, typer.Option("--names", help="Print the cells, one per line; search nothing.")] = False,
 ) -> None:
-    """Search methods' settings on the validation split; a search that was killed goes on."""
-    from pipeline import tune
+    """Search settings on the validation split, side by side by the declared engine; what was killed goes on."""
+    from pipeline import tuning
 
     with stage.main("tune"):
-        wanted = (arch, size, method)
-        found = [cell for cell in tune.cells() if all(map(_is, wanted, cell))]
-        for cell in found:
-            print(*cell) if names else tune.run(*cell)
+        tuning.run(arch, size, method)
 
 
 @app.command(rich_help_panel=TOOLS)

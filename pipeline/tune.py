@@ -7,7 +7,6 @@ killed trial is dropped, and the sampler's seed follows the number of finished t
 
 from __future__ import annotations
 
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ def declared(plan: dict[str, Any]) -> dict[str, float]:
     return values
 
 
-def score(plan: dict[str, Any], values: dict[str, float]) -> float:
+def score(plan: dict[str, Any], values: dict[str, float], device: str) -> float:
     """Validation mAP@10 of both directions, mean over languages and tuning seeds."""
     from study.config.size import scale_of
     from study.config.student import StudentSpec
@@ -48,7 +47,7 @@ def score(plan: dict[str, Any], values: dict[str, float]) -> float:
     from study.eval.evaluation import average_precision, images_of
 
     settled = apply(plan["declared"], values)
-    arch, where = plan["arch"], torch_device(execution().device)
+    arch, where = plan["arch"], torch_device(device)
     teacher, corpus = open_teacher(arch), open_corpus()
     scores = []
     for seed in plan["seeds"]:
@@ -77,13 +76,13 @@ def search_of(params: Params, arch: str, size: str, method: str) -> dict[str, An
     }
 
 
-def cells() -> list[tuple[str, str, str]]:
-    """Architecture, size and method of each cell."""
-    grid = read(paths.PARAMS).grid
-    return list(product(grid.archs, grid.sizes, grid.methods))
+def run(arch: str, size: str, method: str, device: str | None = None) -> None:
+    """Search, or go on where a search was stopped.
 
-
-def run(arch: str, size: str, method: str) -> None:
+    Args:
+        arch, size, method: what is searched for.
+        device: as torch names it; left out, what `execution` declares.
+    """
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -112,7 +111,7 @@ def run(arch: str, size: str, method: str) -> None:
         values = suggested(trial, plan)
         shown = ", ".join(f"{name} {number:.3g}" for name, number in values.items())
         try:
-            value = score(plan, values)
+            value = score(plan, values, device or execution().device)
         except TrainingError as error:
             search.tell(trial, state=TrialState.FAIL)
             print(f"tune {name}: trial {done + 1} of {plan['trials']}: {shown} failed: {error}", flush=True)

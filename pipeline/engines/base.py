@@ -102,7 +102,11 @@ def carry_out(job: Job, device: str, report: Callable[[int, int], None]) -> str 
     """
     try:
         todo = [task for task in job if not is_made(task)]
-        telling.carry_out(todo, device, lambda done, total, row: report(done, total))
+        if all(task.told for task in job):
+            telling.carry_out(todo, device, lambda done, total, row: report(done, total))
+            return None
+        for task in todo:
+            telling.logged(task, device, lambda done, total, row: report(done, total))
     except CellError as error:
         return error.reason
     return None

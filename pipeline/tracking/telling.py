@@ -32,6 +32,19 @@ def carry_out(tasks: Sequence[Task], device: str, progress: Progress) -> None:
         raise failures.failed(model, error) from error
 
 
+def logged(task: Task, device: str, progress: Progress) -> None:
+    """Run a task that makes no model of the grid: it has a log, and MLflow is not told.
+
+    Raises:
+        CellError: it failed; the log has the traceback.
+    """
+    try:
+        with logs.logged(task.name, f"on {device}"):
+            task.run(device, progress)
+    except Exception as error:
+        raise failures.failed(task, error) from error
+
+
 def _carry_out(tasks: Sequence[Task], model: Task, device: str, progress: Progress) -> None:
     if model is not tasks[0] and not journal.place(model.fingerprint).is_file():
         # Trained elsewhere: a run that began with its scoring would be no true picture of it.

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from pipeline import stage
 
@@ -18,6 +19,8 @@ class Task(ABC):
 
     kind: str
     name: str
+    told: ClassVar[bool] = True
+    """Whether it is a model, of which MLflow is told."""
 
     @property
     @abstractmethod

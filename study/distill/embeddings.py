@@ -8,7 +8,9 @@ them). key.json, written last, says which teacher and which data.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -20,7 +22,7 @@ from torch import Tensor
 
 from study.config.embedding import EmbeddingSpec
 from study.data.prepared import PreparedCorpus, file_hash
-from study.distill.shards import ShardSource, digest, write_array
+from study.distill.shards import ShardSource, digest, write_array, write_shard
 from study.models.dual_encoder import DualEncoder
 from study.models.embed import embed_texts, image_blocks, layer_blocks
 
@@ -82,6 +84,50 @@ def write_embeddings(
     """
     spec = spec or EmbeddingSpec()
     whose = key(teacher, corpus)
+    for name, (rows, parts) in _arrays(teacher, whose["teacher"], corpus, device, layers, spec).items():
+        said = None if report is None else partial(report, name, rows)
+        write_array(out / name, spec.dtype, rows, parts, said)
+    (out / "key.json").write_text(json.dumps(whose, indent=1) + "\n")
+
+
+def shards(corpus: PreparedCorpus, layers: bool, spec: EmbeddingSpec) -> int:
+    """Shards of all arrays that `write_embeddings` writes."""
+    images, captions = len(corpus.pictures("distil")), sum(corpus.card.captions["distil"].values())
+    return math.ceil(images / spec.shard) + (3 if layers else 2) * math.ceil(captions / spec.shard)
+
+
+def write_share(
+    teacher: DualEncoder,
+    corpus: PreparedCorpus,
+    out: Path,
+    device: torch.device,
+    layers: bool,
+    spec: EmbeddingSpec,
+    number: int,
+) -> None:
+    """Write shard `number` of `shards`, for a `write_embeddings` to come, which makes what is not there.
+
+    Raises:
+        study.distill.shards.ShardError: as `write_embeddings`.
+    """
+    every = (
+        (name, place, part)
+        for name, (_, parts) in _arrays(teacher, identity(teacher), corpus, device, layers, spec).items()
+        for place, part in enumerate(parts)
+    )
+    name, place, part = next(itertools.islice(every, number, None))
+    write_shard(out / name, spec.dtype, place, part)
+
+
+def _arrays(
+    teacher: DualEncoder,
+    its_identity: str,
+    corpus: PreparedCorpus,
+    device: torch.device,
+    layers: bool,
+    spec: EmbeddingSpec,
+) -> dict[str, tuple[int, Iterable[ShardSource]]]:
+    """Name to rows and shards; nothing is computed before a shard's blocks are asked for."""
     images, captions = len(corpus.pictures("distil")), sum(corpus.card.captions["distil"].values())
 
     def features(texts: Sequence[str]) -> Iterable[Tensor]:
@@ -90,7 +136,7 @@ def write_embeddings(
     def hidden(texts: Sequence[str]) -> Iterable[Tensor]:
         return layer_blocks(teacher, texts, device)
 
-    made_from = (whose["teacher"], spec.dtype)
+    made_from = (its_identity, spec.dtype)
     arrays: dict[str, tuple[int, Iterable[ShardSource]]] = {
         "distil_images": (images, _image_parts(teacher, corpus, device, spec.shard, made_from)),
         "distil_x": (captions, _text_parts(features, corpus, "text", spec.shard, made_from)),
@@ -98,10 +144,7 @@ def write_embeddings(
     }
     if layers:
         arrays["distil_layers"] = (captions, _text_parts(hidden, corpus, "text", spec.shard, made_from))
-    for name, (rows, parts) in arrays.items():
-        said = None if report is None else partial(report, name, rows)
-        write_array(out / name, spec.dtype, rows, parts, said)
-    (out / "key.json").write_text(json.dumps(whose, indent=1) + "\n")
+    return arrays
 
 
 def _image_parts(

@@ -7,6 +7,7 @@ the key of what it was made from. numpy knows no bfloat16: such values lie in th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -109,10 +110,7 @@ def write_array(
         ShardError: a value is not finite, or is not in the type declared.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        known = {shard.file: shard for shard in read_index(folder).shards}
-    except ShardError:
-        known = {}
+    known = _known(folder)
     shards: list[Shard] = []
     for number, part in enumerate(parts):
         file = f"{number:05d}.npy"
@@ -128,6 +126,35 @@ def write_array(
     for path in folder.iterdir():
         if path.name not in {INDEX, *(shard.file for shard in shards)}:
             path.unlink()
+
+
+def write_shard(folder: Path, dtype: Dtype, number: int, part: ShardSource) -> None:
+    """Write shard `number` of an array alone, for a `write_array` to come; other processes may write the others.
+
+    Raises:
+        ShardError: as `write_array`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = f"{number:05d}.npy"
+    shard = _known(folder).get(file)
+    if shard is not None and shard.key == part.key and damage(folder, shard) is None:
+        return
+    shard = Shard(file=file, rows=part.rows, sha256=_write(folder / file, dtype, part), key=part.key)
+    temporary = beside(folder / f"{file}.json", hidden=True)
+    temporary.write_text(shard.model_dump_json() + "\n", encoding="utf-8")
+    os.replace(temporary, folder / f"{file}.json")
+
+
+def _known(folder: Path) -> dict[str, Shard]:
+    """File to shard, of those that were finished: of an index, and of shards that were written alone."""
+    known: dict[str, Shard] = {}
+    with contextlib.suppress(ShardError):
+        known = {shard.file: shard for shard in read_index(folder).shards}
+    for path in folder.glob("*.npy.json"):
+        with contextlib.suppress(ValidationError, UnicodeDecodeError):
+            shard = Shard.model_validate_json(path.read_text(encoding="utf-8"))
+            known[shard.file] = shard
+    return known
 
 
 def _write(path: Path, dtype: Dtype, part: ShardSource) -> str:

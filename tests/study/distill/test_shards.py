@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pipeline.sources import ROOT
 from study.config.embedding import Dtype
-from study.distill.shards import STORED, ShardedArray, ShardError, ShardSource, digest, write_array
+from study.distill.shards import STORED, ShardedArray, ShardError, ShardSource, digest, write_array, write_shard
 from tests.study.distill import killed as killed_script
 
 DTYPES: list[Dtype] = ["float32", "float16", "bfloat16"]
@@ -150,3 +150,20 @@ def test_a_process_that_is_killed_within_a_shard_loses_that_shard_only(tmp_path:
     files = sorted(path.name for path in whole.iterdir())
     assert files == sorted(path.name for path in killed.iterdir())
     assert all((killed / name).read_bytes() == (whole / name).read_bytes() for name in files)
+
+
+def test_shards_that_others_wrote_are_taken_if_they_are_whole(tmp_path: Path) -> None:
+    array, made = values(23, 4), list[int]()
+    write_array(tmp_path / "alone", "float16", 23, parts(array, 10))
+    for number, part in reversed(list(enumerate(parts(array, 10, made=made)))):
+        write_shard(tmp_path / "together", "float16", number, part)
+        write_shard(tmp_path / "together", "float16", number, part)
+    assert made == [2, 1, 0], "each was made once"
+    (tmp_path / "together" / "00001.npy").write_bytes(b"cut short")
+    (tmp_path / "together" / "00002.npy.json").write_text("{}")
+    made.clear()
+    write_array(tmp_path / "together", "float16", 23, parts(array, 10, made=made))
+    assert made == [1, 2], "what is damaged, and what nothing is known of"
+    names = sorted(path.name for path in (tmp_path / "alone").iterdir())
+    assert sorted(path.name for path in (tmp_path / "together").iterdir()) == names
+    assert all((tmp_path / "together" / n).read_bytes() == (tmp_path / "alone" / n).read_bytes() for n in names)

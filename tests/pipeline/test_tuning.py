@@ -1,0 +1,45 @@
+"""Every search is a job of the engine, on the device that the engine gives it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import stage, tune, tuning
+from pipeline.engines.base import carry_out
+from tests.pipeline import studies
+
+
+def test_every_search_of_the_grid_runs_where_it_is_put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    grid = {"archs": ["clip", "siglip2"], "sizes": ["half"], "methods": ["none", "dr"], "seeds": [0]}
+    studies.declare(tmp_path, {"study": {"name": "tiny"}, "grid": grid})
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(tune, "run", lambda *names: ran.append(names))
+    searches = tuning.jobs()
+    assert [job[0].name for job in tuning.jobs("clip", method="dr")] == ["clip-half-dr"]
+    assert len({job[0].name for job in searches}) == 4
+    for number, job in enumerate(searches):
+        assert carry_out(job, f"cuda:{number}", lambda done, total: None) is None
+    assert ran == [
+        ("clip", "half", "none", "cuda:0"),
+        ("clip", "half", "dr", "cuda:1"),
+        ("siglip2", "half", "none", "cuda:2"),
+        ("siglip2", "half", "dr", "cuda:3"),
+    ]
+    assert carry_out(searches[0], "cpu", lambda done, total: None) is None, "a search that was stopped goes on"
+    assert len(ran) == 5
+
+
+def test_a_search_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def fails(*names: str) -> None:
+        raise stage.StageError("no teacher is there")
+
+    monkeypatch.setattr(tune, "run", fails)
+    job = (tuning.SearchTask("clip", "half", "none"),)
+    said = carry_out(job, "cpu", lambda done, total: None)
+    assert said is not None
+    assert said.endswith("no teacher is there")
