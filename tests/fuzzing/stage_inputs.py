@@ -63,7 +63,6 @@ def resolved() -> Later:
 
 def students() -> None:
     for task, *_ in pool.jobs("students")[2:]:
-        task.fingerprint  # noqa: B018 (reads the values)
         assert isinstance(task, DistilTask)
         StudentSpec.model_validate(task.settings["spec"])
         scale_of(task.settings)

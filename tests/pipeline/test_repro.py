@@ -30,8 +30,8 @@ def repro(copy: Path) -> str:
 
 def ran(output: str, stage: str) -> list[str]:
     """Names after `stage@` of the stages that were executed."""
-    names = (f"Running stage '{place}{stage}@" for place in ("", f"{STUDY}/dvc.yaml:"))
-    lines = [line for line in output.splitlines() if line.startswith(tuple(names))]
+    names = tuple(f"Running stage '{place}{stage}@" for place in ("", f"{STUDY}/dvc.yaml:"))
+    lines = [line for line in output.splitlines() if line.startswith(names)]
     return sorted(line.split("@", 1)[1].rstrip("':") for line in lines)
 
 

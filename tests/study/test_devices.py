@@ -74,6 +74,8 @@ def read_out(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
             return training.fit(*arguments, **options)
 
     monkeypatch.setattr("study.distill.training.measured", measured)
+    # The guard keeps what it sees on the device; what it reads with a row of the history needs values.
+    monkeypatch.setattr("study.divergence.Guard.read", lambda guard, step: guard._kept.clear())
     monkeypatch.setattr("study.distill.student.fit", fit)
     monkeypatch.setattr("study.distill.teacher.fit", fit)
     return asked
@@ -142,7 +144,7 @@ def test_embedding_and_scoring_fetch_each_block_and_nothing_else(
             values = torch.randn(block.shape, generator=torch.Generator().manual_seed(len(fetched)))
             yield torch.nn.functional.normalize(values, dim=-1)
 
-    monkeypatch.setattr("study.distill.embeddings.to_host", to_host)
+    monkeypatch.setattr("study.models.embed.to_host", to_host)
     monkeypatch.setattr("study.models.embed.TOKENS", 16 * teacher.context)
     model, texts = teacher.to(META), corpus.captions("distil")["text"].tolist()
     with NoWaitingCopy():
