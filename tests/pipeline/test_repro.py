@@ -91,12 +91,6 @@ def test_the_study_runs_is_cached_and_follows_its_declaration(copy: Path) -> Non
     git(copy, "add", "-A")
     git(copy, "commit", "-qm", "as it was run first")
 
-    # Of the same computation nothing differs, neither in another folder nor without what DVC has kept.
-    shutil.rmtree(copy / ".dvc" / "cache")
-    git(copy, "clean", "-qxdf", STUDY)
-    run(copy, study, "dvc", "repro", "dvc.yaml:publish")
-    git(copy, "diff", "--exit-code", "HEAD")
-
     tuned = run(copy, study, "pipeline", "tune", "clip", "half", "none")
     assert "trial 2 of 2" in tuned
     found = json.loads((study / "tuning" / "clip-half-none.json").read_text())
@@ -127,12 +121,12 @@ def test_the_study_runs_is_cached_and_follows_its_declaration(copy: Path) -> Non
     assert "pipeline student clip half fd 0" in dry
     shown = json.loads(run(copy, study, "dvc", "metrics", "show", "--json", "results/metrics.json"))
     assert set(next(iter(shown[""]["data"].values()))["data"]["clip"]["half"]) == {"none", "fd"}
-    moved = json.loads(run(copy, study, "dvc", "metrics", "diff", "--json"))
+    moved = run(copy, study, "dvc", "metrics", "diff", "--json")
     assert (
         before["clip"]["half"]["fd"]
         != json.loads((study / "results" / "metrics.json").read_text())["clip"]["half"]["fd"]
     )
-    assert any("clip.half.fd" in key for key in moved["diff"][f"{STUDY}/results/metrics.json"])
+    assert "clip.half.fd.retrieval/map_at_10" in moved
     plots = json.loads(run(copy, study, "dvc", "plots", "diff", "--json", "HEAD"))["data"]
     for plot in ("trade-off", "languages", "training"):
         (drawn,) = plots[f"dvc.yaml::{plot}"]

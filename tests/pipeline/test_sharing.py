@@ -63,12 +63,21 @@ def test_a_colleague_pulls_the_study_and_goes_on(mine: Path, tmp_path: Path) -> 
     assert not (theirs / "corpus").exists(), "other studies stay where they are"
 
     assert students(run(theirs, theirs, "dvc", "repro", TARGETS[0])) == []
+    git(theirs, "diff", "--exit-code", "HEAD")
     edit(theirs / STUDY / "params.yaml", {"grid.seeds": [0, 1, 2]})
     further = run(theirs, theirs, "dvc", "repro", TARGETS[0])
     assert sorted(students(further)) == ["2-clip-most-fd", "2-clip-most-none"]
     before, after = (pd.read_parquet(clone / STUDY / "results" / "retrieval.parquet") for clone in (mine, theirs))
     kept = after[after["cell"].isin(before["cell"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, before)
+
+
+def test_the_same_computation_writes_the_same_lock_anywhere(mine: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    subprocess.run(("git", "clone", "-q", str(mine), str(elsewhere)), check=True)
+    shutil.copytree(mine / STUDY / "data", elsewhere / STUDY / "data")
+    assert len(students(run(elsewhere, elsewhere, "dvc", "repro", TARGETS[0]))) == 4
+    git(elsewhere, "diff", "--exit-code", "HEAD")
 
 
 def test_a_study_may_be_a_repository_of_its_own(tmp_path: Path) -> None:
