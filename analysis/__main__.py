@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from analysis import assumptions, declaration, figures, power, report, settings
+from analysis import declaration, figures, settings
+from analysis.power import assumptions, power
+from analysis.report import page
 from analysis.settings import AnalysisError
 from study import records
 
@@ -64,7 +66,7 @@ def _report(given: argparse.Namespace) -> list[str]:
     chosen = settings.read(given.settings)
     if found is not None and given.settings is None:
         chosen = settings.parse(found.settings, str(given.declaration))
-    findings = report.build(given.results, given.out, declaration.judged(chosen, found, _written(given.results)))
+    findings = page.build(given.results, given.out, declaration.judged(chosen, found, _written(given.results)))
     return [*findings, f"report: {given.out / 'report.html'}"]
 
 

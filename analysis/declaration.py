@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from analysis.settings import AnalysisError, Settings, canonical, nearest, parse, read_json
+from analysis.settings import AnalysisError, AnalysisSettings, canonical, nearest, parse, read_json
 
 PACKAGE = "small-polyglots"
 
@@ -37,7 +37,7 @@ class Declaration:
     version: str
     recorded: tuple[str, datetime] | None = field(default=None, compare=False)
 
-    def changed(self, settings: Settings) -> list[str]:
+    def changed(self, settings: AnalysisSettings) -> list[str]:
         """Names of the choices that are other ones in `settings`; of planned runs only if some were declared."""
         declared, used = canonical(parse(self.settings)), canonical(settings)
         if "planned" not in declared:
@@ -114,7 +114,7 @@ def read(path: Path) -> Declaration:
     return Declaration(**{**values, "declared_at": declared_at.astimezone(UTC)}, recorded=_recorded(path))
 
 
-def standing(found: Declaration | None, settings: Settings, results_at: datetime | None) -> Standing:
+def standing(found: Declaration | None, settings: AnalysisSettings, results_at: datetime | None) -> Standing:
     """What can be said of the order of declaration and results.
 
     Args:
@@ -150,7 +150,7 @@ def standing(found: Declaration | None, settings: Settings, results_at: datetime
     return Standing(found, changed, late, not changed and not late, ". ".join(parts) + ".")
 
 
-def judged(settings: Settings, found: Declaration | None, results_at: datetime | None) -> Settings:
+def judged(settings: AnalysisSettings, found: Declaration | None, results_at: datetime | None) -> AnalysisSettings:
     """`settings` with what the report says of their declaration, and whether they count as declared.
 
     Args:

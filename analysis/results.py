@@ -7,27 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import (
-    assumptions,
-    boundary,
-    collapse,
-    confirm,
-    construct_pairs,
-    contrasts,
-    frames,
-    influence,
-    items,
-    languages,
-    paired,
-    pareto,
-    power,
-    prediction,
-    profile,
-    shrunken,
-    tradeoff,
-)
-from analysis.frames import Study
-from analysis.settings import Settings
+from analysis.contrasts import estimate, languages, paired, prediction, profile
+from analysis.data import load
+from analysis.data.load import StudyData
+from analysis.mixed import blup
+from analysis.power import assumptions, power
+from analysis.sensitivity import boundary, collapse, influence, items, statsmodels_check
+from analysis.settings import AnalysisSettings
+from analysis.tradeoff import measure_pairs, pareto, tradeoff
 
 
 @dataclass(frozen=True)
@@ -38,14 +25,14 @@ class Analysis:
     under other pairs of measures, the primary one first, and `disagreements` where those say something else.
     """
 
-    study: Study
-    headlines: dict[str, contrasts.Result]
-    secondary: dict[str, contrasts.Result]
+    study: StudyData
+    headlines: dict[str, estimate.Result]
+    secondary: dict[str, estimate.Result]
     tradeoffs: list[tradeoff.Tradeoff]
     places: list[tradeoff.Tradeoff]
-    by_construct: list[construct_pairs.ConstructPair]
-    disagreements: list[construct_pairs.Disagreement]
-    confirmations: dict[str, confirm.Confirmation]
+    by_construct: list[measure_pairs.ConstructPair]
+    disagreements: list[measure_pairs.Disagreement]
+    confirmations: dict[str, statsmodels_check.Confirmation]
     influence: dict[str, influence.Influence]
     by_language: dict[str, pd.DataFrame]  # shrunken.COLUMNS
     single_languages: pd.DataFrame  # contrasts.COLUMNS
@@ -58,45 +45,45 @@ class Analysis:
     collapse: pd.DataFrame  # collapse.COLUMNS
 
 
-def analyse(folder: Path, settings: Settings) -> Analysis:
+def analyse(folder: Path, settings: AnalysisSettings) -> Analysis:
     """Read a results folder and run every analysis.
 
     Raises:
         AnalysisError: the results cannot be used; the message names file and problem.
     """
-    study = frames.load(folder, settings)
-    headlines = {name: contrasts.analyse(o, study, settings) for name, o in study.headlines.items()}
+    study = load.load(folder, settings)
+    headlines = {name: estimate.analyse(o, study, settings) for name, o in study.headlines.items()}
     # A secondary outcome that was declared primary gets the full model with all that stands beside it; one that a
     # trade-off needs, the model alone.
-    needed = set(construct_pairs.secondary_measures(list(study.secondary))) - set(settings.primary)
+    needed = set(measure_pairs.secondary_measures(list(study.secondary))) - set(settings.primary)
     secondary = {
-        name: contrasts.analyse(o, study, settings, name in needed or name in settings.primary, name not in needed)
+        name: estimate.analyse(o, study, settings, name in needed or name in settings.primary, name not in needed)
         for name, o in study.secondary.items()
     }
     every = {**headlines, **secondary}
     confirmations = {}
     for name, result in headlines.items():
         if result.fit is not None:
-            x, scores = contrasts.fixed_effects(result, study, settings), result.outcome.frame["score"].to_numpy()
-            confirmations[name] = confirm.confirm(scores, x, result.fit, result.formula)
+            x, scores = estimate.fixed_effects(result, study, settings), result.outcome.frame["score"].to_numpy()
+            confirmations[name] = statsmodels_check.confirm(scores, x, result.fit, result.formula)
     found: list[tradeoff.Tradeoff] = []
     front = pd.DataFrame(columns=["method", "member", "probability"])
     if {"consistency", "stability"} <= set(headlines):
         pair = (headlines["consistency"], headlines["stability"])
         found = tradeoff.analyse(*pair, settings)
         front = pareto.front(tradeoff.averages(found), *pair, settings.control)
-    by_construct = construct_pairs.analyse(found, every, settings)
+    by_construct = measure_pairs.analyse(found, every, settings)
     crossed = {
         n: (r.outcome, r.fit, r.design) for n, r in headlines.items() if r.fit is not None and r.design is not None
     }
     return Analysis(
         study, headlines, secondary, tradeoff.averages(found), tradeoff.by_place(found), by_construct,
-        construct_pairs.disagreements(by_construct), confirmations,
+        measure_pairs.disagreements(by_construct), confirmations,
         {n: influence.leave_out(o, study, settings, fit) for n, (o, fit, _) in crossed.items()},
-        {n: shrunken.language_differences(fit, o, d, settings.alpha) for n, (o, fit, d) in crossed.items()},
+        {n: blup.language_differences(fit, o, d, settings.alpha) for n, (o, fit, d) in crossed.items()},
         pd.concat([languages.contrast_table(r.outcome, study.methods, settings) for r in every.values()],
                   ignore_index=True)
-        if every else pd.DataFrame(columns=contrasts.COLUMNS),
+        if every else pd.DataFrame(columns=estimate.COLUMNS),
         {n: profile.summary(paired.run_means(r.outcome.frame), study.methods, settings.control,
                             r.outcome.higher_is_better, settings.alpha) for n, r in headlines.items()},
         front, items.analyse(headlines, study.items, settings.alpha), prediction.analyse(headlines, settings.alpha),
@@ -105,7 +92,9 @@ def analyse(folder: Path, settings: Settings) -> Analysis:
     )  # fmt: skip
 
 
-def _power(headlines: dict[str, contrasts.Result], found: list[tradeoff.Tradeoff], settings: Settings) -> pd.DataFrame:
+def _power(
+    headlines: dict[str, estimate.Result], found: list[tradeoff.Tradeoff], settings: AnalysisSettings
+) -> pd.DataFrame:
     """Power of studies of the usual sizes, and of this one's."""
     frames_of = [r.outcome.frame for r in headlines.values()]
     seeds = {int(f.groupby(["arch", "size", "method"])["seed"].nunique().max()) for f in frames_of}

@@ -30,7 +30,7 @@ def nearest(name: str, valid: Collection[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Settings:
+class AnalysisSettings:
     """Declared choices. `smallest_effect` maps an outcome to percentage points.
 
     `protocol` chooses among retrieval protocols where the tables hold several. `is_declared` and `declaration` are not
@@ -63,13 +63,13 @@ class Settings:
         return float(self.smallest_effect.get(outcome, self.smallest_effect.get("default", 2.0)))
 
 
-def parse(values: Mapping[str, Any], source: str = "settings") -> Settings:
+def parse(values: Mapping[str, Any], source: str = "settings") -> AnalysisSettings:
     """Check `values` and return the settings.
 
     Raises:
         AnalysisError: an unknown key, or a value that does not fit its key.
     """
-    known = [f.name for f in fields(Settings) if f.name not in ("is_declared", "declaration")]
+    known = [f.name for f in fields(AnalysisSettings) if f.name not in ("is_declared", "declaration")]
     for key in values:
         if key not in known:
             raise AnalysisError(f"{source}: unknown key {key!r}{nearest(key, known)}")
@@ -102,7 +102,7 @@ def parse(values: Mapping[str, Any], source: str = "settings") -> Settings:
     for outcome in given.get("primary", ()):
         if outcome not in OUTCOMES:
             raise AnalysisError(f"{source}: primary outcome {outcome!r}{nearest(outcome, OUTCOMES)}")
-    settings = Settings(**given)
+    settings = AnalysisSettings(**given)
     if settings.languages not in ("random", "fixed"):
         raise AnalysisError(f"{source}: 'languages' must be 'random' or 'fixed', not {settings.languages!r}")
     if settings.family not in ("outcome", "study"):
@@ -115,7 +115,7 @@ def parse(values: Mapping[str, Any], source: str = "settings") -> Settings:
     return settings
 
 
-def canonical(settings: Settings) -> dict[str, Any]:
+def canonical(settings: AnalysisSettings) -> dict[str, Any]:
     """Every choice by name, defaults spelled out, in one form however it was written; for JSON.
 
     What a choice does not depend on is left out: names, descriptions, and the languages' resources. The planned runs
@@ -144,13 +144,13 @@ def _is_number(value: Any) -> bool:
         return False
 
 
-def read(path: Path | None) -> Settings:
+def read(path: Path | None) -> AnalysisSettings:
     """Settings of a JSON file; all defaults, of which none counts as declared, when there is none.
 
     Raises:
         AnalysisError: see `read_json` and `parse`.
     """
-    return parse(read_json(path), str(path)) if path is not None else Settings(is_declared=False)
+    return parse(read_json(path), str(path)) if path is not None else AnalysisSettings(is_declared=False)
 
 
 def read_json(path: Path | None) -> dict[str, Any]:

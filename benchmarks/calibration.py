@@ -4,8 +4,8 @@
         [--scenarios null language run] [--kinds pairs run] [--jobs 1] [--finished]
 
 Draws studies in the project's own schema and sends each through `analysis.contrasts.analyse` and
-`analysis.tradeoff.analyse`, as the report does. No part of the drawing is shared with the analysis. Finished chunks
-lie in .scratch/calibration, so a run that was ended goes on where it stood.
+`analysis.tradeoff.tradeoff.analyse`, as the report does. No part of the drawing is shared with the analysis. Finished
+chunks lie in .scratch/calibration, so a run that was ended goes on where it stood.
 
 Kinds: "pairs" draws consistency and stability as scores of language pairs, P[l, m] = level + g_l + g_m + noise with a
 little that belongs to the pair alone, and reads the one from a table of pairs, the other, in three quarters of the
@@ -42,9 +42,13 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from analysis import contrasts, frames, inference, joint, layout, mixed, paired, pairs, reml, search, tradeoff
-from analysis.layout import AVERAGE
-from analysis.settings import Settings
+from analysis.contrasts import estimate, inference, paired
+from analysis.data import language_pairs, load
+from analysis.mixed import design, newton, reml
+from analysis.mixed import model as mixed
+from analysis.mixed.design import AVERAGE
+from analysis.settings import AnalysisSettings
+from analysis.tradeoff import joint, tradeoff
 from pipeline.sources import ROOT
 from study import records
 
@@ -63,7 +67,7 @@ KINDS = ("pairs", "rows", "run")
 SHARE = 0.75
 """Languages of stability, of those of consistency."""
 SHIFT, CHUNK, ALPHA = 4.0, 10, 0.05
-CODE = (inference, layout, mixed, paired, pairs, reml, search, joint.Differences, tradeoff.analyse,
+CODE = (inference, design, mixed, paired, language_pairs, reml, newton, joint.Differences, tradeoff.analyse,
         tradeoff.correlation, joint.correlation_of_estimates, joint.joint_region,
         joint.region_radius.__wrapped__)  # fmt: skip
 """What makes the numbers: a chunk is made again when its source has changed."""
@@ -80,7 +84,7 @@ def _two(rng: np.random.Generator, together: float, shape: tuple[int, ...]) -> A
 
 def simulate(
     kind: str, scenario: str, seeds: int, languages: int, index: int, effects: Mapping[str, float] | None = None
-) -> frames.Study:
+) -> load.StudyData:
     """A study in which `effects` are the true differences from the control of both outcomes, points; 0 without."""
     by_method, noisy = SCENARIOS[scenario]
     entropy = [KINDS.index(kind), list(SCENARIOS).index(scenario), seeds, languages, index]
@@ -97,7 +101,7 @@ def simulate(
     common = common + SD["language:place"] * _two(rng, 0.5, (len(places), 1, n))
     brings = (own + common)[:, :, None] + np.zeros((1, 1, seeds, 1, 1))  # [2, places, seeds, methods, languages]
     grid = [(f"{a}-{s}-{k}-s{i}", a, s, k, i) for a, s in places for i in range(seeds) for k in METHODS]
-    cells = pd.DataFrame(grid, columns=frames.FACTORS)
+    cells = pd.DataFrame(grid, columns=load.FACTORS)
     names = [f"l{i:02d}" for i in range(n)]
     headlines = {}
     for o, name in enumerate(OUTCOMES):
@@ -111,8 +115,8 @@ def simulate(
         else:
             scores = _pairs(rng, run, part, cells, names[:used], o == 0)
         frame = cells.merge(scores, on="cell")
-        headlines[name] = frames.Outcome(name, name, "", frame, pd.DataFrame(), kind != "run", True, name)
-    return frames.Study(
+        headlines[name] = load.Outcome(name, name, "", frame, pd.DataFrame(), kind != "run", True, name)
+    return load.StudyData(
         cells, headlines, {}, pd.DataFrame(), names, {}, list(METHODS), list(ARCHS), list(SIZES), len(cells),
         [], [], [], [], "",
     )  # fmt: skip
@@ -121,7 +125,7 @@ def simulate(
 def _pairs(
     rng: np.random.Generator, run: Array, part: Array, cells: pd.DataFrame, names: list[str], as_table: bool
 ) -> pd.DataFrame:
-    """Scores of pairs through `analysis.pairs`, from a table of them or from means over partners."""
+    """Scores of pairs through `analysis.data.language_pairs`, from a table of them or from means over partners."""
     n = part.shape[1]
     i, j = np.triu_indices(n, 1)
     method = cells["method"].map(METHODS.index).to_numpy()
@@ -129,7 +133,7 @@ def _pairs(
     score = score + SD["pair:method"] * rng.standard_normal((len(METHODS), len(i)))[method]
     score = score + rng.normal(0, SD["residual"], score.shape)
     if as_table:
-        return pairs.language_scores(pd.DataFrame({
+        return language_pairs.language_scores(pd.DataFrame({
             "cell": np.repeat(cells["cell"].to_numpy(), len(i)), "language": np.tile(np.array(names)[i], len(cells)),
             "partner": np.tile(np.array(names)[j], len(cells)), "score": score.ravel(),
         }))  # fmt: skip
@@ -137,7 +141,7 @@ def _pairs(
     for row, (a, b) in enumerate(zip(i, j, strict=True)):
         total[:, a] += score[:, row]
         total[:, b] += score[:, row]
-    return pairs.from_partner_means(_long(cells, names, total / (n - 1)).assign(partners=n - 1))
+    return language_pairs.from_partner_means(_long(cells, names, total / (n - 1)).assign(partners=n - 1))
 
 
 def _long(cells: pd.DataFrame, names: list[str], values: Array) -> pd.DataFrame:
@@ -146,10 +150,10 @@ def _long(cells: pd.DataFrame, names: list[str], values: Array) -> pd.DataFrame:
                          "language": np.tile(names, len(cells)), "score": values.ravel()})  # fmt: skip
 
 
-def answers(study: frames.Study, index: int) -> pd.DataFrame:
+def answers(study: load.StudyData, index: int) -> pd.DataFrame:
     """What the report's analysis says of a study: one row per trade-off, with both of its rows of contrasts."""
-    settings = Settings(alpha=ALPHA)
-    results = [contrasts.analyse(study.headlines[name], study, settings, checks=False) for name in OUTCOMES]
+    settings = AnalysisSettings(alpha=ALPHA)
+    results = [estimate.analyse(study.headlines[name], study, settings, checks=False) for name in OUTCOMES]
     found = tradeoff.analyse(results[0], results[1], settings)
     runs = tradeoff.correlation(tradeoff.averages(found), ALPHA)
     converged = all(result.fit is None or result.fit.converged for result in results)
@@ -190,18 +194,18 @@ def check() -> None:
         raise SystemExit("other scores after frames.load")
 
 
-def written_and_read(study: frames.Study, folder: Path) -> frames.Study:
-    """The study's stability after its way through parquet files and `frames.load`."""
+def written_and_read(study: load.StudyData, folder: Path) -> load.StudyData:
+    """The study's stability after its way through parquet files and `load.load`."""
     frame = study.headlines["stability"].frame
     raw: dict[str, pd.DataFrame] = {name: pd.DataFrame() for name in records.TABLES}
     raw["cells"] = study.cells.assign(role="student", towers="both", device="-", fingerprint="-")
-    raw["stability"] = frame[frames.FACTORS].assign(
+    raw["stability"] = frame[load.FACTORS].assign(
         level="run", language=records.ALL_LANGUAGES, construct="agreement", score=frame["score"] / 100
     )
     for name, table in records.TABLES.items():
         other = {c.name: 0 for c in table.columns if c.name not in raw[name].columns}  # columns no analysis reads
         records.check(raw[name].assign(**other), table).to_parquet(folder / f"{name}.parquet", index=False)
-    return frames.load(folder, Settings())
+    return load.load(folder, AnalysisSettings())
 
 
 Task = tuple[str, str, int, int]
@@ -248,7 +252,7 @@ def some(table: pd.DataFrame, hit: pd.Series) -> tuple[pd.Series, pd.Series]:
 
 def line(table: pd.DataFrame) -> dict[str, Any]:
     """One line of the printed table, of all data sets of one task."""
-    points = Settings().smallest("consistency")
+    points = AnalysisSettings().smallest("consistency")
     whole, places = (table[(table["arch"] == AVERAGE) == average] for average in (True, False))
     out: dict[str, Any] = {"sets": whole["index"].nunique()}
     noisy = whole["method"] == NOISY

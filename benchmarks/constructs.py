@@ -20,12 +20,12 @@ import pandas as pd
 from pipeline import paths
 from pipeline.work.device import torch_device
 from pipeline.work.inputs import open_corpus, teacher_folder
-from study.evaluation import answers_of, caption_features, images_of, parallel_queries
-from study.scoring.collapse import collapse_rows
-from study.scoring.consistency import consistency_rows
-from study.scoring.retrieval import retrieval_rows
-from study.scoring.stability import run_stability_rows
-from study.towers import checkpoint
+from study.eval.collapse import collapse_rows
+from study.eval.consistency import consistency_rows
+from study.eval.evaluation import answers_of, caption_features, images_of, parallel_queries
+from study.eval.retrieval import retrieval_rows
+from study.eval.stability import run_stability_rows
+from study.models import checkpoint
 
 Texts = dict[str, np.ndarray]
 SPLIT: Literal["validation"] = "validation"

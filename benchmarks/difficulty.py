@@ -22,13 +22,13 @@ from scipy.stats import binom
 from pipeline import paths, stage
 from pipeline.work.device import execution, torch_device
 from pipeline.work.inputs import open_corpus, open_teacher
-from study.declared import load
-from study.distillation import Corner, distil
-from study.encoders import scale_of
-from study.evaluation import Scores, evaluate, images_of
-from study.scoring.stability import run_stability_rows
-from study.student_spec import StudentSpec
-from study.towers.protocol import DualEncoder
+from study.config.check import load
+from study.config.size import scale_of
+from study.config.student import StudentSpec
+from study.distill.student import StudentConfig, distil
+from study.eval.evaluation import Scores, evaluate, images_of
+from study.eval.stability import run_stability_rows
+from study.models.dual_encoder import DualEncoder
 
 MOST_OF_TEACHER, MUCH_POORER = 0.85, 0.9
 LEAST_VQA: Mapping[str, float] = {"teacher": 0.60, "half": 0.48, "quarter": 0.42}
@@ -112,8 +112,8 @@ def main() -> int:
         for size in params.grid.sizes:
             plan = stage.read_json(paths.SETTLED / f"{arch}-{size}-{params.analysis.control}.json")
             spec = StudentSpec.model_validate(plan["spec"])
-            corner = Corner(arch, size, scale_of(plan), params.tuning.seeds[0], plan["objectives"], spec)
-            score(distil(corner, teacher, corpus, paths.EMBEDDINGS / arch, where)[0], arch, size)
+            config = StudentConfig(arch, size, scale_of(plan), params.tuning.seeds[0], plan["objectives"], spec)
+            score(distil(config, teacher, corpus, paths.EMBEDDINGS / arch, where)[0], arch, size)
     table = pd.DataFrame(rows)
     for shown in (table, pd.DataFrame(kinds)):
         print(shown.to_string(index=False, float_format=lambda value: f"{value:.3f}"), end="\n\n")

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 os.environ |= {"HF_HUB_OFFLINE": "1", "DVC_NO_ANALYTICS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 from pipeline.sources import ROOT
-from study.shape import SizeError
+from study.models.shape import SizeError
 from tests.fuzzing import following, inputs, parameters
 from tests.fuzzing.kinds import KINDS, shares
 from tests.fuzzing.outcome import FAULTS, Result, attempt

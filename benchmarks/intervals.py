@@ -10,7 +10,7 @@ Every kind is drawn from a known truth in the study's design, with no part of th
 - `language`: the difference in a new language, after the crossed model; `items`: the difference on new test items, in
   new runs and languages; `anova`: the averaged difference by the check of variances at 0, without
   language:method variance.
-- `power`: the share of studies whose adjusted test, through `contrasts.analyse`, finds a difference, beside the closed
+- `power`: the share of studies whose adjusted test, through `estimate.analyse`, finds a difference, beside the closed
   form; and the share whose trade-off is found. Outcomes correlate by their blocks and runs.
 
 The Monte-Carlo error of a share of 95 % over 400 studies is 1.1 %.
@@ -28,10 +28,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis import assumptions, boundary, contrasts, frames, items, joint, mixed, power, prediction, profile, tradeoff
-from analysis.layout import Layout, crossed_design
-from analysis.settings import Settings
-from analysis.verdict import COST
+from analysis.contrasts import estimate, prediction, profile
+from analysis.contrasts.verdict import COST
+from analysis.data import load
+from analysis.mixed import model as mixed
+from analysis.mixed.design import Layout, crossed_design
+from analysis.power import assumptions, power
+from analysis.sensitivity import boundary, items
+from analysis.settings import AnalysisSettings
+from analysis.tradeoff import joint, tradeoff
 
 ALPHA, PLACES = 0.05, (("clip", "half"), ("siglip2", "half"))
 METHODS = ("none", "fd", "mcl")
@@ -123,10 +128,10 @@ class _Points:
 
 def study(
     seeds: int, languages: int, rng: np.random.Generator, effects: dict[str, dict[str, float]], sd: dict[str, float]
-) -> frames.Study:
+) -> load.StudyData:
     """A balanced study with one outcome for each key of `effects` (method -> points)."""
     grid = [(f"{a}-{s}-{m}-s{i}", a, s, m, i) for a, s in PLACES for i in range(seeds) for m in METHODS]
-    cells = pd.DataFrame(grid, columns=frames.FACTORS)
+    cells = pd.DataFrame(grid, columns=load.FACTORS)
     k, m, n = len(PLACES), len(METHODS), languages
     run_sd = np.array([sd[f"run {method}"] for method in METHODS])
     common = [rng.standard_normal((k, seeds, 1)), rng.standard_normal((k, seeds, m))]
@@ -142,21 +147,21 @@ def study(
         every = score[..., None] + special[:, None] + rng.normal(0, sd["residual"], (k, seeds, m, n))
         frame = cells.loc[cells.index.repeat(n)].reset_index(drop=True)
         frame = frame.assign(language=np.tile([f"l{i:02d}" for i in range(n)], len(cells)), score=every.ravel())
-        headlines[name] = frames.Outcome(name, name, "", frame, pd.DataFrame(), True, measure=name)
+        headlines[name] = load.Outcome(name, name, "", frame, pd.DataFrame(), True, measure=name)
     archs, sizes = (list(dict.fromkeys(levels)) for levels in zip(*PLACES, strict=True))
-    return frames.Study(
+    return load.StudyData(
         cells, headlines, {}, pd.DataFrame(), [], {}, list(METHODS), archs, sizes, len(cells), [], [], [], [], "",
     )  # fmt: skip
 
 
-def fitted(drawn: frames.Study) -> contrasts.Result:
+def fitted(drawn: load.StudyData) -> estimate.Result:
     """The crossed model of the only outcome, with nothing beside it."""
     [outcome] = drawn.headlines.values()
     layout = Layout.of(outcome.frame, drawn, "none")
-    design = crossed_design(outcome, drawn, layout, Settings(), own=True)
+    design = crossed_design(outcome, drawn, layout, AnalysisSettings(), own=True)
     fit = mixed.fit(outcome.frame["score"], design.x, design.terms)
-    return contrasts.Result(
-        outcome, pd.DataFrame(), contrasts.REML, "", fit, design=layout, population=contrasts.LIKE_THESE
+    return estimate.Result(
+        outcome, pd.DataFrame(), estimate.REML, "", fit, design=layout, population=estimate.LIKE_THESE
     )
 
 
@@ -190,7 +195,7 @@ def new_items(seeds: int, studies: int, rng: np.random.Generator, count: int) ->
         result = fitted(replace(drawn, headlines={"vqa": scored}))
         assert result.fit is not None
         assert result.design is not None
-        [row] = contrasts.rows(result.fit.contrast(result.design.average("fd", len(result.fit.beta))))
+        [row] = estimate.rows(result.fit.contrast(result.design.average("fd", len(result.fit.beta))))
         half = stats.t.isf(ALPHA / 2, row["df"]) * row["se"]
         wide = pd.DataFrame(by_item, index=cells["cell"].to_list())
         gaps = items.differences(wide, cells, result.design, "fd")
@@ -213,7 +218,7 @@ def anova(seeds: int, studies: int, rng: np.random.Generator, count: int) -> Row
 
 def found(seeds: int, studies: int, rng: np.random.Generator, count: int) -> Rows:
     """Closed form and share of studies, for one outcome and for the trade-off."""
-    effect, settings = 1.5, Settings(contrasts=("fd", "mcl"))
+    effect, settings = 1.5, AnalysisSettings(contrasts=("fd", "mcl"))
     assumed = assumptions.Assumed({name: sd**2 for name, sd in SD.items()})
     # The estimates share the part of their variance that blocks and runs give, by SHARED.
     plan = power.Plan(METHODS, len(PLACES), seeds, count)
@@ -224,8 +229,8 @@ def found(seeds: int, studies: int, rng: np.random.Generator, count: int) -> Row
     hits = np.zeros(3)
     for _ in range(studies):
         drawn = study(seeds, count, rng, {"consistency": {"fd": effect}, "stability": {"fd": -effect}}, SD)
-        results = [contrasts.analyse(drawn.headlines[name], drawn, settings) for name in joint.NAMES]
-        first = [contrasts.rows(result.marginal())[0] for result in results]
+        results = [estimate.analyse(drawn.headlines[name], drawn, settings) for name in joint.NAMES]
+        first = [estimate.rows(result.marginal())[0] for result in results]
         up, down = first[0]["ci_low"] > 0, first[1]["ci_high"] < 0
         both = tradeoff.analyse(results[0], results[1], settings)
         [said] = [t.verdict for t in tradeoff.averages(both) if t.method == "fd"]

@@ -1,4 +1,4 @@
-"""How fast, and how near, is analysis.mixed beside lme4 and lmerTest on the same simulated studies?
+"""How fast, and how near, is analysis.mixed.model beside lme4 and lmerTest on the same simulated studies?
 
     python benchmarks/mixed_speed.py [--skip-slow]
 
@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import mixed
+from analysis.mixed import model as mixed
 
 SCRIPT = Path(__file__).with_suffix(".R")
 INSTALL = "apt install r-base-core r-cran-lme4 r-cran-lmertest"

@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py [--captions 1000000] [evaluation | models | coco | embedding] ...
 
-    evaluation  `study.evaluation.evaluate` on Crossmodal-3600's numbers: 3,600 images, 261,375 captions in 36
+    evaluation  `study.eval.evaluation.evaluate` on Crossmodal-3600's numbers: 3,600 images, 261,375 captions in 36
                 languages, D = 512: reading the captions, retrieval both ways, all constructs of consistency
     models      the task that scores a student and the one that scores its teacher (`pipeline.work.score`), on the
                 same numbers with D = 768: random weights in the form of siglip2-base-patch32-256 (12 layers a tower,
@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     import numpy as np
 
-    from study.towers.protocol import DualEncoder
+    from study.models.dual_encoder import DualEncoder
 
 LANGUAGES = 36
 IMAGES, CAPTIONS = 3600, 261_375
@@ -70,9 +70,9 @@ def bag(known: Sequence[str], width: int) -> DualEncoder:
     import torch
     from torch import Tensor, nn
 
-    from study.pictures import Fit
-    from study.towers.protocol import normalise
-    from study.vocabulary import PAD, Vocabulary
+    from study.data.pictures import Fit
+    from study.models.dual_encoder import normalise
+    from study.models.tokenizers.vocabulary import PAD, Vocabulary
 
     class Bag(nn.Module):
         embedding_width, context, image_tokens, fit = width, 64, 1, Fit(8)
@@ -98,18 +98,18 @@ def bag(known: Sequence[str], width: int) -> DualEncoder:
 
 
 def card() -> Any:
-    from study.corpora.base import Licence, Record
+    from study.data.base import DatasetInfo, Licence
 
     part = (Licence("all", "Apache-2.0", "made by benchmarks/scale.py"),)
-    return Record("synthetic", "", "benchmarks/scale.py", "1", part, (), (), "", "")
+    return DatasetInfo("synthetic", "", "benchmarks/scale.py", "1", part, (), (), "", "")
 
 
 def write_corpus(out: Path, captions: int) -> None:
     """A test split of Crossmodal-3600's numbers, and a distillation split of `captions`."""
     import numpy as np
 
-    from study.corpora.base import CorpusSettings
-    from study.corpora.writing import CorpusWriter
+    from study.data.base import CorpusSettings
+    from study.data.writer import CorpusWriter
 
     rng, known = np.random.default_rng(0), words(0, WORDS)
     writer = CorpusWriter(out)
@@ -137,8 +137,8 @@ def write_corpus(out: Path, captions: int) -> None:
 def evaluation(corpus: Path) -> dict[str, Any]:
     import torch
 
-    from study.corpora.layout import PreparedCorpus
-    from study.evaluation import evaluate, images_of
+    from study.data.prepared import PreparedCorpus
+    from study.eval.evaluation import evaluate, images_of
 
     cpu, prepared, model = torch.device("cpu"), PreparedCorpus(corpus), bag(words(0, WORDS), WIDTH)
     images = images_of(model, prepared, "test", cpu)
@@ -152,8 +152,8 @@ def models(study: Path) -> dict[str, Any]:
     import torch
 
     from pipeline import stage
-    from study.towers.siglip2 import Siglip2
-    from study.vocabulary import SMALLEST, Vocabulary, _assemble
+    from study.models.siglip.siglip2 import Siglip2
+    from study.models.tokenizers.vocabulary import SMALLEST, Vocabulary, _assemble
 
     known, rng = words(0, 300_000), np.random.default_rng(0)
     pieces = [(f"▁{word}", -float(rng.integers(5, 20))) for word in dict.fromkeys(known)][: 256_000 - SMALLEST]
@@ -178,8 +178,8 @@ def write_scored(out: Path, known: Sequence[str]) -> None:
     import numpy as np
     from PIL import Image
 
-    from study.corpora.base import CorpusSettings
-    from study.corpora.writing import CorpusWriter
+    from study.data.base import CorpusSettings
+    from study.data.writer import CorpusWriter
 
     rng, writer = np.random.default_rng(0), CorpusWriter(out)
 
@@ -242,7 +242,7 @@ def vectors(seed: int, rows: int) -> np.ndarray:
 def coco(images: int, captions: int) -> dict[str, Any]:
     import numpy as np
 
-    from study.scoring.retrieval import retrieval_rows
+    from study.eval.retrieval import retrieval_rows
 
     index = np.arange(captions) % images
     return {"rows": len(retrieval_rows(vectors(0, images), {"en": vectors(1, captions)}, index, protocol="all"))}
@@ -252,9 +252,9 @@ def embedding(corpus: Path, out: Path, dtype: Any, stop: int) -> dict[str, Any]:
     """Embed; with `stop` this process kills itself when that many rows of distil_x are written."""
     import torch
 
-    from study.corpora.layout import PreparedCorpus
-    from study.embedding import write_embeddings
-    from study.embedding_spec import EmbeddingSpec
+    from study.config.embedding import EmbeddingSpec
+    from study.data.prepared import PreparedCorpus
+    from study.distill.embeddings import write_embeddings
 
     def report(name: str, total: int, done: int) -> None:
         if stop and name == "distil_x" and done >= stop:
@@ -269,11 +269,11 @@ def batches(corpus: Path, out: Path, steps: int) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from study.cached import Cached
-    from study.corpora.layout import PreparedCorpus
+    from study.data.prepared import PreparedCorpus
+    from study.distill.dataset import DistillDataset
 
     started = time.perf_counter()
-    data = Cached(PreparedCorpus(corpus), out, torch.device("cpu"), layers=False)
+    data = DistillDataset(PreparedCorpus(corpus), out, torch.device("cpu"), layers=False)
     opened, rng = time.perf_counter(), np.random.default_rng(0)
     for _ in range(steps):
         data(rng.integers(0, len(data.image_rows), BATCH))

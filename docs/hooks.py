@@ -13,9 +13,10 @@ from typing import Any
 
 import typer
 
-from analysis import constructs
+from analysis import measures as constructs
 from pipeline.__main__ import app
-from study import records, reference
+from study import records
+from study.config import reference
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG = logging.getLogger("mkdocs.hooks.links")

@@ -139,7 +139,7 @@ def schema(
     ] = None,
 ) -> None:
     """Write the JSON Schema of params.yaml, by which editors complete and check it."""
-    from study.schema import text
+    from study.config.json_schema import text
 
     with stage.main("schema"):
         if out is None:
@@ -209,7 +209,7 @@ def student(arch: Arch, size: Size, method: Method, seed: Seed) -> None:
     from pipeline.carry import carry_out
     from pipeline.work.distil import DistilTask
     from pipeline.work.score import EvaluateTask
-    from study.design import Cell
+    from study.config.grid import Cell
 
     with stage.main("student"):
         trained = DistilTask(Cell(arch, size, method, seed))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import paths, provenance, stage
 
 if TYPE_CHECKING:
-    from analysis.settings import Settings
+    from analysis.settings import AnalysisSettings
 
 
 def told() -> dict[str, Any]:
@@ -30,7 +30,7 @@ def first_result() -> datetime | None:
     return first_written(*paths.RESULTS.glob("*.parquet"), *paths.SCORES.glob("*/*.parquet"))
 
 
-def chosen() -> Settings:
+def chosen() -> AnalysisSettings:
     """The settings of params.yaml, and what the study's declaration, if it has one, makes of them."""
     from analysis import declaration, settings
 
@@ -39,12 +39,12 @@ def chosen() -> Settings:
 
 
 def run() -> None:
-    from analysis import report
+    from analysis.report import page
 
     settings = chosen()
 
     def make(folder: Path) -> None:
-        report.build(paths.RESULTS, folder / "report", settings, provenance.gather())
+        page.build(paths.RESULTS, folder / "report", settings, provenance.gather())
         for part in sorted((folder / "report").iterdir()):
             part.rename(folder / part.name)
         (folder / "report").rmdir()

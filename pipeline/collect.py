@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline import paths, stage
 from study import records
-from study.scoring.stability import pair_table, stability_table
+from study.eval.stability import pair_table, stability_table
 
 
 def model_folder(cell: str) -> Path:

@@ -12,9 +12,9 @@ from typing import Any
 from analysis import declaration
 from pipeline import paths
 from pipeline.analyse import first_result
-from study.declared import load
-from study.design import cells
-from study.params import Params
+from study.config.check import load
+from study.config.grid import cells
+from study.config.params import Params
 
 
 def choices(params: Params) -> dict[str, Any]:

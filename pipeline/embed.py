@@ -17,8 +17,8 @@ REPORT_SECONDS = 20.0
 
 
 def run(arch: str) -> None:
-    from study.embedding import write_embeddings
-    from study.embedding_spec import EmbeddingSpec
+    from study.config.embedding import EmbeddingSpec
+    from study.distill.embeddings import write_embeddings
 
     plan = stage.read_json(paths.PLAN / f"embed-{arch}.json", layers=bool, embedding=dict)
     where = torch_device(execution()["device"])

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import paths, stage
 from pipeline.collect import model_folder
-from study.corpora.base import nearest
+from study.data.base import nearest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from study.corpora.layout import PreparedCorpus
+    from study.data.prepared import PreparedCorpus
 
 EXPORTED = Path("exported")
 RECORD = "export.json"
@@ -94,7 +94,7 @@ def scored_texts(corpus: PreparedCorpus) -> pd.DataFrame:
     """Every text behind the scores: columns language, text."""
     import pandas as pd
 
-    from study.corpora.layout import scored_text
+    from study.data.prepared import scored_text
 
     captions = corpus.captions("test")[["language", "text"]]
     if not corpus.card.questions:
@@ -116,11 +116,11 @@ def export(cell: str, to: str, out: Path) -> None:
     out = out.resolve()
     check_free(out)
 
-    from study.corpora.layout import PreparedCorpus
+    from study.data.prepared import PreparedCorpus
     from study.export import target
     from study.export.card import model_card
     from study.export.description import Description
-    from study.towers import checkpoint
+    from study.models import checkpoint
 
     run: dict[str, Any] = stage.read_json(source / "run.json")
     family = stage.read_json(source / "config.json")["family"]

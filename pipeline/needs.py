@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
 
-from study.corpora import CorpusError, Need
-from study.corpora import corpus as find_corpus
-from study.design import cells
-from study.encoders import EncoderSpec
-from study.known_checkpoints import BYTES, KNOWN, Known, known
+from study.config.grid import cells
+from study.config.params import Params
+from study.config.pretrained import PretrainedSpec
+from study.config.size import EncoderSpec
+from study.config.teacher import TeacherSpec
+from study.data import CorpusError, Requirement
+from study.data import corpus as find_corpus
+from study.models import TRAINABLE
+from study.models.errors import PretrainedError
+from study.models.known_checkpoints import BYTES, KNOWN, Known, known
+from study.models.trained_sizes import towers_of
 from study.names import UnknownNameError
 from study.objectives.encoded import CAPTIONS, captions_per_item, needed
-from study.params import Params
-from study.published import PublishedSpec
-from study.teacher_spec import TeacherSpec
-from study.towers import TRAINABLE
-from study.towers.errors import PublishedError
-from study.towers.trained_sizes import towers_of
 
 if TYPE_CHECKING:
-    from study.towers.protocol import DualEncoder
+    from study.models.dual_encoder import DualEncoder
 
 STATE = 16
 """Bytes a trained parameter: itself, its gradient, AdamW's two moments, in float32."""
@@ -50,12 +50,12 @@ class Cost(NamedTuple):
     flops: float
 
 
-def models(params: Params) -> list[Need]:
+def models(params: Params) -> list[Requirement]:
     """The published teachers and text encoders of the grid."""
     found = []
     for arch in params.grid.archs:
         teacher = params.teachers.get(arch)
-        if isinstance(teacher, PublishedSpec):
+        if isinstance(teacher, PretrainedSpec):
             found.append(_checkpoint(f"teacher {arch}", teacher.checkpoint, teacher.revision, teacher.licence))
     for name in params.grid.sizes:
         scale = params.sizes.get(name)
@@ -64,10 +64,10 @@ def models(params: Params) -> list[Need]:
     return found
 
 
-def _checkpoint(what: str, checkpoint: str, revision: str | None, licence: str | None) -> Need:
+def _checkpoint(what: str, checkpoint: str, revision: str | None, licence: str | None) -> Requirement:
     about, folder = known(checkpoint), Path(checkpoint)
     weights = sum(path.stat().st_size for path in folder.glob("*.safetensors")) if folder.is_dir() else 0
-    return Need(
+    return Requirement(
         what=what,
         where=checkpoint if revision is None else f"{checkpoint}@{revision}",
         present=folder.is_dir(),
@@ -78,7 +78,7 @@ def _checkpoint(what: str, checkpoint: str, revision: str | None, licence: str |
     )
 
 
-def data(params: Params) -> list[Need]:
+def data(params: Params) -> list[Requirement]:
     """The parts of the corpus."""
     try:
         corpus = find_corpus(params.corpus.name)
@@ -87,21 +87,21 @@ def data(params: Params) -> list[Need]:
         return []  # the check that follows says what is wrong
 
 
-def outlined(spec: PublishedSpec) -> DualEncoder | None:
+def outlined(spec: PretrainedSpec) -> DualEncoder | None:
     """A checkpoint in a folder, without its weights; None if there is none, or the check that follows refuses it."""
     if not Path(spec.checkpoint).is_dir():
         return None
     try:
-        return spec.outline()
-    except (PublishedError, UnknownNameError):
+        return spec.build_on_meta()
+    except (PretrainedError, UnknownNameError):
         return None
 
 
-def measured(spec: PublishedSpec, model: DualEncoder | None) -> Known | None:
+def measured(spec: PretrainedSpec, model: DualEncoder | None) -> Known | None:
     """The parameters of a checkpoint as `outlined` gives it."""
     if model is None:
         return None
-    from study.towers.protocol import count
+    from study.models.dual_encoder import count
 
     text, image = model.text_counts(), count(model.image_module())
     return Known(
@@ -111,7 +111,7 @@ def measured(spec: PublishedSpec, model: DualEncoder | None) -> Known | None:
 
 def trained(spec: TeacherSpec) -> Known | None:
     """The parameters of a teacher that is trained here; None for a configuration that only its library knows."""
-    towers = towers_of(spec) if spec.family in TRAINABLE else None
+    towers = towers_of(spec.family, spec.model, spec.vocabulary, spec.context) if spec.family in TRAINABLE else None
     if towers is None:
         return None
     text = towers.text
@@ -155,7 +155,7 @@ def captions(params: Params, method: str) -> int:
         return len(CAPTIONS)  # the check that follows says what is wrong
 
 
-def lines(params: Params, needs: list[Need]) -> list[str]:
+def lines(params: Params, needs: list[Requirement]) -> list[str]:
     """What the study reads, writes and takes, as text."""
     out = ["This study uses what others published. It reads:"]
     for need in needs:
@@ -165,7 +165,7 @@ def lines(params: Params, needs: list[Need]) -> list[str]:
     out.append(f"Disk: {size(total)} of these, as much again for what is prepared from them")
     for arch in params.grid.archs:
         spec = params.teachers.get(arch)
-        if not isinstance(spec, PublishedSpec):
+        if not isinstance(spec, PretrainedSpec):
             continue
         model = outlined(spec)
         if model is not None and model.evidence.assumed:
@@ -203,7 +203,7 @@ def size(count: float) -> str:
     return f"{count:.3g} TB"
 
 
-def about(spec: TeacherSpec | PublishedSpec) -> Known | None:
+def about(spec: TeacherSpec | PretrainedSpec) -> Known | None:
     """The towers of a teacher, as far as they are known before it is there."""
     if isinstance(spec, TeacherSpec):
         return trained(spec)

@@ -26,7 +26,7 @@ from pipeline.work.inputs import open_corpus
 from pipeline.work.score import EvaluateTask
 from pipeline.work.task import Task
 from pipeline.work.teach import TeacherTask
-from study.design import cells
+from study.config.grid import cells
 
 Job = Sequence[Task]
 """Tasks of one worker, in order: a student is trained, then scored."""

@@ -10,13 +10,13 @@ from typing import Any
 
 from pipeline import paths, stage
 from pipeline.sources import ROOT
-from study.corpora import corpus as find_corpus
-from study.corpora import refuses_questions
-from study.corpora.alike import Read
-from study.corpora.answerable import exclude_unanswerable
-from study.corpora.layout import Card
-from study.published import teacher_spec
-from study.readers import reader
+from study.config.pretrained import teacher_spec
+from study.config.readers import reader
+from study.data import corpus as find_corpus
+from study.data import refuses_questions
+from study.data.alike import Read
+from study.data.answerable import exclude_unanswerable
+from study.data.prepared import DatasetCard
 
 CACHE = Path(os.environ.get("POLYGLOTS_CACHE", ROOT / ".cache"))
 """Downloads, shared by all studies of this checkout."""
@@ -26,7 +26,7 @@ def _reader(spec: Mapping[str, Any] | None) -> Read | None:
     return reader(None if spec is None else teacher_spec(spec), fetch=True)
 
 
-def left_out(card: Card) -> list[str]:
+def left_out(card: DatasetCard) -> list[str]:
     """What of the data is not in the corpus, in a line each."""
     images = card.facts.get("images left out", {})
     alike = card.facts.get("questions left out, two options alike", {}).get("by language", {})

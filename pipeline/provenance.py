@@ -16,7 +16,7 @@ CODE = Path(__file__).resolve().parent
 
 
 def gather() -> dict[str, Any]:
-    """The mapping that `analysis.studied` reads; what a study lacks is left out."""
+    """The mapping that `analysis.report.studied` reads; what a study lacks is left out."""
     found: dict[str, Any] = {
         "version": metadata.version("small-polyglots"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",

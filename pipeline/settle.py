@@ -14,10 +14,10 @@ from pydantic import BaseModel, ValidationError
 from pipeline import paths, stage
 from pipeline.tuned import sentence, tuned_values
 from pipeline.validate import student_code
+from study.config.params import describe
+from study.config.pretrained import teacher_spec
+from study.config.student import StudentSpec
 from study.objectives import options_of
-from study.params import describe
-from study.published import teacher_spec
-from study.student_spec import StudentSpec
 
 MAKES = ("objectives", "fraction", "encoder", "encoder_contents", "spec")
 """What of a declaration makes a student."""

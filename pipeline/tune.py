@@ -39,10 +39,10 @@ def declared(plan: dict[str, Any]) -> dict[str, float]:
 
 def score(plan: dict[str, Any], values: dict[str, float]) -> float:
     """Validation mAP@10 of both directions, mean over languages and tuning seeds."""
-    from study.distillation import Corner, distil
-    from study.encoders import scale_of
-    from study.evaluation import average_precision, images_of
-    from study.student_spec import StudentSpec
+    from study.config.size import scale_of
+    from study.config.student import StudentSpec
+    from study.distill.student import StudentConfig, distil
+    from study.eval.evaluation import average_precision, images_of
 
     settled = apply(plan["declared"], values)
     arch, where = plan["arch"], torch_device(execution()["device"])
@@ -50,8 +50,8 @@ def score(plan: dict[str, Any], values: dict[str, float]) -> float:
     scores = []
     for seed in plan["seeds"]:
         spec = StudentSpec.model_validate(settled["spec"])
-        corner = Corner(arch, plan["size"], scale_of(settled), seed, settled["objectives"], spec)
-        student, _, _ = distil(corner, teacher, corpus, paths.EMBEDDINGS / arch, where)
+        config = StudentConfig(arch, plan["size"], scale_of(settled), seed, settled["objectives"], spec)
+        student, _, _ = distil(config, teacher, corpus, paths.EMBEDDINGS / arch, where)
         images = images_of(student, corpus, "validation", where)
         scores.append(average_precision(student, corpus, images, "validation", where))
     return sum(scores) / len(scores)
@@ -63,7 +63,7 @@ def run(arch: str, size: str, method: str) -> None:
     from optuna.storages.journal import JournalFileBackend
     from optuna.trial import TrialState
 
-    from study.training import TrainingError
+    from study.distill.training import TrainingError
 
     name = f"{arch}-{size}-{method}"
     stage.limit_threads(execution()["threads"])

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline import stage
-from study.published import teacher_spec
-from study.student_spec import StudentSpec
+from study.config.pretrained import teacher_spec
+from study.config.student import StudentSpec
 
 FACTORS = {"method": 2, "size": 1, "architecture": 0}
 """Where each stands in a cell's name."""

@@ -14,23 +14,23 @@ from typing import Any
 from pipeline import needs, paths, stage
 from pipeline.sources import ROOT, code_hash, module_file
 from pipeline.tuned import sentence, tuned_values
-from study.corpora import corpus as find_corpus
-from study.corpora.layout import file_hash
-from study.corpora.watched import ends_hash
-from study.declared import problems as wrong_in
-from study.declared import resolved_languages
-from study.design import cells, teacher_name
-from study.encoders import FAMILY, EncoderSpec, Size
+from study.config.check import problems as wrong_in
+from study.config.check import resolved_languages
+from study.config.grid import cells, teacher_name
+from study.config.params import Params, read
+from study.config.pretrained import PretrainedSpec
+from study.config.size import FAMILY, EncoderSpec, Size
+from study.config.teacher import TeacherSpec
+from study.data import corpus as find_corpus
+from study.data.fingerprint import ends_hash
+from study.data.prepared import file_hash
+from study.models import FAMILIES
 from study.objectives import module_of
-from study.params import Params, read
-from study.published import PublishedSpec
-from study.teacher_spec import TeacherSpec
-from study.towers import FAMILIES
 
 MADE = ("plan", "corpus", "teachers", "embeddings", "settled", "runs", "scores", "results", "report")
 """Folders that stages make."""
 
-REGISTRIES = ("study.objectives", "study.towers", "study.corpora")
+REGISTRIES = ("study.objectives", "study.models", "study.data")
 """Adding an entry to one of these changes no plan that does not name it."""
 
 
@@ -52,13 +52,15 @@ def plans(params: Params) -> dict[str, Any]:
             "vqa_languages": asked,
             "settings": corpus.Settings.model_validate(wanted.settings).model_dump(mode="json"),
             "readers": {arch: _reader(params.teachers[arch]) for arch in grid.archs},
-            "reading": code_hash(["study.corpora.answerable", "study.readers"], without=REGISTRIES),
+            "reading": code_hash(["study.data.answerable", "study.config.readers"], without=REGISTRIES),
             "code": _corpus_code(wanted.name),
         },
         "evaluation": {
             **params.evaluation.model_dump(),
             "code": code_hash(
-                ["study.evaluation", "study.towers.checkpoint"], carried_out_by("work/task", "work/score"), REGISTRIES
+                ["study.eval.evaluation", "study.models.checkpoint"],
+                carried_out_by("work/task", "work/score"),
+                REGISTRIES,
             ),
         },
         "execution": params.execution.model_dump(),
@@ -80,14 +82,14 @@ def plans(params: Params) -> dict[str, Any]:
             **params.analysis.model_dump(),
             "study": params.study.name,
             "description": params.study.description,
-            "code": code_hash(["pipeline.analyse", "analysis.__main__"], [ROOT / "analysis" / "templates"]),
+            "code": code_hash(["pipeline.analyse", "analysis.__main__"], [ROOT / "analysis" / "report" / "templates"]),
         },
     }
     layers = any(options.get("layers") for m in grid.methods for options in params.methods[m].values())
     for arch in grid.archs:
         spec = params.teachers[arch]
         declared[f"teacher-{arch}"] = _teacher(arch, spec)
-        code = model_code(["study.embedding"], carried_out_by("embed"), spec)
+        code = model_code(["study.distill.embeddings"], carried_out_by("embed"), spec)
         kept = params.embedding.model_dump()
         declared[f"embed-{arch}"] = {"arch": arch, "layers": layers, "embedding": kept, "code": code}
     for arch, size, method in product(grid.archs, grid.sizes, grid.methods):
@@ -95,17 +97,17 @@ def plans(params: Params) -> dict[str, Any]:
     return declared
 
 
-def _teacher(arch: str, spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
-    modules = ["study.published", "study.teacher", "study.student", "study.fragmentation"]
+def _teacher(arch: str, spec: TeacherSpec | PretrainedSpec) -> dict[str, Any]:
+    modules = ["study.config.pretrained", "study.distill.teacher", "study.models.shrink", "study.eval.fragmentation"]
     code = model_code(modules, carried_out_by("work/task", "work/teach", "work/run_files"), spec)
-    contents = {"contents": folder_contents(spec.checkpoint)} if isinstance(spec, PublishedSpec) else {}
+    contents = {"contents": folder_contents(spec.checkpoint)} if isinstance(spec, PretrainedSpec) else {}
     return {"arch": arch, "spec": spec.model_dump(), "code": code, **contents}
 
 
-def _reader(spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
+def _reader(spec: TeacherSpec | PretrainedSpec) -> dict[str, Any]:
     """What a teacher's reading of texts comes from; all that are trained here clean texts in one way."""
-    if isinstance(spec, PublishedSpec):
-        code = model_code(["study.readers"], [], spec)
+    if isinstance(spec, PretrainedSpec):
+        code = model_code(["study.config.readers"], [], spec)
         return {"spec": spec.model_dump(), "code": code, "contents": folder_contents(spec.checkpoint)}
     return {"spec": None}
 
@@ -113,24 +115,24 @@ def _reader(spec: TeacherSpec | PublishedSpec) -> dict[str, Any]:
 def model_code(
     modules: Iterable[str],
     files: Iterable[Path],
-    teacher: TeacherSpec | PublishedSpec,
+    teacher: TeacherSpec | PretrainedSpec,
     objectives: Iterable[str] = (),
     families: Iterable[str] = (),
 ) -> str:
     """The code of `modules` and `files`, of the teacher's family and configuration, of further families and of
     `objectives`."""
-    roots = [*modules, "study.towers.checkpoint"]
+    roots = [*modules, "study.models.checkpoint"]
     roots += [FAMILIES[family].partition(":")[0] for family in (teacher.family, *families)]
     roots += [module_of(name) for name in objectives]
     # Of a published teacher, those of the text encoders that it may name.
     wanted = f"*/{teacher.model}.json" if isinstance(teacher, TeacherSpec) else "hf_text/*.json"
-    configurations = sorted((ROOT / "study" / "towers" / "configs").glob(wanted))
+    configurations = sorted((ROOT / "study" / "models" / "configs").glob(wanted))
     return code_hash(roots, [*files, *configurations], REGISTRIES)
 
 
-def student_code(teacher: TeacherSpec | PublishedSpec, plan: Mapping[str, Any]) -> str:
+def student_code(teacher: TeacherSpec | PretrainedSpec, plan: Mapping[str, Any]) -> str:
     """The code that a student's plan is carried out with."""
-    modules = ["study.distillation", "study.fragmentation"]
+    modules = ["study.distill.student", "study.eval.fragmentation"]
     files = carried_out_by("work/task", "work/distil", "work/run_files")
     return model_code(modules, files, teacher, plan["objectives"], further_families(plan))
 
@@ -163,7 +165,7 @@ def _module(part: object) -> str:
 def _tuning(params: Params, arch: str, size: str, method: str) -> Mapping[str, Any]:
     tuning, teacher = params.tuning, params.teachers[arch]
     declared = tuned_for(params, arch, size, method)
-    modules, objectives = ["study.distillation", "study.evaluation"], params.methods[method]
+    modules, objectives = ["study.distill.student", "study.eval.evaluation"], params.methods[method]
     return {
         "arch": arch,
         "size": size,

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.study.checkpoints import models
-from tests.study.corpora import data_sets, question_sets
+from tests.study.data import data_sets, question_sets
+from tests.study.models.checkpoints import models
 
 CHECKPOINTS = ("open_clip_xlm_roberta", "transformers_siglip2", "small_encoder")
 LANGUAGES = ("de", "en", "ja", "sw")

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.sources import ROOT
-from study.declared import problems
-from study.params import read
+from study.config.check import problems
+from study.config.params import read
 from tests import documented, miniature
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 NAMED = re.compile(r"`([\w/.]+\.py)(?:::([\w.]+))?`")
-ELSEWHERE = {"study/objectives/rel.py", "study/objectives/options/rel.py", "study/corpora/squares.py"}
+ELSEWHERE = {"study/objectives/rel.py", "study/objectives/options/rel.py", "study/data/squares.py"}
 
 
 def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
@@ -80,7 +80,9 @@ def test_a_tutorial_does_what_it_says(page: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "study", tmp_path / "study", ignore=shutil.ignore_patterns("__pycache__"))
     documented.apply(f"tutorials/{page}.md", tmp_path)
     env = os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    script = "import sys, study.schema, pytest; study.schema.json_schema(); sys.exit(pytest.main(sys.argv[1:]))"
+    script = (
+        "import sys, pytest; from study.config.json_schema import text; text(); sys.exit(pytest.main(sys.argv[1:]))"
+    )
     command = (sys.executable, "-c", script, "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "tests")
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

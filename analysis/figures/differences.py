@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis import names
+from analysis.data.load import Outcome, StudyData
 from analysis.figures.style import AXIS, INK, LESS, MORE, PAPER, SOFT, STYLE, legend, new
-from analysis.frames import Outcome, Study
-from analysis.settings import Settings
+from analysis.settings import AnalysisSettings
 from analysis.wording import capital, sign
 
 
-def per_language(table: pd.DataFrame, study: Study, settings: Settings) -> Figure | None:
+def per_language(table: pd.DataFrame, study: StudyData, settings: AnalysisSettings) -> Figure | None:
     """Differences from the control in every language: one heat map for each outcome, on one colour scale.
 
     Args:
@@ -77,12 +77,12 @@ def _heat(axis: Axes, values: np.ndarray, significant: np.ndarray, limit: float)
             )  # fmt: skip
 
 
-def _language(code: str, study: Study) -> str:
+def _language(code: str, study: StudyData) -> str:
     share = f"  {100 * study.resources[code]:.2g} %" if code in study.resources else ""
     return f"{names.language(code)}  {code}{share}"
 
 
-def forest(table: pd.DataFrame, outcome: Outcome, study: Study) -> Figure:
+def forest(table: pd.DataFrame, outcome: Outcome, study: StudyData) -> Figure:
     """Differences from the control in every language, drawn together, with intervals; hollow: the plain mean."""
     methods = [m for m in study.methods if m in set(table["method"])]
     languages = [x for x in study.languages if x in set(table["language"])]
@@ -112,7 +112,7 @@ def forest(table: pd.DataFrame, outcome: Outcome, study: Study) -> Figure:
 
 
 def pairs(
-    results: Mapping[str, pd.DataFrame], labels: Mapping[str, str], study: Study, settings: Settings
+    results: Mapping[str, pd.DataFrame], labels: Mapping[str, str], study: StudyData, settings: AnalysisSettings
 ) -> Figure | None:
     """Every pair of methods but the control: the row's score minus the column's, faded where not significant.
 

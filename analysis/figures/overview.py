@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import names
-from analysis.contrasts import Result, rows
+from analysis.contrasts.estimate import Result, rows
+from analysis.contrasts.verdict import LOWERED, RAISED, verdict
 from analysis.figures.style import AXIS, BAND, GRID, INK, PAPER, STYLE, drawable
-from analysis.settings import Settings
-from analysis.verdict import LOWERED, RAISED, verdict
+from analysis.settings import AnalysisSettings
 from analysis.wording import capital
 
 OVERVIEW_WIDTH, RIGHT, GAP = 11.4, 0.08, 0.3
@@ -38,7 +38,7 @@ def gutter(methods: list[str], control: str, narrow: bool) -> float:
     return min((0.2 if narrow else 0.25) + (0.085 if narrow else 0.09) * longest, 1.2 if narrow else 2.2)
 
 
-def overview(results: Mapping[str, Result], settings: Settings, narrow: bool = False) -> Figure:
+def overview(results: Mapping[str, Result], settings: AnalysisSettings, narrow: bool = False) -> Figure:
     """Forest plot of methods x outcomes: differences from the control, averaged, with simultaneous intervals.
 
     A filled marker: the adjusted p is under the level. Grey: less than the smallest effect of interest. `narrow` is the
@@ -74,7 +74,12 @@ def overview(results: Mapping[str, Result], settings: Settings, narrow: bool = F
 
 
 def _panel(
-    axis: Axes, result: Result, methods: list[str], looks: Mapping[str, names.Method], settings: Settings, narrow: bool
+    axis: Axes,
+    result: Result,
+    methods: list[str],
+    looks: Mapping[str, names.Method],
+    settings: AnalysisSettings,
+    narrow: bool,
 ) -> None:
     points = settings.smallest(result.outcome.name)
     axis.axvspan(-points, points, color=BAND, lw=0, zorder=0)

@@ -14,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 
 from analysis.figures.style import AXIS, STYLE, legend, new
 from analysis.names import SPARE_MARKERS as MARKERS
-from analysis.power import TARGET, TRADEOFF, middle
+from analysis.power.power import TARGET, TRADEOFF, middle
 from analysis.wording import capital, points
 
 SHADES = ("#7fb8dc", "#4292c6", "#08519c", "#08306b", "#3f007d", "#000001")

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
 
+from analysis.data.load import Outcome
 from analysis.figures.style import AXIS, STYLE, new
-from analysis.frames import Outcome
-from analysis.mixed import MixedFit
+from analysis.mixed.model import MixedFit
 from analysis.wording import capital
 
 MARK = "#0072b2"

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy import stats
 
 from analysis import names
-from analysis.descriptive import language_levels, share_band
+from analysis.contrasts.paired import run_means
+from analysis.contrasts.profile import profile
+from analysis.data.load import Outcome, StudyData
 from analysis.figures.style import AXIS, BAND, GRID, SOFT, STYLE, TEACHER, keys, legend, new
-from analysis.frames import Study
-from analysis.paired import run_means
-from analysis.profile import profile
-from analysis.settings import Settings
+from analysis.settings import AnalysisSettings
 from analysis.wording import capital
 
 
-def scores(study: Study, settings: Settings) -> Figure:
+def scores(study: StudyData, settings: AnalysisSettings) -> Figure:
     """Every run: rows are outcomes, columns arch x size; scores on the left axis, minus the control on the right.
 
     Means over seeds are bars, the teacher is a dashed line, the control's mean a solid one.
@@ -76,7 +77,7 @@ def _beside_control(axis: Axes, level: float, last: bool) -> None:
         right.set_ylabel("minus control", color=SOFT, fontsize=8)
 
 
-def retrieval_languages(study: Study, settings: Settings) -> Figure | None:
+def retrieval_languages(study: StudyData, settings: AnalysisSettings) -> Figure | None:
     """Retrieval in every language, sizes averaged, with intervals over runs: teacher, control and methods."""
     outcome = study.headlines.get("retrieval")
     if outcome is None:
@@ -112,7 +113,7 @@ def retrieval_languages(study: Study, settings: Settings) -> Figure | None:
     return figure
 
 
-def profiles(study: Study, settings: Settings) -> Figure | None:
+def profiles(study: StudyData, settings: AnalysisSettings) -> Figure | None:
     """Share of runs above each fraction of their teacher's score (Agarwal et al. 2021), with pointwise intervals."""
     # A share of nothing is no number: an outcome on which a teacher scores 0 has no profile.
     outcomes = [o for o in study.headlines.values() if not o.teachers.empty and o.higher_is_better
@@ -141,3 +142,43 @@ def profiles(study: Study, settings: Settings) -> Figure | None:
         axes[0, 0].set_ylabel("% of runs above")
         legend(figure, keys(study.methods, settings.control, ls="-", lw=1.4, ms=5))
     return figure
+
+
+LEVEL_COLUMNS = ["arch", "method", "language", "estimate", "low", "high"]
+
+
+def language_levels(outcome: Outcome, alpha: float) -> pd.DataFrame:
+    """Mean score of each architecture, method and language, sizes weighing alike, with an interval over runs.
+
+    The interval is Student's for one language by itself; the variance of runs is pooled over sizes.
+
+    Returns:
+        `LEVEL_COLUMNS`, points; low and high are nan where no run repeats.
+    """
+    keys = ["arch", "method", "language"]
+    by_size = outcome.frame.groupby([*keys, "size"])["score"].agg(["mean", "var", "size"])
+    by_size = by_size.set_axis(["mean", "variance", "runs"], axis="columns")
+    parts = by_size.assign(
+        df=by_size["runs"] - 1,
+        square=by_size["variance"].fillna(0) * (by_size["runs"] - 1),
+        inverse=1 / by_size["runs"],
+    ).groupby(level=keys)
+    df, cells = parts["df"].sum(), parts.size()
+    variance = (parts["square"].sum() / df.where(df > 0)) * parts["inverse"].sum() / cells**2
+    half = stats.t.isf(alpha / 2, df.where(df > 0)) * np.sqrt(variance)
+    mean = parts["mean"].mean()
+    return pd.DataFrame({"estimate": mean, "low": mean - half, "high": mean + half}).reset_index()[LEVEL_COLUMNS]
+
+
+def share_band(share: np.ndarray, runs: int, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's interval for a share of `runs` runs, point by point (Wilson 1927, J. Am. Stat. Assoc. 22:209).
+
+    Args:
+        share: observed shares, 0 to 1, of any shape.
+        runs: number of runs behind each.
+        alpha: level.
+    """
+    z = float(stats.norm.isf(alpha / 2))
+    centre = (share + z**2 / (2 * runs)) / (1 + z**2 / runs)
+    half = z / (1 + z**2 / runs) * np.sqrt(share * (1 - share) / runs + z**2 / (4 * runs**2))
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)

@@ -11,16 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis import names
+from analysis.contrasts.verdict import BOTH_LOWERED, BOTH_RAISED, COST, OPPOSITE
+from analysis.data.load import StudyData
 from analysis.figures.style import AXIS, GRID, PAPER, SOFT, STYLE, WIDTH, keys, legend, new
-from analysis.frames import Study
-from analysis.settings import Settings
-from analysis.tradeoff import Tradeoff
-from analysis.verdict import BOTH_LOWERED, BOTH_RAISED, COST, OPPOSITE
+from analysis.settings import AnalysisSettings
+from analysis.tradeoff.tradeoff import Tradeoff
 
 BOTH_MOVED = (COST, BOTH_RAISED, BOTH_LOWERED, OPPOSITE)
 
 
-def tradeoff(found: Sequence[Tradeoff], study: Study, settings: Settings) -> Figure:
+def tradeoff(found: Sequence[Tradeoff], study: StudyData, settings: AnalysisSettings) -> Figure:
     """Consistency against stability, both minus the control, a panel for each architecture and size of `found`.
 
     Small marks are blocks (seeds), large ones means, filled where both differences are significant; outlines are joint

@@ -12,7 +12,7 @@ from pipeline.work.device import torch_device
 from pipeline.work.inputs import corpus_content, embeddings_content, open_corpus, open_teacher, teacher_content
 from pipeline.work.run_files import write_run
 from pipeline.work.task import Progress, Task
-from study.design import Cell
+from study.config.grid import Cell
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,19 @@ class DistilTask(Task):
         return stage.declared_hash({"cell": self.name, **self.plan}, *inputs)
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
-        from study.distillation import Corner, distil
-        from study.encoders import scale_of
-        from study.student import summary
-        from study.student_spec import StudentSpec
+        from study.config.size import scale_of
+        from study.config.student import StudentSpec
+        from study.distill.student import StudentConfig, distil
+        from study.models.shrink import summary
 
         plan, cell = self.plan, self.cell
         with stage.planned(self._file):
             spec, scale = StudentSpec.model_validate(plan["spec"]), scale_of(plan)
-        corner = Corner(cell.arch, cell.size, scale, cell.seed, plan["objectives"], spec)
+        config = StudentConfig(cell.arch, cell.size, scale, cell.seed, plan["objectives"], spec)
         teacher, where = open_teacher(cell.arch), torch_device(device)
         checkpoint = self.folder.with_suffix(".checkpoint")
         embeddings = paths.EMBEDDINGS / cell.arch
-        student, history, cost = distil(corner, teacher, open_corpus(), embeddings, where, checkpoint, progress)
+        student, history, cost = distil(config, teacher, open_corpus(), embeddings, where, checkpoint, progress)
         row = {
             "role": "student",
             **asdict(cell),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from pipeline import paths, stage
 
 if TYPE_CHECKING:
-    from study.corpora.layout import PreparedCorpus
-    from study.towers.protocol import DualEncoder
+    from study.data.prepared import PreparedCorpus
+    from study.models.dual_encoder import DualEncoder
 
 
 def corpus_content() -> str:
@@ -21,7 +21,7 @@ def corpus_content() -> str:
 
 @lru_cache(maxsize=1)
 def open_corpus() -> PreparedCorpus:
-    from study.corpora.layout import PreparedCorpus
+    from study.data.prepared import PreparedCorpus
 
     return PreparedCorpus(paths.CORPUS)
 
@@ -48,6 +48,6 @@ def embeddings_content(arch: str) -> str:
 
 def open_teacher(arch: str) -> DualEncoder:
     """The teacher; it is read anew, so that none is held where it is not needed."""
-    from study.towers import checkpoint
+    from study.models import checkpoint
 
     return checkpoint.load(teacher_folder(arch)).requires_grad_(False)

@@ -13,9 +13,9 @@ from pipeline.work.inputs import open_corpus
 from pipeline.work.task import Task
 
 if TYPE_CHECKING:
-    from study.cost import Cost
-    from study.towers.protocol import DualEncoder
-    from study.training import History
+    from study.distill.cost import TrainingCost
+    from study.distill.training import History
+    from study.models.dual_encoder import DualEncoder
 
 
 def write_run(
@@ -23,7 +23,7 @@ def write_run(
     task: Task,
     model: DualEncoder,
     history: History,
-    cost: Cost,
+    cost: TrainingCost,
     row: dict[str, Any],
     settings: dict[str, Any],
     device: str,
@@ -31,7 +31,7 @@ def write_run(
     """Write the three files; `row` is the run's row of the `cells` table but for what is common to all tasks."""
     import pandas as pd
 
-    from study.fragmentation import fragmentation
+    from study.eval.fragmentation import fragmentation
 
     row = {
         "cell": task.name,

@@ -15,8 +15,8 @@ from pipeline.work.task import Progress, Task
 if TYPE_CHECKING:
     import torch
 
-    from study.evaluation import Images
-    from study.towers.protocol import DualEncoder
+    from study.eval.evaluation import Images
+    from study.models.dual_encoder import DualEncoder
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class EvaluateTask(Task):
         return stage.declared_hash({"cell": self.name, **plan}, self.model.fingerprint)
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
-        from study.evaluation import evaluate
-        from study.towers import checkpoint
+        from study.eval.evaluation import evaluate
+        from study.models import checkpoint
 
         source = self.model.out if self.model.in_place() else self.model.folder
         where = torch_device(device)
@@ -73,6 +73,6 @@ def teacher_images(arch: str, device: str) -> Images:
 
 def images_by(model: DualEncoder, where: torch.device) -> Images:
     """The test images as `model` sees them."""
-    from study.evaluation import images_of
+    from study.eval.evaluation import images_of
 
     return images_of(model, open_corpus(), "test", where)

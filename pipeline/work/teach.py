@@ -12,7 +12,7 @@ from pipeline.work.device import torch_device
 from pipeline.work.inputs import corpus_content, open_corpus
 from pipeline.work.run_files import write_run
 from pipeline.work.task import Progress, Task
-from study.design import teacher_name
+from study.config.grid import teacher_name
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,18 @@ class TeacherTask(Task):
         return stage.declared_hash(self.plan, corpus_content())
 
     def make(self, folder: Path, device: str, progress: Progress) -> None:
-        from study.cost import Cost
-        from study.published import PublishedSpec, teacher_spec
-        from study.student import summary
-        from study.teacher import train_teacher
-        from study.training import History
+        from study.config.pretrained import PretrainedSpec, teacher_spec
+        from study.distill.cost import TrainingCost
+        from study.distill.teacher import train_teacher
+        from study.distill.training import History
+        from study.models.shrink import summary
 
         with stage.planned(self._file):
             spec = teacher_spec(self.plan["spec"])
         row: dict[str, Any] = {"role": "teacher", "arch": self.arch, "size": "full", "method": "teacher"}
         checkpoint = self.folder.with_suffix(".checkpoint")
-        if isinstance(spec, PublishedSpec):
-            model, history, cost = spec.fetch(), History(), Cost.none()
+        if isinstance(spec, PretrainedSpec):
+            model, history, cost = spec.fetch(), History(), TrainingCost.none()
             row |= {"seed": 0, "towers": "none", "learning_rate": 0.0}
         else:
             model, history, cost = train_teacher(spec, open_corpus(), torch_device(device), checkpoint, progress)

@@ -13,8 +13,8 @@ from types import ModuleType
 
 import pandas as pd
 
+from study.models.dual_encoder import DualEncoder
 from study.names import UnknownNameError
-from study.towers.protocol import DualEncoder
 
 
 class ExportError(ValueError):
@@ -53,13 +53,13 @@ class Target:
 TARGETS: Mapping[str, Mapping[str, Target]] = {
     "open_clip": {
         "clip": Target("study.export.clip"),
-        "open_clip": Target("study.export.open_clip_published"),
+        "open_clip": Target("study.export.open_clip_pretrained"),
         "encoder": Target("study.export.encoder"),
     },
     "transformers": {
         "clip": Target("study.export.clip_transformers"),
         "siglip2": Target("study.export.siglip2"),
-        "transformers": Target("study.export.transformers_published"),
+        "transformers": Target("study.export.transformers_pretrained"),
     },
     "sentence-transformers": dict.fromkeys(
         ("clip", "siglip2", "transformers"), Target("study.export.sentence_transformers")

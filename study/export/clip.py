@@ -9,8 +9,8 @@ import pandas as pd
 from safetensors.torch import save_file
 
 from study.export.tokenizer import write_tokenizer
-from study.towers.clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD, Clip
-from study.towers.protocol import DualEncoder
+from study.models.dual_encoder import DualEncoder
+from study.models.open_clip.clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD, Clip
 
 LOAD = """\
 import open_clip

@@ -16,10 +16,10 @@ from study.export import ExportError
 from study.export.clip import PREFIX
 from study.export.sentence_files import write_sentence_files
 from study.export.tokenizer import write_tokenizer
-from study.towers.clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD, Clip
-from study.towers.protocol import DualEncoder
-from study.towers.weights import quietly
-from study.vocabulary import BOS, EOS, PAD
+from study.models.dual_encoder import DualEncoder
+from study.models.open_clip.clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD, Clip
+from study.models.tokenizers.vocabulary import BOS, EOS, PAD
+from study.models.weights import quietly
 
 LOAD = """\
 from PIL import Image

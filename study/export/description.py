@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from study.corpora.layout import Card
+from study.data.prepared import DatasetCard
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Description:
 
     run: Mapping[str, Any]
     teacher: Mapping[str, Any]
-    corpus: Card
+    corpus: DatasetCard
     scores: pd.DataFrame | None
     no_scores: str
     library: str

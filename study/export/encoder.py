@@ -9,12 +9,12 @@ import pandas as pd
 
 from study.export import ExportError
 from study.export.clip import reads_otherwise
-from study.export.open_clip_published import LOAD_HF_TEXT, write_folder
-from study.towers.encoder_student import EncoderStudent
-from study.towers.open_clip_images import DEPTH
-from study.towers.open_clip_published import OpenClip
-from study.towers.open_clip_text import ENCODERS
-from study.towers.protocol import DualEncoder
+from study.export.open_clip_pretrained import LOAD_HF_TEXT, write_folder
+from study.models.dual_encoder import DualEncoder
+from study.models.open_clip.images import DEPTH
+from study.models.open_clip.pretrained import OpenClip
+from study.models.open_clip.text import ENCODERS
+from study.models.text_encoder.student import EncoderStudent
 
 POOLERS = {"mean": "mean_pooler", "cls": "cls_last_hidden_state_pooler"}
 

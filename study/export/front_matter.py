@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from study.corpora.layout import Card
+from study.data.prepared import DatasetCard
 from study.export.description import Description
 
 TASKS = {
@@ -65,13 +65,13 @@ def _bases(about: Description) -> Iterator[str]:
 
 def hub_names(settings: Mapping[str, Any]) -> list[str]:
     """Names on the Hub of published training data; data in a folder have the name of that data set there."""
-    from study.corpora.published.registry import caption_source
+    from study.data.published.registry import caption_source
 
     parts = [part for split in ("distil", "teacher") for part in settings.get(split) or [] if isinstance(part, dict)]
     return list(dict.fromkeys(name for part in parts if (name := part["hub"] or caption_source(part["source"]).hub)))
 
 
-def _datasets(corpus: Card) -> Iterator[str]:
+def _datasets(corpus: DatasetCard) -> Iterator[str]:
     names = hub_names(corpus.settings) if corpus.corpus == "published" else []
     if not names:
         yield f"# The corpus `{corpus.corpus}` of the study, which is not on the Hub; its sources are under Licences."

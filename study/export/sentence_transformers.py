@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from study.export.sentence_files import OLDEST
-from study.towers.protocol import DualEncoder
+from study.models.dual_encoder import DualEncoder
 
 LOAD = """\
 from PIL import Image

@@ -9,9 +9,9 @@ import pandas as pd
 
 from study.export.sentence_files import OLDEST, write_sentence_files
 from study.export.tokenizer import write_tokenizer
-from study.towers.protocol import DualEncoder
-from study.towers.siglip2 import Siglip2
-from study.towers.weights import quietly
+from study.models.dual_encoder import DualEncoder
+from study.models.siglip.siglip2 import Siglip2
+from study.models.weights import quietly
 
 LOAD = """\
 from PIL import Image

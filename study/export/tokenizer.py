@@ -1,7 +1,7 @@
 """Our text handling in the files that transformers' AutoTokenizer reads.
 
-What `study.vocabulary` does around its tokenizer (`clean` before it; bos, eos and the cut after it) is
-written into tokenizer.json itself, since in a library nobody calls it.
+What `study.models.tokenizers.vocabulary` does around its tokenizer (`clean` before it; bos, eos and the cut after it)
+is written into tokenizer.json itself, since in a library nobody calls it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from tokenizers import Regex, normalizers, processors
 
-from study.vocabulary import BOS, EOS, FILE, PAD, SPECIAL, UNK, Vocabulary
+from study.models.tokenizers.vocabulary import BOS, EOS, FILE, PAD, SPECIAL, UNK, Vocabulary
 
 CASED = r"[\p{Cased}&&[^\p{Case_Ignorable}]]"
 SPACES = r"[\s\x1C-\x1F]+"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from study.names import UnknownNameError
-from study.objectives.options.base import Settings
+from study.objectives.options.base import ObjectiveOptions
 from study.objectives.options.dr import DrOptions
 from study.objectives.options.ed import EdOptions
 from study.objectives.options.fd import FdOptions
@@ -20,7 +20,7 @@ from study.objectives.options.mcl import MclOptions
 from study.objectives.options.sd import SdOptions
 
 if TYPE_CHECKING:
-    from study.objectives.views import Objective
+    from study.objectives.base import Objective
 
 OBJECTIVES: Mapping[str, str] = {
     "task": "study.objectives.task:Task",
@@ -32,8 +32,8 @@ OBJECTIVES: Mapping[str, str] = {
 }
 """Objective to `module:class`; imported on use, since torch takes seconds to import."""
 
-OPTIONS: Mapping[str, type[Settings]] = {
-    "task": Settings,
+OPTIONS: Mapping[str, type[ObjectiveOptions]] = {
+    "task": ObjectiveOptions,
     "fd": FdOptions,
     "ed": EdOptions,
     "sd": SdOptions,
@@ -53,7 +53,7 @@ def objective(name: str, where: str = "") -> type[Objective]:
     return found
 
 
-def options_of(name: str, where: str = "") -> type[Settings]:
+def options_of(name: str, where: str = "") -> type[ObjectiveOptions]:
     """What can be set of the objective called `name`; raises as `objective`."""
     _registered(name, where)
     return OPTIONS[name] if name in OPTIONS else objective(name).Options

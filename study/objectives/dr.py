@@ -21,8 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from study.objectives.base import Batch, ModelInfo, Objective, Queue
 from study.objectives.options.dr import DrOptions
-from study.objectives.views import Objective, Queue, Surroundings, Views
 
 
 def distributional_replication(
@@ -36,7 +36,7 @@ def distributional_replication(
 class Dr(Objective):
     Options = DrOptions
 
-    def __init__(self, options: DrOptions, around: Surroundings) -> None:
+    def __init__(self, options: DrOptions, around: ModelInfo) -> None:
         super().__init__(options, around)
         self.options = options
         self.queue = Queue(options.queue, around.embedding_width)
@@ -45,13 +45,13 @@ class Dr(Objective):
         if self.options.start == "corpus":
             self.queue.push(sample(self.options.queue))
 
-    def forward(self, views: Views) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         if self.training:
-            self.queue.push(views.teacher_e)
+            self.queue.push(batch.teacher_e)
         queue, taus = self.queue.content(), (self.options.tau_student, self.options.tau_teacher)
         terms = []
-        for weight, student in ((self.options.alpha, views.student_e), (1 - self.options.alpha, views.student_x)):
+        for weight, student in ((self.options.alpha, batch.student_e), (1 - self.options.alpha, batch.student_x)):
             if weight > 0:
                 assert student is not None  # promised by `needs`
-                terms.append(weight * distributional_replication(student, views.teacher_e, queue, *taus))
+                terms.append(weight * distributional_replication(student, batch.teacher_e, queue, *taus))
         return torch.stack(terms).sum(dim=0)

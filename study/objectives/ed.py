@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from study.objectives.base import Batch, ModelInfo, Objective, squared_distance
 from study.objectives.options.ed import EdOptions
-from study.objectives.views import Objective, Surroundings, Views, squared_distance
 
 
 def english_distillation(student_x: Tensor, student_e: Tensor, teacher_e: Tensor) -> Tensor:
@@ -23,10 +23,10 @@ def english_distillation(student_x: Tensor, student_e: Tensor, teacher_e: Tensor
 class Ed(Objective):
     Options = EdOptions
 
-    def __init__(self, options: EdOptions, around: Surroundings) -> None:
+    def __init__(self, options: EdOptions, around: ModelInfo) -> None:
         super().__init__(options, around)
 
-    def forward(self, views: Views) -> Tensor:
-        assert views.student_x is not None  # promised by `needs`
-        assert views.student_e is not None
-        return english_distillation(views.student_x, views.student_e, views.teacher_e)
+    def forward(self, batch: Batch) -> Tensor:
+        assert batch.student_x is not None  # promised by `needs`
+        assert batch.student_e is not None
+        return english_distillation(batch.student_x, batch.student_e, batch.teacher_e)

@@ -8,11 +8,11 @@ from typing import Any
 from study.objectives import options_of
 
 CAPTIONS = ("student_x", "student_e")
-"""Fields of `Views` for which the student encodes a caption of each item."""
+"""Fields of `Batch` for which the student encodes a caption of each item."""
 
 
 def needed(declared: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
-    """Fields of `Views` that a method's objectives, with the options declared, `need`.
+    """Fields of `Batch` that a method's objectives, with the options declared, `need`.
 
     Raises:
         UnknownNameError: there is no such objective.

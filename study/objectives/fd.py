@@ -16,9 +16,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from study.layers import matched_layers
+from study.models.shape import matched_layers
+from study.objectives.base import Batch, ModelInfo, Objective, squared_distance
 from study.objectives.options.fd import FdOptions
-from study.objectives.views import Objective, Surroundings, Views, squared_distance
 
 
 def feature_distillation(student: Tensor, teacher: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ def feature_distillation(student: Tensor, teacher: Tensor) -> Tensor:
 class Fd(Objective):
     Options = FdOptions
 
-    def __init__(self, options: FdOptions, around: Surroundings) -> None:
+    def __init__(self, options: FdOptions, around: ModelInfo) -> None:
         super().__init__(options, around)
         self.options = options
         self.matches: list[int] = []
@@ -38,16 +38,16 @@ class Fd(Objective):
             self.matches = [m + 1 for m in matched_layers(around.teacher_layers, around.student_layers)]
         self.maps = nn.ModuleList(nn.Linear(around.student_width, around.teacher_width) for _ in self.matches)
 
-    def forward(self, views: Views) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         student, teacher = {
-            "own": (views.student_x, views.teacher_x),
-            "english": (views.student_e, views.teacher_e),
+            "own": (batch.student_x, batch.teacher_x),
+            "english": (batch.student_e, batch.teacher_e),
         }[self.options.view]
         assert student is not None  # promised by `needs`
         loss = feature_distillation(student, teacher)
-        if self.matches and views.student_layers is not None and views.teacher_layers is not None:
+        if self.matches and batch.student_layers is not None and batch.teacher_layers is not None:
             terms = [
-                squared_distance(layer_map(views.student_layers[:, own]), views.teacher_layers[:, theirs])
+                squared_distance(layer_map(batch.student_layers[:, own]), batch.teacher_layers[:, theirs])
                 for own, (layer_map, theirs) in enumerate(zip(self.maps, self.matches, strict=True), start=1)
             ]
             loss = loss + torch.stack(terms).mean(dim=0)

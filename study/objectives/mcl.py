@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from study.objectives.base import Batch, ModelInfo, Objective, Queue
 from study.objectives.options.mcl import MclOptions
-from study.objectives.views import Objective, Queue, Surroundings, Views
 
 _KEYS = {"english": "teacher_e", "same_language": "teacher_x", "image": "teacher_image"}
 
@@ -30,16 +30,16 @@ def multilingual_contrastive(queries: Tensor, keys: Tensor, tau: float, bank: Te
 class Mcl(Objective):
     Options = MclOptions
 
-    def __init__(self, options: MclOptions, around: Surroundings) -> None:
+    def __init__(self, options: MclOptions, around: ModelInfo) -> None:
         super().__init__(options, around)
         self.options = options
         self.bank = Queue(options.bank, around.embedding_width) if options.bank else None
 
-    def forward(self, views: Views) -> Tensor:
-        assert views.student_x is not None  # promised by `needs`
-        keys: Tensor = getattr(views, _KEYS[self.options.key])
+    def forward(self, batch: Batch) -> Tensor:
+        assert batch.student_x is not None  # promised by `needs`
+        keys: Tensor = getattr(batch, _KEYS[self.options.key])
         old = self.bank.content() if self.bank is not None else None
-        loss = multilingual_contrastive(views.student_x, keys, self.options.tau, old)
+        loss = multilingual_contrastive(batch.student_x, keys, self.options.tau, old)
         if self.bank is not None and self.training:
             self.bank.push(keys)
         return loss

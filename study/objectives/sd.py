@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from study.objectives.base import Batch, ModelInfo, Objective, squared_distance
 from study.objectives.ed import english_distillation
 from study.objectives.options.sd import SdOptions
-from study.objectives.views import Objective, Surroundings, Views, squared_distance
 
 
 def self_distillation(student_x: Tensor, student_e: Tensor, stop_gradient: bool = False) -> Tensor:
@@ -24,14 +24,14 @@ def self_distillation(student_x: Tensor, student_e: Tensor, stop_gradient: bool 
 class Sd(Objective):
     Options = SdOptions
 
-    def __init__(self, options: SdOptions, around: Surroundings) -> None:
+    def __init__(self, options: SdOptions, around: ModelInfo) -> None:
         super().__init__(options, around)
         self.options = options
 
-    def forward(self, views: Views) -> Tensor:
-        assert views.student_x is not None  # promised by `needs`
-        assert views.student_e is not None
-        loss = self_distillation(views.student_x, views.student_e, self.options.stop_gradient)
+    def forward(self, batch: Batch) -> Tensor:
+        assert batch.student_x is not None  # promised by `needs`
+        assert batch.student_e is not None
+        loss = self_distillation(batch.student_x, batch.student_e, self.options.stop_gradient)
         if self.options.terms == "ed+self":
-            loss = loss + english_distillation(views.student_x, views.student_e, views.teacher_e)
+            loss = loss + english_distillation(batch.student_x, batch.student_e, batch.teacher_e)
         return loss

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from study.objectives.options.base import Settings
-from study.objectives.views import Objective, Surroundings, Views
+from study.objectives.base import Batch, ModelInfo, Objective
+from study.objectives.options.base import ObjectiveOptions
 
 
 class Task(Objective):
     image_term = False  # it already holds the image
 
-    def __init__(self, options: Settings, around: Surroundings) -> None:
+    def __init__(self, options: ObjectiveOptions, around: ModelInfo) -> None:
         super().__init__(options, around)
         self.image_text_loss = around.image_text_loss
 
-    def forward(self, views: Views) -> Tensor:
-        assert views.student_x is not None  # promised by `needs`
-        return self.image_text_loss(views.image, views.student_x)
+    def forward(self, batch: Batch) -> Tensor:
+        assert batch.student_x is not None  # promised by `needs`
+        return self.image_text_loss(batch.image, batch.student_x)

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from analysis import __main__ as command
-from analysis import files, findings, frames
+from analysis.data import load
+from analysis.report import files, findings
 from analysis.results import analyse
-from analysis.settings import AnalysisError, Settings
+from analysis.settings import AnalysisError, AnalysisSettings
 from study import records
 
 Tables = dict[str, pd.DataFrame]
@@ -78,9 +79,9 @@ def level(outcome: str, arch: str, method: str, seed: int) -> float:
     return 40 + float(np.random.default_rng([seed, len(method), len(outcome)]).normal(0, 0.4))
 
 
-def said(folder: Path, settings: Settings | None = None) -> str:
+def said(folder: Path, settings: AnalysisSettings | None = None) -> str:
     """What a terminal shows."""
-    settings = settings or Settings()
+    settings = settings or AnalysisSettings()
     return "\n".join(findings.findings(analyse(folder, settings), settings, {}))
 
 
@@ -89,8 +90,8 @@ def test_correct_as_text_is_not_true_everywhere(tmp_path: Path) -> None:
         tables["vqa"]["correct"] = tables["vqa"]["correct"].astype(str)
 
     with pytest.raises(AnalysisError, match=r"vqa.parquet: .*'correct'.*is not True or False"):
-        frames.load(study(tmp_path / "text", level, change=change), Settings())
-    accuracy = frames.load(study(tmp_path / "truth", level), Settings()).headlines["vqa"].frame["score"]
+        load.load(study(tmp_path / "text", level, change=change), AnalysisSettings())
+    accuracy = load.load(study(tmp_path / "truth", level), AnalysisSettings()).headlines["vqa"].frame["score"]
     assert accuracy.tolist() == [50.0] * len(accuracy)
 
 
@@ -99,7 +100,7 @@ def test_correct_that_contradicts_the_answers_is_refused(tmp_path: Path) -> None
         tables["vqa"]["correct"] = ~tables["vqa"]["correct"]
 
     with pytest.raises(AnalysisError, match="'correct' contradicts 'chosen' and 'answer' in 576 of 576 rows"):
-        frames.load(study(tmp_path / "results", level, change=change), Settings())
+        load.load(study(tmp_path / "results", level, change=change), AnalysisSettings())
 
 
 def test_a_method_of_one_architecture_is_not_ranked_above_methods_of_both(tmp_path: Path) -> None:
@@ -122,12 +123,12 @@ def test_a_diverged_run_is_named_and_counted(tmp_path: Path) -> None:
         return 2.0 if diverged else level(outcome, arch, method, seed) + 3 * (method == "fd")
 
     folder = study(tmp_path / "results", score, made=lambda arch, method, seed: (method, seed) != ("none", 5))
-    found = analyse(folder, Settings())
-    text = "\n".join(findings.findings(found, Settings(), {}))
+    found = analyse(folder, AnalysisSettings())
+    text = "\n".join(findings.findings(found, AnalysisSettings(), {}))
     assert "1 run far from the others of its kind: clip-half-fd-s3 (retrieval consistency)" in text
     assert "Without it the verdict is another one for FD on retrieval consistency" in text
     assert "clip-half-none-s5" in text
-    runs = files.tables(found, Settings())["runs"].set_index("cell")
+    runs = files.tables(found, AnalysisSettings())["runs"].set_index("cell")
     assert runs["status"].value_counts().to_dict() == {"completed": 10, "outlier": 1, "missing": 1}
     assert runs.loc["clip-half-fd-s3", "why"] == "far from the others of its kind: retrieval consistency"
     assert list(runs.loc["clip-half-none-s5", ["arch", "size", "method", "seed", "status"]]) == [
@@ -140,9 +141,9 @@ def test_a_run_without_an_outcome_is_told_from_a_missing_one(tmp_path: Path) -> 
         tables["vqa"] = tables["vqa"][tables["vqa"]["cell"] != "clip-half-fd-s1"]
 
     found = analyse(
-        study(tmp_path / "results", level, change=change), Settings(planned=("clip-half-fd-s1", "own name"))
+        study(tmp_path / "results", level, change=change), AnalysisSettings(planned=("clip-half-fd-s1", "own name"))
     )
-    runs = files.tables(found, Settings())["runs"].set_index("cell")
+    runs = files.tables(found, AnalysisSettings())["runs"].set_index("cell")
     assert list(runs.loc["clip-half-fd-s1", ["status", "why"]]) == ["no outcome", "no vqa"]
     assert list(runs.loc["clip-half-fd-s0", ["status", "why"]]) == ["completed", "not planned"]
     assert runs.loc["own name", "status"] == "missing"

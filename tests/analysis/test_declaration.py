@@ -14,7 +14,7 @@ import pytest
 
 from analysis import __main__ as command
 from analysis import declaration, settings
-from analysis.settings import AnalysisError, Settings
+from analysis.settings import AnalysisError, AnalysisSettings
 
 CHOICES = {"primary": ["retrieval", "stability"], "smallest_effect": {"retrieval": 1.5}, "contrasts": ["fd"]}
 
@@ -76,7 +76,7 @@ def test_without_settings_nothing_is_declared() -> None:
     chosen = settings.read(None)
     assert not chosen.declared("retrieval", "fd")
     assert "nothing here was declared" in declaration.judged(chosen, None, None).declaration
-    undated = declaration.judged(Settings(), None, None)
+    undated = declaration.judged(AnalysisSettings(), None, None)
     assert undated.declared("retrieval", "fd")
     assert "No dated declaration" in undated.declaration
 
@@ -124,13 +124,13 @@ def test_the_command_declares(tmp_path: Path, smoke: Path, capsys: pytest.Captur
 def test_the_declared_settings_are_used_and_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    used: list[Settings] = []
+    used: list[AnalysisSettings] = []
 
-    def build(results: Path, out: Path, chosen: Settings) -> list[str]:
+    def build(results: Path, out: Path, chosen: AnalysisSettings) -> list[str]:
         used.append(chosen)
         return []
 
-    monkeypatch.setattr(command.report, "build", build)
+    monkeypatch.setattr(command.page, "build", build)
     declaration.declare(CHOICES, tmp_path / "d.json")
     paths = ["--results", str(tmp_path / "results"), "--out", str(tmp_path / "out")]
     assert command.main([*paths, "--declaration", str(tmp_path / "d.json")]) == 0

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import report
-from analysis.settings import AnalysisError, Settings
+from analysis.report import page as report
+from analysis.settings import AnalysisError, AnalysisSettings
 from tests.analysis import simulate
 
 TABLES = ("cells", "retrieval", "consistency", "vqa", "stability", "pairs")
@@ -84,7 +84,7 @@ def test_a_report_is_written(tmp_path: Path, plan: simulate.Plan, changes: dict[
     for table, change in changes.items():
         path = folder / f"{table}.parquet"
         change(pd.read_parquet(path)).to_parquet(path, index=False)
-    lines = report.build(folder, tmp_path / "report", Settings())
+    lines = report.build(folder, tmp_path / "report", AnalysisSettings())
     assert len(lines) >= 2
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert ">nan<" not in page
@@ -93,7 +93,7 @@ def test_a_report_is_written(tmp_path: Path, plan: simulate.Plan, changes: dict[
 
 def test_one_language_says_nothing_of_others(tmp_path: Path) -> None:
     plan = replace(simulate.smoke(), languages=["en"], vqa_languages=1, seeds=3)
-    report.build(simulate.write(tmp_path / "results", plan), tmp_path / "report", Settings())
+    report.build(simulate.write(tmp_path / "results", plan), tmp_path / "report", AnalysisSettings())
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "nothing is said about other languages" in page
     assert "crossed REML" not in page
@@ -105,7 +105,7 @@ def test_nothing_beside_the_control_is_refused(tmp_path: Path) -> None:
         path = folder / f"{table}.parquet"
         change(pd.read_parquet(path)).to_parquet(path, index=False)
     with pytest.raises(AnalysisError, match="no method shares an arch and size with 'none'"):
-        report.build(folder, tmp_path / "report", Settings())
+        report.build(folder, tmp_path / "report", AnalysisSettings())
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_perfect_separation_has_a_difference_and_no_p(tmp_path: Path, table: str
     path = folder / f"{table}.parquet"
     change(pd.read_parquet(path)).to_parquet(path, index=False)
     (folder / "pairs.parquet").unlink()  # stability is then what its own table says
-    report.build(folder, tmp_path / "report", Settings())
+    report.build(folder, tmp_path / "report", AnalysisSettings())
     contrasts = pd.read_csv(tmp_path / "report" / "tables" / "contrasts.csv")
     found = contrasts[(contrasts["outcome"] == table) & (contrasts["contrast"] == "fd - none")]
     assert (found["estimate"] > 50).all()
@@ -143,7 +143,7 @@ def test_scores_that_are_no_numbers_are_refused(tmp_path: Path, value: float, me
     frame.loc[7, "score"] = value
     frame.to_parquet(path, index=False)
     with pytest.raises(AnalysisError, match=f"retrieval.*score.*{message}"):
-        report.build(folder, tmp_path / "report", Settings())
+        report.build(folder, tmp_path / "report", AnalysisSettings())
 
 
 @pytest.mark.parametrize(
@@ -166,30 +166,32 @@ def test_scores_that_are_not_of_their_measure_are_refused(
     path = folder / f"{table}.parquet"
     change(pd.read_parquet(path)).to_parquet(path, index=False)
     with pytest.raises(AnalysisError, match=f"{table}.parquet: .*({message})"):
-        report.build(folder, tmp_path / "report", Settings())
+        report.build(folder, tmp_path / "report", AnalysisSettings())
 
 
 def test_a_contrast_of_no_method_is_refused_unless_its_runs_were_planned(tmp_path: Path) -> None:
     folder = simulate.write(tmp_path / "results", simulate.smoke())
     with pytest.raises(AnalysisError, match="contrast 'fdd'; did you mean 'fd'"):
-        report.build(folder, tmp_path / "report", Settings(contrasts=("fdd",)))
+        report.build(folder, tmp_path / "report", AnalysisSettings(contrasts=("fdd",)))
     cells = pd.read_parquet(folder / "cells.parquet").query("role == 'student'")["cell"]
     planned = (*cells, "clip-half-ed-s0", "clip-half-ed-s1")
-    report.build(folder, tmp_path / "report", Settings(contrasts=("ed",), planned=planned))
+    report.build(folder, tmp_path / "report", AnalysisSettings(contrasts=("ed",), planned=planned))
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "2 planned runs missing: clip-half-ed-s0, clip-half-ed-s1." in page
     assert "Declared but without a run: ED." in page
 
 
-@pytest.mark.parametrize("settings", [Settings(languages="fixed"), Settings(family="study"), Settings(alpha=0.01)])
-def test_every_choice_of_the_declaration_has_a_report(tmp_path: Path, settings: Settings) -> None:
+@pytest.mark.parametrize(
+    "settings", [AnalysisSettings(languages="fixed"), AnalysisSettings(family="study"), AnalysisSettings(alpha=0.01)]
+)
+def test_every_choice_of_the_declaration_has_a_report(tmp_path: Path, settings: AnalysisSettings) -> None:
     folder = simulate.write(tmp_path / "results", TWO)
     assert len(report.build(folder, tmp_path / "report", settings)) >= 5
 
 
 def test_names_with_signs_of_html_and_latex_are_escaped(tmp_path: Path) -> None:
     plan = replace(simulate.smoke(), methods=("none", "a_b&c%", "<i>"))
-    report.build(simulate.write(tmp_path / "results", plan), tmp_path / "report", Settings())
+    report.build(simulate.write(tmp_path / "results", plan), tmp_path / "report", AnalysisSettings())
     assert "<i>" not in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     source = (tmp_path / "report" / "tables" / "contrasts-retrieval.tex").read_text(encoding="utf-8")
     assert r"a\_b\&c\%" in source
@@ -212,8 +214,8 @@ def test_runs_of_a_seed_may_repeat_at_other_values_of_a_covariate(tmp_path: Path
             cool["temperature"], hot["temperature"] = 0.1, 0.5
         pd.concat([cool, hot], ignore_index=True).to_parquet(folder / f"{name}.parquet", index=False)
     with pytest.raises(AnalysisError, match="unknown columns"):
-        report.build(folder, tmp_path / "report", Settings())
-    report.build(folder, tmp_path / "report", Settings(covariates=("temperature",)))
+        report.build(folder, tmp_path / "report", AnalysisSettings())
+    report.build(folder, tmp_path / "report", AnalysisSettings(covariates=("temperature",)))
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "+ temperature" in page
     contrasts = pd.read_csv(tmp_path / "report" / "tables" / "contrasts.csv").query("language == 'average'")

@@ -15,13 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from study.corpora import PreparedCorpus, corpus, known_languages
-from study.corpora.layout import ImageSet
-from study.pictures import Fit, decode
+from study.data import PreparedCorpus, corpus, known_languages
+from study.data.pictures import Fit, decode
+from study.data.prepared import ImageSet
 from tests.fuzzing import bytewise, treewise
 from tests.fuzzing.inputs import Kind, Later, json_lines, json_tree, raw, text
 from tests.study import tiny
-from tests.study.corpora import data_sets, question_sets, test_manifest
+from tests.study.data import data_sets, question_sets
+from tests.study.data.manifest import test_manifest
 
 LANGUAGES = ("de", "en", "ja")
 TESTED = ["de", "en"]

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from pipeline import analyse, collect, embed, paths, prepare, settle, stage, validate
 from pipeline.sources import ROOT
-from study.params import Params
+from study.config.params import Params
 from tests.fuzzing.parameters import dumped
 
 MOST = {"steps": 4, "batch": 16, "teacher": 60, "distil": 40, "validation": 12, "test": 12, "queue": 64, "items": 12}
@@ -116,7 +116,7 @@ def run(kept: Path) -> None:
     from pipeline.work.distil import DistilTask
     from pipeline.work.score import EvaluateTask
     from pipeline.work.teach import TeacherTask
-    from study.design import cells
+    from study.config.grid import cells
 
     for name in ("settled", "runs", "scores", "results", "report", "embeddings"):
         shutil.rmtree(name, ignore_errors=True)

@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
-from study.encoders import EncoderSpec
-from study.published import PublishedSpec
-from study.towers import checkpoint
+from study.config.pretrained import PretrainedSpec
+from study.config.size import EncoderSpec
+from study.models import checkpoint
 from tests.fuzzing import treewise
 from tests.fuzzing.inputs import Kind, Later, json_large, json_tree, raw
-from tests.study.checkpoints import models
+from tests.study.models.checkpoints import models
 
 TEXTS = ["a red cat", "", "ein Hund, zwei Katzen", "猫が二匹", "x" * 500]
 
@@ -50,7 +50,7 @@ def read_teacher(family: str) -> Callable[[], Later]:
     """Checked as by `make check`, fetched as by the stage `teacher`; then it reads texts and images, and is cut."""
 
     def read() -> Later:
-        spec = PublishedSpec(family=family, checkpoint=".")
+        spec = PretrainedSpec(family=family, checkpoint=".")
         spec.check()
         model = spec.fetch()
         return lambda: use(model)
@@ -71,10 +71,10 @@ def read_encoder() -> Later:
     """As the text encoder of a size."""
     spec = EncoderSpec(encoder=".")
     spec.check()
-    from study.towers import encoder_files
-    from study.towers.encoder_config import positions
+    from study.models.text_config import positions
+    from study.models.text_encoder import files
 
-    loaded = encoder_files.bring(".", None)
+    loaded = files.download(".", None)
 
     def later() -> None:
         ids = torch.from_numpy(loaded.tokens.encode(TEXTS, min(16, positions(loaded.config) or 16)))
@@ -85,9 +85,9 @@ def read_encoder() -> Later:
 
 
 def write_own(folder: Path) -> None:
+    from study.models.siglip.siglip2 import Siglip2
+    from study.models.tokenizers.vocabulary import Vocabulary
     from study.seeds import torch_stream
-    from study.towers.siglip2 import Siglip2
-    from study.vocabulary import Vocabulary
 
     vocabulary = Vocabulary.train(TEXTS, 300)
     tower = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4}

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from pipeline import validate
 from pipeline.sources import ROOT
-from study.params import Params
+from study.config.params import Params
 from tests import miniature
 from tests.fuzzing import bytewise, textwise, treewise
 from tests.fuzzing.outcome import Result, attempt

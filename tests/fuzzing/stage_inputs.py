@@ -10,11 +10,11 @@ from random import Random
 from pipeline import analyse, declare, pool, settle, stage, validate
 from pipeline.work.device import execution, torch_device
 from pipeline.work.teach import TeacherTask
-from study.encoders import scale_of
+from study.config.params import read
+from study.config.pretrained import teacher_spec
+from study.config.size import scale_of
+from study.config.student import StudentSpec
 from study.objectives import options_of
-from study.params import read
-from study.published import teacher_spec
-from study.student_spec import StudentSpec
 from tests.fuzzing import parameters, treewise
 from tests.fuzzing.inputs import Kind, Later, json_tree
 from tests.study import tiny

@@ -1,4 +1,4 @@
-# Oracle of tests/analysis/test_mixed.py: lme4, lmerTest and emmeans on four data sets.
+# Oracle of tests/analysis/mixed/test_mixed.py: lme4, lmerTest and emmeans on four data sets.
 # Run from the repository's root: Rscript tests/oracles/mixed_models.R
 # Writes sleepstudy.csv (the data shipped with lme4), crossed.csv, boundary.csv, full.csv (simulated here) and
 # mixed_models.csv. The optimiser's last digits differ from run to run where a variance is 0 ("boundary").

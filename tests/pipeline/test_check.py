@@ -17,8 +17,8 @@ from pipeline import __main__ as command
 from pipeline import needs, validate
 from pipeline.sources import ROOT
 from pipeline.tuned import sentence, untuned
-from study.declared import load
-from study.params import read
+from study.config.check import load
+from study.config.params import read
 from tests.pipeline.studies import call, edit
 
 SMOKE = ROOT / "studies" / "smoke" / "params.yaml"
@@ -197,6 +197,6 @@ def test_the_time_told_is_that_of_the_default_study() -> None:
         spec = params.teachers[arch]
         about = needs.about(spec)
         assert about is not None
-        assert not isinstance(spec, validate.PublishedSpec)
+        assert not isinstance(spec, validate.PretrainedSpec)
         flops += needs.cost(params, about).flops + needs.teaching(spec, about).flops
     assert flops / needs.CORE / 2 == pytest.approx(608 + 1280, rel=0.5)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import report
-from analysis.settings import Settings
+from analysis.report import page as report
+from analysis.settings import AnalysisSettings
 from pipeline import collect, paths, publish, stage
 from study import records
 from tests.analysis import simulate
@@ -60,7 +60,7 @@ def test_without_questions_the_report_says_that_vqa_is_missing(names: list[str],
     assert tables["vqa"].empty
     assert tables["stability"].empty
     assert set(publish.scores()) == set(names)
-    report.build(paths.RESULTS, tmp_path / "report", Settings())
+    report.build(paths.RESULTS, tmp_path / "report", AnalysisSettings())
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     for outcome in ("vqa", "stability"):
         assert f"No method can be compared with the control on {outcome}: scores are missing." in page
@@ -104,7 +104,7 @@ def test_languages_that_share_no_question_have_accuracy_and_no_stability(names: 
     for table, frame in tables.items():
         frame.to_parquet(paths.RESULTS / f"{table}.parquet", index=False)
     assert set(publish.scores()) == set(names)
-    report.build(paths.RESULTS, tmp_path / "report", Settings())
+    report.build(paths.RESULTS, tmp_path / "report", AnalysisSettings())
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "No method can be compared with the control on stability: scores are missing." in page
     assert "No method can be compared with the control on vqa" not in page

@@ -12,7 +12,7 @@ import pytest
 from analysis import declaration
 from pipeline import analyse, declare, paths, stage, validate
 from pipeline.sources import ROOT
-from study.declared import load
+from study.config.check import load
 from tests.pipeline import studies
 
 

@@ -14,9 +14,10 @@ import pytest
 
 from pipeline import sources, validate
 from pipeline.sources import ROOT
-from study import corpora, objectives
-from study.corpora.emoji import CORPUS as EMOJI
-from study.declared import load
+from study import data as corpora
+from study import objectives
+from study.config.check import load
+from study.data.emoji import CORPUS as EMOJI
 
 
 @pytest.fixture
@@ -24,28 +25,28 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose packages a test may add to."""
     monkeypatch.setattr(sources, "ROOT", tmp_path)
     monkeypatch.setattr(validate, "ROOT", tmp_path)
-    (tmp_path / "study" / "corpora" / "inner").mkdir(parents=True)
+    (tmp_path / "study" / "data" / "inner").mkdir(parents=True)
     return tmp_path
 
 
 def test_relative_imports_are_followed(tree: Path) -> None:
-    package = tree / "study" / "corpora" / "inner"
+    package = tree / "study" / "data" / "inner"
     (package / "__init__.py").write_text("from . import near\nfrom ..far import x\n")
     (package / "near.py").write_text("from .nearer import y\n")
     (package / "nearer.py").write_text("y = 1\n")
-    (tree / "study" / "corpora" / "far.py").write_text("x = 1\n")
-    found = {path.name for path in sources.closure(["study.corpora.inner"])}
+    (tree / "study" / "data" / "far.py").write_text("x = 1\n")
+    found = {path.name for path in sources.closure(["study.data.inner"])}
     assert found == {"__init__.py", "near.py", "nearer.py", "far.py"}
 
 
 def test_code_without_a_file_is_refused_by_name(tree: Path) -> None:
-    with pytest.raises(sources.SourceError, match=r"study\.corpora\.nowhere"):
-        sources.code_hash(["study.corpora.nowhere"])
+    with pytest.raises(sources.SourceError, match=r"study\.data\.nowhere"):
+        sources.code_hash(["study.data.nowhere"])
 
 
 @pytest.mark.parametrize("layout", ["file", "package"])
 def test_a_corpus_is_hashed_whatever_it_is_called(layout: str, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = "study.corpora.weather" if layout == "file" else "study.corpora.inner.weather"
+    module = "study.data.weather" if layout == "file" else "study.data.inner.weather"
     file = tree.joinpath(*module.split(".")).with_suffix(".py")
     file.write_text("x = 1\n")
     if layout == "package":
@@ -53,7 +54,7 @@ def test_a_corpus_is_hashed_whatever_it_is_called(layout: str, tree: Path, monke
 
     def build(*_: object) -> None: ...
 
-    build.__module__ = module if layout == "file" else "study.corpora.inner"
+    build.__module__ = module if layout == "file" else "study.data.inner"
     Settings = type("Settings", (EMOJI.Settings,), {"__module__": module})
     changed: dict[str, Any] = {"build": build, "check": build, "Settings": Settings}
     mine = replace(EMOJI, record=replace(EMOJI.record, name="rain"), **changed)
@@ -77,7 +78,8 @@ from pathlib import Path
 from typing import Any
 import pandas as pd
 from analysis import __main__ as command
-from study import params, records
+from study.config import params
+from study import records
 from tests.analysis import simulate
 folder = simulate.write(Path("made"), simulate.smoke())
 table = pd.read_parquet(folder / "consistency.parquet")

@@ -18,9 +18,9 @@ from ruamel.yaml import YAML
 from pipeline import __main__ as command
 from pipeline.prepare import left_out
 from pipeline.sources import ROOT
-from study.corpora import CorpusError
-from study.corpora.answerable import exclude_unanswerable
-from study.corpora.layout import Card, PreparedCorpus
+from study.data import CorpusError
+from study.data.answerable import exclude_unanswerable
+from study.data.prepared import DatasetCard, PreparedCorpus
 from tests.pipeline.studies import edit
 
 LANGUAGES = ("de", "en")
@@ -161,7 +161,7 @@ def test_a_check_of_faulty_data_imports_no_torch(study: Path) -> None:
     assert done.stdout.splitlines()[-1] == "False"
 
 
-def made(study: Path, **settings: Any) -> Card:
+def made(study: Path, **settings: Any) -> DatasetCard:
     """The card of the corpus that `prepare` makes."""
     edit(study / "params.yaml", {f"corpus.settings.{key}": value for key, value in settings.items()})
     command.validate()

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline import needs
 from pipeline.sources import ROOT
-from study.known_checkpoints import KNOWN
-from study.params import Params, read
+from study.config.params import Params, read
+from study.models.known_checkpoints import KNOWN
 
 PAPER = ROOT / "studies" / "paper" / "params.yaml"
 

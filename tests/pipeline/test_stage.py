@@ -139,12 +139,12 @@ def test_json_that_is_not_whole_is_named(tmp_path: Path) -> None:
 
 def test_the_closure_follows_imports_and_stops_at_registries() -> None:
     files = {path.relative_to(sources.ROOT).as_posix() for path in sources.closure(["study.objectives.sd"])}
-    assert {"study/objectives/sd.py", "study/objectives/ed.py", "study/objectives/views.py"} <= files
+    assert {"study/objectives/sd.py", "study/objectives/ed.py", "study/objectives/base.py"} <= files
     assert "study/objectives/dr.py" not in files
-    through = {path.name for path in sources.closure(["study.objectives.method"])}
-    assert {"dr.py", "views.py"} <= through
-    stopped = {path.name for path in sources.closure(["study.objectives.method"], without=["study.objectives"])}
-    assert "views.py" in stopped
+    through = {path.name for path in sources.closure(["study.objectives.weighted_loss"])}
+    assert {"dr.py", "base.py"} <= through
+    stopped = {path.name for path in sources.closure(["study.objectives.weighted_loss"], without=["study.objectives"])}
+    assert "base.py" in stopped
     assert "dr.py" not in stopped
 
 

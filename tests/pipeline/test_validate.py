@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import validate
 from pipeline.sources import ROOT, closure
-from study.declared import load
+from study.config.check import load
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +40,16 @@ TRAINED = ("teacher-clip", "embed-clip", "student", "tune-clip-half-ed")
         ("pipeline/tune.py", {"tune-clip-half-ed"}),
         ("pipeline/work/run_files.py", {"teacher-clip", "student"}),
         ("pipeline/work/inputs.py", {*TRAINED, "evaluation"}),
-        ("study/scoring/retrieval.py", {"evaluation", "tune-clip-half-ed"}),
-        ("study/student.py", {"teacher-clip", "student", "tune-clip-half-ed"}),
-        ("study/fragmentation.py", {"teacher-clip", "student"}),
+        ("study/eval/retrieval.py", {"evaluation", "tune-clip-half-ed"}),
+        ("study/models/shrink.py", {"teacher-clip", "student", "tune-clip-half-ed"}),
+        ("study/eval/fragmentation.py", {"teacher-clip", "student"}),
         ("study/objectives/ed.py", {"student", "tune-clip-half-ed"}),
         ("study/objectives/sd.py", set()),
-        ("study/towers/clip.py", {*TRAINED}),
-        ("study/towers/open_clip_model.py", {*TRAINED}),
-        ("study/towers/siglip2.py", set()),
-        ("study/towers/checkpoint.py", {*TRAINED, "evaluation"}),
-        ("study/params.py", set()),
+        ("study/models/open_clip/clip.py", {*TRAINED}),
+        ("study/models/open_clip/model.py", {*TRAINED}),
+        ("study/models/siglip/siglip2.py", set()),
+        ("study/models/checkpoint.py", {*TRAINED, "evaluation"}),
+        ("study/config/params.py", set()),
     ],
 )
 def test_a_file_is_hashed_by_the_plans_that_it_carries_out(

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from study.corpora.layout import PreparedCorpus
+from study.data.prepared import PreparedCorpus
+from study.models import trainable
+from study.models.dual_encoder import DualEncoder
+from study.models.tokenizers.vocabulary import Vocabulary
 from study.seeds import stream, torch_stream
-from study.towers import trainable
-from study.towers.protocol import DualEncoder
-from study.vocabulary import Vocabulary
-from tests.study.checkpoints.models import build
+from tests.study.models.checkpoints.models import build
 from tests.study.tiny import write_corpus
 
 
@@ -52,7 +52,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
 def embeddings(teacher: DualEncoder, corpus: PreparedCorpus, tmp_path: Path) -> Path:
     import torch
 
-    from study.embedding import write_embeddings
+    from study.distill.embeddings import write_embeddings
 
     folder = tmp_path / "embeddings"
     write_embeddings(teacher, corpus, folder, torch.device("cpu"), layers=True)

@@ -8,11 +8,11 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from study import places
-from study.corpora.base import CorpusError
-from study.corpora.manifest.settings import ManifestSettings
-from study.corpora.published.settings import PublishedSettings
+from study.data.base import CorpusError
+from study.data.manifest.settings import ManifestSettings
+from study.data.published.settings import PublishedSettings
+from study.models.errors import PretrainedError, reading
 from study.names import hint
-from study.towers.errors import PublishedError, reading
 
 
 @pytest.mark.parametrize("path", ["", "x" * 300, f"a/{'ä' * 130}/b", "a\0b", "a/" * 600])
@@ -46,12 +46,12 @@ def test_a_long_list_of_names_is_cut_to_the_closest() -> None:
 
 def test_a_librarys_error_names_the_checkpoint_and_ours_pass() -> None:
     with (
-        pytest.raises(PublishedError, match=r"^data/model: cannot be read: KeyError: 'text'$") as raised,
+        pytest.raises(PretrainedError, match=r"^data/model: cannot be read: KeyError: 'text'$") as raised,
         reading("data/model"),
     ):
         raise KeyError("text")
     assert isinstance(raised.value.__cause__, KeyError)
-    with pytest.raises(PublishedError, match=r"^as it is$"), reading("data/model"):
-        raise PublishedError("as it is")
+    with pytest.raises(PretrainedError, match=r"^as it is$"), reading("data/model"):
+        raise PretrainedError("as it is")
     with pytest.raises(MemoryError), reading("data/model"):
         raise MemoryError

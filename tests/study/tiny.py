@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from study.corpora.base import CorpusSettings, Licence, Record
-from study.corpora.layout import PreparedCorpus
-from study.corpora.writing import CorpusWriter
+from study.data.base import CorpusSettings, DatasetInfo, Licence
+from study.data.prepared import PreparedCorpus
+from study.data.writer import CorpusWriter
 
 WORDS = {
     "en": ["red", "green", "blue", "black", "white", "yellow", "pink", "grey"],
@@ -32,7 +32,7 @@ COLOURS = np.asarray(
 LANGUAGES = tuple(WORDS)
 PAIRS = list(itertools.permutations(range(8), 2))
 SPLITS = {"teacher": PAIRS[:40], "distil": PAIRS[:40], "validation": PAIRS[40:48], "test": PAIRS[48:]}
-RECORD = Record(
+RECORD = DatasetInfo(
     name="colours",
     description="Two colours side by side.",
     source="made by the tests",

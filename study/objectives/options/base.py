@@ -12,7 +12,7 @@ Temperature = Annotated[float, Field(gt=0, ge=1e-4, le=100)]
 """Cosines are divided by it: below its bounds they overflow, above them nothing is left of them."""
 
 
-class Settings(BaseModel):
+class ObjectiveOptions(BaseModel):
     """Options that every objective has; its own file adds its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -21,5 +21,5 @@ class Settings(BaseModel):
 
     @property
     def needs(self) -> frozenset[str]:
-        """Fields of `Views` that cost an encoding and that the loss reads: student_x, student_e, layers."""
+        """Fields of `Batch` that cost an encoding and that the loss reads: student_x, student_e, layers."""
         return frozenset({"student_x"})

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from study.objectives.options.base import MOST_ROWS, Settings, Temperature
+from study.objectives.options.base import MOST_ROWS, ObjectiveOptions, Temperature
 
 
-class DrOptions(Settings):
+class DrOptions(ObjectiveOptions):
     tau_teacher: Temperature = Field(default=0.05, description="temperature of the teacher's similarities")
     tau_student: Temperature = Field(default=0.07, description="temperature of the student's")
     queue: int = Field(default=65_536, gt=0, le=MOST_ROWS, description="teacher embeddings that are remembered")

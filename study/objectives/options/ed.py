@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from study.objectives.options.base import Settings
+from study.objectives.options.base import ObjectiveOptions
 
 
-class EdOptions(Settings):
+class EdOptions(ObjectiveOptions):
     @property
     def needs(self) -> frozenset[str]:
         return frozenset({"student_x", "student_e"})

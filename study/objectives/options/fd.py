@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from study.objectives.options.base import Settings
+from study.objectives.options.base import ObjectiveOptions
 
 
-class FdOptions(Settings):
+class FdOptions(ObjectiveOptions):
     layers: bool = Field(default=False, description="match intermediate layers too, through learned maps")
     view: Literal["own", "english"] = Field(default="own", description="the caption in its own language, or in English")
 

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from study.objectives.options.base import MOST_ROWS, Settings, Temperature
+from study.objectives.options.base import MOST_ROWS, ObjectiveOptions, Temperature
 
 
-class MclOptions(Settings):
+class MclOptions(ObjectiveOptions):
     tau: Temperature = Field(default=0.07, description="temperature of the softmax")
     key: Literal["english", "same_language", "image"] = Field(
         default="english", description="what a caption must find: a caption's embedding by the teacher, or the image's"

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from study.objectives.options.base import Settings
+from study.objectives.options.base import ObjectiveOptions
 
 
-class SdOptions(Settings):
+class SdOptions(ObjectiveOptions):
     terms: Literal["ed+self", "self"] = Field(default="ed+self", description="with ED's two terms, or without them")
     stop_gradient: bool = Field(
         default=False, description="hold the English caption's embedding still in the self term"

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
+from study.models.losses import sigmoid_contrastive, softmax_contrastive
 from study.names import UnknownNameError
 from study.objectives import OBJECTIVES, OPTIONS, objective
-from study.objectives.contrastive import sigmoid_contrastive, softmax_contrastive
+from study.objectives.base import Batch, ModelInfo, Queue
 from study.objectives.dr import distributional_replication
 from study.objectives.mcl import multilingual_contrastive
-from study.objectives.method import Method, language_weights
-from study.objectives.views import Queue, Surroundings, Views
+from study.objectives.weighted_loss import WeightedLoss, language_weights
 
 N, D, E, LAYERS = 6, 8, 5, 2
 
@@ -28,8 +28,8 @@ def unit(*shape: int, seed: int) -> Tensor:
     return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
 
 
-def views(n: int = N, **changes: Any) -> Any:
-    """`Views` with every field; `Any`, since what a test asks for is there."""
+def batch(n: int = N, **changes: Any) -> Any:
+    """`Batch` with every field; `Any`, since what a test asks for is there."""
     fields: dict[str, Any] = {
         name: unit(n, D, seed=seed)
         for seed, name in enumerate(["student_x", "student_e", "teacher_x", "teacher_e", "image", "teacher_image"])
@@ -37,10 +37,10 @@ def views(n: int = N, **changes: Any) -> Any:
     for name in ("student_x", "student_e"):
         fields[name].requires_grad_()
     fields |= {"student_layers": unit(n, LAYERS + 1, E, seed=7), "teacher_layers": unit(n, 5, E + 1, seed=8)}
-    return Views(**(fields | changes))
+    return Batch(**(fields | changes))
 
 
-AROUND = Surroundings(
+AROUND = ModelInfo(
     embedding_width=D,
     student_layers=LAYERS,
     student_width=E,
@@ -65,12 +65,12 @@ def squared(a: Tensor, b: Tensor) -> Tensor:
 
 
 def test_fd_is_the_squared_distance_summed_over_the_width() -> None:
-    v = views()
+    v = batch()
     torch.testing.assert_close(make("fd")(v), squared(v.student_x, v.teacher_x))
 
 
 def test_fd_layers_adds_the_mean_over_matched_layers() -> None:
-    v, fd = views(), make("fd", layers=True)
+    v, fd = batch(), make("fd", layers=True)
     assert fd.matches == [2, 4]
     expected = squared(v.student_x, v.teacher_x)
     assert v.student_layers is not None
@@ -82,7 +82,7 @@ def test_fd_layers_adds_the_mean_over_matched_layers() -> None:
 
 
 def test_ed_sends_both_captions_to_the_english_one() -> None:
-    v = views()
+    v = batch()
     assert v.student_e is not None
     expected = squared(v.student_e, v.teacher_e) + squared(v.student_x, v.teacher_e)
     torch.testing.assert_close(make("ed")(v), expected)
@@ -90,7 +90,7 @@ def test_ed_sends_both_captions_to_the_english_one() -> None:
 
 @pytest.mark.parametrize("terms", ["ed+self", "self"])
 def test_sd_adds_the_students_own_distance(terms: str) -> None:
-    v = views()
+    v = batch()
     assert v.student_e is not None
     expected = squared(v.student_x, v.student_e)
     if terms == "ed+self":
@@ -99,7 +99,7 @@ def test_sd_adds_the_students_own_distance(terms: str) -> None:
 
 
 def test_sd_can_hold_the_english_side_still() -> None:
-    moving, held = views(), views()
+    moving, held = batch(), batch()
     make("sd", terms="self")(moving).sum().backward()
     make("sd", terms="self", stop_gradient=True)(held).sum().backward()
     assert moving.student_e is not None
@@ -113,7 +113,7 @@ def test_sd_can_hold_the_english_side_still() -> None:
     ("key", "field"), [("english", "teacher_e"), ("same_language", "teacher_x"), ("image", "teacher_image")]
 )
 def test_mcl_is_infonce_with_the_declared_key(key: str, field: str) -> None:
-    v, tau = views(), 0.2
+    v, tau = batch(), 0.2
     keys = getattr(v, field)
     expected = []
     for i in range(N):
@@ -123,13 +123,13 @@ def test_mcl_is_infonce_with_the_declared_key(key: str, field: str) -> None:
 
 
 def test_mcl_divides_by_the_temperature_once() -> None:
-    v = views()
+    v = batch()
     once = multilingual_contrastive(v.student_x, v.teacher_e, 0.5)
     torch.testing.assert_close(once, multilingual_contrastive(2 * v.student_x, v.teacher_e, 1.0))
 
 
 def test_mcl_bank_adds_negatives_of_earlier_batches() -> None:
-    mcl, first = make("mcl", bank=4), views()
+    mcl, first = make("mcl", bank=4), batch()
     alone = mcl(first)
     torch.testing.assert_close(alone, make("mcl")(first))
     assert (mcl(first) > alone).all()
@@ -137,7 +137,7 @@ def test_mcl_bank_adds_negatives_of_earlier_batches() -> None:
 
 
 def test_dr_is_the_mean_of_two_cross_entropies_over_the_queue() -> None:
-    v, dr = views(), make("dr", tau_teacher=0.1, tau_student=0.3, queue=4)
+    v, dr = batch(), make("dr", tau_teacher=0.1, tau_student=0.3, queue=4)
     queue = v.teacher_e[-4:]  # the current batch is in the queue, the oldest fall out
     assert v.student_e is not None
     expected = []
@@ -153,7 +153,7 @@ def test_dr_is_the_mean_of_two_cross_entropies_over_the_queue() -> None:
 
 
 def test_dr_is_smallest_where_the_student_is_the_teacher() -> None:
-    v, taus = views(), (0.1, 0.1)
+    v, taus = batch(), (0.1, 0.1)
     same = distributional_replication(v.teacher_e, v.teacher_e, v.teacher_e, *taus)
     other = distributional_replication(v.student_x, v.teacher_e, v.teacher_e, *taus)
     target = F.softmax(v.teacher_e @ v.teacher_e.T / 0.1, dim=-1)
@@ -174,13 +174,13 @@ def test_the_queue_is_first_in_first_out_and_travels_with_the_state() -> None:
 
 
 def test_fd_of_the_english_view_compares_the_english_captions() -> None:
-    v, term = views(), make("fd", view="english")
+    v, term = batch(), make("fd", view="english")
     assert v.student_e is not None
     torch.testing.assert_close(term(v), squared(v.student_e, v.teacher_e))
 
 
 def test_fd_of_the_english_view_matches_the_layers_of_the_caption_in_its_own_language() -> None:
-    v = views()
+    v = batch()
     own, english = (make("fd", view=view, layers=True) for view in ("own", "english"))
     english.load_state_dict(own.state_dict())
     assert v.student_e is not None
@@ -189,15 +189,15 @@ def test_fd_of_the_english_view_matches_the_layers_of_the_caption_in_its_own_lan
 
 
 def test_the_english_view_reads_no_caption_in_another_language() -> None:
-    alone = views(student_x=None)
-    torch.testing.assert_close(make("fd", view="english")(alone), make("fd", view="english")(views()))
-    torch.testing.assert_close(make("dr", alpha=1.0)(alone), make("dr", alpha=1.0)(views()))
-    torch.testing.assert_close(make("dr", alpha=0.0)(views(student_e=None)), make("dr", alpha=0.0)(views()))
+    alone = batch(student_x=None)
+    torch.testing.assert_close(make("fd", view="english")(alone), make("fd", view="english")(batch()))
+    torch.testing.assert_close(make("dr", alpha=1.0)(alone), make("dr", alpha=1.0)(batch()))
+    torch.testing.assert_close(make("dr", alpha=0.0)(batch(student_e=None)), make("dr", alpha=0.0)(batch()))
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 0.5, 1.0])
 def test_alpha_weighs_the_english_term_of_dr(alpha: float) -> None:
-    v = views()
+    v = batch()
     assert v.student_e is not None
     english = distributional_replication(v.student_e, v.teacher_e, v.teacher_e, 0.07, 0.05)
     other = distributional_replication(v.student_x, v.teacher_e, v.teacher_e, 0.07, 0.05)
@@ -205,7 +205,7 @@ def test_alpha_weighs_the_english_term_of_dr(alpha: float) -> None:
 
 
 def test_alpha_of_a_half_is_the_plain_mean_bit_for_bit() -> None:
-    v = views()
+    v = batch()
     assert v.student_e is not None
     english = distributional_replication(v.student_e, v.teacher_e, v.teacher_e, 0.07, 0.05)
     other = distributional_replication(v.student_x, v.teacher_e, v.teacher_e, 0.07, 0.05)
@@ -219,7 +219,7 @@ def test_options_of_dr_outside_their_range_are_refused_by_name(option: str, valu
 
 
 def test_a_queue_that_starts_from_the_corpus_holds_it_and_then_the_batch() -> None:
-    corpus, v, asked = unit(5, D, seed=12), views(), []
+    corpus, v, asked = unit(5, D, seed=12), batch(), []
 
     def sample(count: int) -> Tensor:
         asked.append(count)
@@ -248,9 +248,9 @@ def test_a_method_starts_the_text_terms_from_captions_and_the_image_terms_from_i
 
 def test_evaluation_mode_leaves_the_queue_alone() -> None:
     dr = make("dr", queue=8)
-    dr(views())
+    dr(batch())
     dr.eval()
-    dr(views())
+    dr(batch())
     assert int(dr.queue.filled) == N
 
 
@@ -270,7 +270,7 @@ def test_sigmoid_loss_is_binary_cross_entropy_over_all_pairs() -> None:
 
 @pytest.mark.parametrize("name", sorted(OBJECTIVES))
 def test_the_gradient_reaches_the_student_and_nothing_else(name: str) -> None:
-    v = views()
+    v = batch()
     teachers = [v.teacher_x, v.teacher_e, v.teacher_image]
     for tensor in teachers:
         tensor.requires_grad_(False)
@@ -289,7 +289,7 @@ def test_the_gradient_reaches_the_student_and_nothing_else(name: str) -> None:
 def test_a_perfect_student_has_no_gradient_towards_the_squared_objectives(name: str) -> None:
     teacher = unit(N, D, seed=3)
     perfect = teacher.clone().requires_grad_()
-    v = views(student_x=perfect, student_e=perfect, teacher_x=teacher, teacher_e=teacher)
+    v = batch(student_x=perfect, student_e=perfect, teacher_x=teacher, teacher_e=teacher)
     loss = make(name)(v)
     if name in ("fd", "ed", "sd"):
         torch.testing.assert_close(loss, torch.zeros(N))
@@ -297,12 +297,12 @@ def test_a_perfect_student_has_no_gradient_towards_the_squared_objectives(name: 
         assert (loss > 0).all()
 
 
-def method(declared: dict[str, dict[str, Any]], images: bool = False) -> Method:
-    return Method(declared, AROUND, images)
+def method(declared: dict[str, dict[str, Any]], images: bool = False) -> WeightedLoss:
+    return WeightedLoss(declared, AROUND, images)
 
 
 def test_a_method_is_the_declared_weighted_sum() -> None:
-    v, ones = views(), torch.ones(N)
+    v, ones = batch(), torch.ones(N)
     both = method({"fd": {"weight": 2.0}, "mcl": {"weight": 0.5}})(v, ones)
     expected = 2.0 * make("fd")(v).mean() + 0.5 * make("mcl")(v).mean()
     torch.testing.assert_close(both["loss"], expected)
@@ -310,12 +310,12 @@ def test_a_method_is_the_declared_weighted_sum() -> None:
 
 
 def test_item_weights_multiply_each_items_loss() -> None:
-    v, w = views(), torch.tensor([3.0, 0.0, 1.0, 1.0, 1.0, 0.0])
+    v, w = batch(), torch.tensor([3.0, 0.0, 1.0, 1.0, 1.0, 0.0])
     torch.testing.assert_close(method({"fd": {}})(v, w)["loss"], (w * make("fd")(v)).mean())
 
 
 def test_a_trained_image_tower_gets_the_same_loss_with_the_image() -> None:
-    v, own = views(), unit(N, D, seed=11)
+    v, own = batch(), unit(N, D, seed=11)
     out = method({"fd": {}}, images=True)(v, torch.ones(N), own)
     torch.testing.assert_close(out["fd_image"], squared(own, v.teacher_image).mean())
     torch.testing.assert_close(out["loss"], out["fd"] + out["fd_image"])

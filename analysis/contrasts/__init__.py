@@ -1,0 +1,1 @@
+"""Differences from the control: estimates, intervals, tests, verdicts."""

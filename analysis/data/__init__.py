@@ -1,0 +1,1 @@
+"""Result tables in; checked, comparable scores out."""

@@ -1,0 +1,1 @@
+"""The crossed linear mixed model: design, REML, predictions."""

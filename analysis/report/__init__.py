@@ -1,0 +1,1 @@
+"""The report: tables, sentences and one HTML page."""

@@ -1,0 +1,1 @@
+"""What the findings rest on: other models, items left out, collapsed runs."""

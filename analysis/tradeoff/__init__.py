@@ -1,0 +1,1 @@
+"""Consistency against stability: the two differences read together."""

@@ -1,0 +1,1 @@
+"""Training: teachers, their cached embeddings, students."""

@@ -1,0 +1,1 @@
+"""Models of open_clip: CLIP trained here, and checkpoints of the library."""

@@ -1,0 +1,1 @@
+"""SigLIP and SigLIP2 of transformers: trained here, and pretrained."""

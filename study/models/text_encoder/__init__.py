@@ -1,0 +1,1 @@
+"""Students with a pretrained text encoder of transformers."""

@@ -1,0 +1,1 @@
+"""Text tokenizers: trained here, and pretrained ones that keep a part of their tokens."""
