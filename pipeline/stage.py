@@ -23,6 +23,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from study.files import write_text
+
 STARTED_BY = os.getppid()
 """Read as early as a stage can, so that a parent that ends while the stage starts is missed."""
 STARTED_FOR = {"DVC_STAGE", "MAKELEVEL"}
@@ -93,10 +95,7 @@ def planned(path: Path) -> Iterator[None]:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON with sorted keys, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def tree_hash(paths: Iterable[Path]) -> str:

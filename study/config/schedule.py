@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from study.strict import Strict
 
 if TYPE_CHECKING:
     import torch
@@ -13,10 +15,8 @@ MOST_RATE = 10.0
 """Of AdamW, whose steps are about as long as its rate: beyond it nothing is learnt."""
 
 
-class Schedule(BaseModel):
+class Schedule(Strict):
     """A `training` block."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     steps: int = Field(gt=0, le=10**9, description="optimiser steps")
     batch: int = Field(gt=1, le=10**6, description="items in a step; at most as many as the split has")

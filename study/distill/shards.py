@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from torch import Tensor
 
 from study.config.embedding import Dtype
 from study.data.prepared import file_hash
+from study.files import replacing, write_text
+from study.strict import Strict
 
 INDEX = "index.json"
 
@@ -36,10 +37,8 @@ class ShardError(ValueError):
     """An array on disk is not whole, not what it was, or cannot hold its values; the message names the file."""
 
 
-class Shard(BaseModel):
+class Shard(Strict, strict=False):
     """A finished file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: str
     rows: int
@@ -47,10 +46,8 @@ class Shard(BaseModel):
     key: str
 
 
-class Index(BaseModel):
+class Index(Strict, strict=False):
     """index.json; of a whole array the rows of the shards add up to `rows`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     dtype: Dtype
     rows: int
@@ -133,8 +130,7 @@ def _write(path: Path, dtype: Dtype, part: ShardSource) -> str:
     """Write a file whole or not at all; returns its sha256. No more than a block is held."""
     stored, name = STORED[dtype]
     made, written = hashlib.sha256(), 0
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
+    with replacing(path) as temporary, temporary.open("wb") as file:
 
         def put(content: bytes | memoryview) -> None:
             file.write(content)
@@ -154,16 +150,13 @@ def _write(path: Path, dtype: Dtype, part: ShardSource) -> str:
                 put(header.getvalue())
             put(values.contiguous().view(torch.uint8).reshape(-1).numpy().data)
             written += len(block)
-    if written != part.rows:
-        raise ShardError(f"{path}: {written} rows were made, not {part.rows}")
-    os.replace(temporary, path)
+        if written != part.rows:
+            raise ShardError(f"{path}: {written} rows were made, not {part.rows}")
     return made.hexdigest()
 
 
 def _write_index(folder: Path, index: Index) -> None:
-    temporary = folder / f".{INDEX}.tmp"
-    temporary.write_text(index.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / INDEX)
+    write_text(folder / INDEX, index.model_dump_json(indent=1) + "\n")
 
 
 class ShardedArray:

@@ -7,7 +7,6 @@ that was killed goes on to the same weights that it would have had.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from study.config.schedule import Schedule
+from study.files import replacing
 from study.models.dual_encoder import DualEncoder
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
@@ -128,10 +128,8 @@ def _save(
         "history": history.rows,
         "seconds": history.seconds,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
 
 
 def _restore(path: Path, modules: Mapping[str, nn.Module], optim: torch.optim.Optimizer, history: History) -> int:
