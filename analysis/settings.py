@@ -10,12 +10,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from study import records
+from study import measures
 
-HEADLINES = tuple(records.HEADLINES)
+HEADLINES = tuple(measures.HEADLINES)
 """The headline outcomes, in the order of the report."""
 
-OUTCOMES = records.OUTCOMES
+OUTCOMES = measures.OUTCOMES
 """Every name that an outcome may have."""
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from analysis import names
+from study.objectives.displays import DISPLAYS
 
 
 def method_name(method: str) -> str:
     """A method in running text."""
-    return "the control" if method == "none" else "the teacher" if method == "teacher" else names.label(method)
+    known = DISPLAYS.get(method)
+    return "the teacher" if method == "teacher" else known.phrase if known and known.phrase else names.label(method)
 
 
 def capital(text: str) -> str:

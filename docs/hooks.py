@@ -13,9 +13,8 @@ from typing import Any
 
 import typer
 
-from analysis import measures as constructs
 from pipeline.__main__ import app
-from study import records
+from study import measures, records
 from study.config import reference
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -148,7 +147,7 @@ def results() -> str:
         f"The headline outcomes: {_headlines()}. Why these: [What is measured](../constructs.md).",
         "",
     ]
-    for kind, found in {**constructs.KINDS, "collapse": records.COLLAPSE_INDICATORS}.items():
+    for kind, found in {**measures.KINDS, "collapse": measures.COLLAPSE_INDICATORS}.items():
         lines += [
             f"### Measures of {kind}",
             "",
@@ -156,8 +155,7 @@ def results() -> str:
             "|---|---|---|---|",
         ]
         for measure in found:
-            known = constructs.construct(measure)
-            words = "; ".join(text for text in (known.detail, known.source) if text != "-")
+            words = "; ".join(text for text in (measure.detail, measure.source) if text)
             better = "higher" if measure.higher_is_better else "lower"
             lines.append(f"| `{measure.name}` | {_cell(measure.meaning)} | {better} | {_cell(words)} |")
         lines.append("")
@@ -165,7 +163,7 @@ def results() -> str:
 
 
 def _headlines() -> str:
-    return ", ".join(f"{kind} (`{measures[0]}`)" for kind, measures in records.HEADLINES.items())
+    return ", ".join(f"{kind} (`{found[0]}`)" for kind, found in measures.HEADLINES.items())
 
 
 def _cell(text: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from typing import Any
 from ruamel.yaml import YAML, YAMLError
 
 from pipeline.stage import StageError
-from study.temporary import beside
+from study.files import write_text
 
 ENTRY = re.compile(r"^  \S.*:$", re.MULTILINE)
 """The line on which a stage's entry begins."""
@@ -74,9 +73,7 @@ def _mend_lock(lock: Path) -> str:
     for start in _last_first(text):
         whole = _stages(text[:start])
         if whole is not None:
-            temporary = beside(lock, hidden=True)
-            temporary.write_text(text[:start], encoding="utf-8")
-            os.replace(temporary, lock)
+            write_text(lock, text[:start])
             return f"{lock} was cut short by a kill: its {len(whole)} whole entries are kept"
     lock.unlink()
     return f"{lock} was cut short by a kill and had no whole entry: removed"

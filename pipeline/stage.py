@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from study.temporary import abandoned, beside, host
+from study.files import abandoned, beside, host, write_text
 
 STARTED_BY = os.getppid()
 """Read as early as a stage can, so that a parent that ends while the stage starts is missed."""
@@ -83,10 +83,7 @@ def read_json(path: Path, **kinds: type) -> Any:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON with sorted keys, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = beside(path, hidden=True)
-    temporary.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def tree_hash(paths: Iterable[Path]) -> str:

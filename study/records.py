@@ -1,4 +1,4 @@
-"""The schema of every result table: the one contract between the study and its analysis.
+"""The schema of every result table: with `study.measures`, the contract between the study and its analysis.
 
 All tables are long and tidy: a factor is a value in a column, never a part of a column's name.
 Scores are fractions in [0, 1] unless the column's unit says otherwise; `cell` is the key into
@@ -7,7 +7,7 @@ Scores are fractions in [0, 1] unless the column's unit says otherwise; `cell` i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,22 +42,6 @@ class Table:
     @property
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A value of `metric` or `construct`: its range, and whether more of it is better.
-
-    `detail` says how it is worked out, `source` where it comes from; the report prints both.
-    """
-
-    name: str
-    meaning: str
-    higher_is_better: bool
-    low: float = 0.0
-    high: float = 1.0
-    detail: str = ""
-    source: str = ""
 
 
 class RecordError(ValueError):
@@ -209,75 +193,6 @@ OPTIONAL_TABLES: Mapping[str, Table] = {t.name: t for t in (PAIRS, COLLAPSE, ITE
 """Tables that a folder of results may lack."""
 
 TABLES: Mapping[str, Table] = {t.name: t for t in (CELLS, RETRIEVAL, CONSISTENCY, VQA, STABILITY)}
-
-RETRIEVAL_METRICS = (
-    Measure("recall@1", "a relevant item is first", True),
-    Measure("recall@5", "a relevant item is among the first five", True),
-    Measure("recall@10", "a relevant item is among the first ten", True),
-    Measure("map@10", "mean average precision over the first ten", True),
-    Measure("mrr@10", "mean reciprocal rank within the first ten", True),
-    Measure("ndcg@10", "normalised discounted cumulative gain over the first ten", True),
-)
-
-CONSISTENCY_CONSTRUCTS = (
-    Measure("rbo_excess", "rank-biased overlap of parallel captions above that of captions that are not", True, -1.0),
-    Measure("rbo_gold_deleted", "rank-biased overlap of two languages' rankings without the gold item", True),
-    Measure("rankc", "RankC (Qi et al. 2023)", True),
-    Measure("mrc", "mean Spearman correlation of two languages' rankings", True, -1.0),
-    Measure("gold_rank_variance", "variance of the gold item's rank fraction over languages", False),
-    Measure("centred_cosine", "cosine of parallel captions after centring each language", True, -1.0),
-    Measure("linear_cka", "linear centred kernel alignment of two languages' embeddings", True),
-)
-
-STABILITY_CONSTRUCTS = (
-    Measure("alpha", "Krippendorff's alpha of the chosen options over languages", True, -1.0),
-    Measure("agreement", "share of questions on which two languages choose the same option", True),
-    Measure("shared_right", "questions that two languages both know, above what their accuracies give", True, -1.0),
-    Measure("agreement_excess", "agreement above what accuracies and answer shares alone give", True, -1.0),
-    Measure("both_right", "share of questions that two languages both answer right", True),
-    Measure("same_wrong", "share of questions on which two languages choose the same wrong option", False),
-    Measure("accuracy", "share of questions answered right", True),
-    Measure("language_sd", "SD of accuracy over languages, binomial noise removed", False),
-    Measure("worst_language_gap", "mean minus worst language, shrunken accuracies", False),
-    Measure("churn", "share of questions on which two seeds choose differently", False),
-    Measure("churn_excess", "churn above the difference in accuracy that forces it", False),
-    Measure("negative_flips", "teacher right, student wrong", False),
-    Measure("positive_flips", "teacher wrong, student right", True),
-    Measure("net_flips", "positive minus negative flips", True, -1.0),
-)
-
-PAIR_MEASURES = ("agreement", "shared_right", "agreement_excess", "both_right", "same_wrong")
-"""Measures of STABILITY_CONSTRUCTS that compare two languages' answers; a language's row is its mean over partners."""
-
-COLLAPSE_INDICATORS = (
-    Measure("effective_rank", "effective number of dimensions that the caption embeddings use", True, 1.0, np.inf),
-    Measure("hubness", "skewness of how often an image is among a caption's ten nearest", False, -np.inf, np.inf),
-    Measure("top_answer", "share of the option that is chosen most often", False),
-)
-
-HEADLINES: Mapping[str, tuple[str, ...]] = {
-    "retrieval": ("map@10",),
-    "consistency": ("rbo_excess", "rbo_gold_deleted"),
-    "vqa": ("accuracy",),
-    "stability": ("shared_right", "agreement"),
-}
-"""Each headline outcome's measures in order of preference: the first that the tables hold is the outcome.
-
-How they were chosen: docs/constructs.md. The older ones stay for folders that lack the newer.
-"""
-
-OUTCOMES = (
-    *HEADLINES,
-    *(f"retrieval:{measure.name}" for measure in RETRIEVAL_METRICS),
-    *(f"consistency:{measure.name}" for measure in CONSISTENCY_CONSTRUCTS),
-    *(f"stability:{measure.name}" for measure in STABILITY_CONSTRUCTS),
-)
-"""What an analysis can be about: a headline, or `table:measure`."""
-
-
-def headline(kind: str, present: Collection[str]) -> str:
-    """The measure of a headline outcome: the first of its list that the tables have."""
-    return next((name for name in HEADLINES[kind] if name in present), HEADLINES[kind][-1])
 
 
 def check(frame: pd.DataFrame, table: Table) -> pd.DataFrame:

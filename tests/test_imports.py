@@ -1,4 +1,4 @@
-"""Imports go one way: pipeline -> study, analysis; analysis -> study.records; study -> neither."""
+"""Imports go one way: pipeline -> study, analysis; analysis -> the contract in study; study -> neither."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def test_no_import_goes_the_wrong_way(package: str, forbidden: tuple[str, ...]) 
     assert wrong == []
 
 
-def test_of_study_the_analysis_knows_the_record_schema_only() -> None:
+def test_of_study_the_analysis_knows_the_contract_only() -> None:
     known = {name for _, name in names("analysis") if name.startswith("study.") and module_file(name) is not None}
-    assert known <= {"study.records"}
+    assert known <= {"study.records", "study.measures", "study.objectives.displays"}
 
 
 def test_mlflow_is_imported_by_one_module() -> None:
@@ -122,3 +122,15 @@ def test_a_cell_that_only_adopts_imports_no_heavy_library(module: str) -> None:
     )
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert out.stdout.strip() == "[]"
+
+
+def test_the_schema_of_params_is_imported_at_once_and_without_heavy_libraries() -> None:
+    heavy = ("torch", "numpy", "pandas", "transformers", "open_clip", "datasets", "tokenizers")
+    script = (
+        "import study.config.params, resource, sys; used = resource.getrusage(resource.RUSAGE_SELF); "
+        f"print([m for m in {heavy} if m in sys.modules], used.ru_utime + used.ru_stime)"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded, seconds = out.stdout.rsplit(" ", 1)
+    assert loaded == "[]"
+    assert float(seconds) < 0.6  # of a core, whatever else the machine does

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import names
 from analysis.data.comparability import check_tests, common_directions, common_questions, one_protocol, paired_runs
 from analysis.data.language_pairs import from_partner_means, language_scores, run_scores
 from analysis.data.validate import check_answers, check_cells, check_ranges, comparable, hash_tables, read_tables
 from analysis.settings import HEADLINES, AnalysisError, AnalysisSettings, nearest
-from study import records
-
-HEADLINE_LABELS = {"consistency": "retrieval consistency", "stability": "VQA stability"}
+from study import measures, records
+from study.objectives.displays import DISPLAYS
 
 FACTORS = ["cell", "arch", "size", "method", "seed"]
 
@@ -61,21 +59,21 @@ class StudyData:
 
 
 def method_order(methods: Sequence[str], control: str) -> list[str]:
-    """`methods` with the control first, those of `names.KNOWN` in its order, others alphabetically."""
+    """`methods` with the control first, those of `DISPLAYS` in its order, others alphabetically."""
     found = set(methods)
-    known = [m for m in names.KNOWN if m in found and m != control]
+    known = [m for m in DISPLAYS if m in found and m != control]
     rest = sorted(found - set(known) - {control})
     return [*([control] if control in found else []), *known, *rest]
 
 
-def size_order(sizes: Sequence[str]) -> list[str]:
-    """Sizes from large to small where the names are known, others after them alphabetically."""
-    known = ("full", "half", "third", "quarter", "eighth", "tenth")
-    return sorted(set(sizes), key=lambda s: (known.index(s) if s in known else len(known), s))
+def size_order(students: pd.DataFrame) -> list[str]:
+    """Sizes from large to small, by the fraction of the teacher's text tower that their students have."""
+    fraction = students.groupby("size")["text_fraction"].mean()
+    return sorted(map(str, fraction.index), key=lambda size: (-round(float(fraction[size]), 3), size))
 
 
 def _outcome(
-    name: str, label: str, measure: records.Measure, scores: pd.DataFrame, cells: pd.DataFrame, meaning: str = ""
+    name: str, label: str, measure: measures.Measure, scores: pd.DataFrame, cells: pd.DataFrame, meaning: str = ""
 ) -> Outcome:
     """Split `scores` (cell, perhaps language, score as a fraction) into students and teachers, in points."""
     by_language = "language" in scores.columns
@@ -119,24 +117,24 @@ def _pair_outcomes(tables: dict[str, pd.DataFrame], notes: list[str]) -> dict[st
     stability = tables["stability"]
     stability = stability[(stability["level"] == "run") & stability["score"].notna()]
     whole = stability["language"] == records.ALL_LANGUAGES
-    single = stability[~whole & (stability["construct"] != "accuracy")]
+    single = stability[~whole & (stability["construct"] != measures.ACCURACY.name)]
     # The table of stability gives a language's mean over all others that share its questions.
     partners = single.groupby(["cell", "construct"])["language"].transform("size") - 1
     sources = {
-        "consistency": (records.CONSISTENCY_CONSTRUCTS, consistency, consistency[:0]),
-        "stability": (records.STABILITY_CONSTRUCTS, single.assign(partners=partners), stability[whole]),
+        "consistency": (measures.CONSISTENCY_CONSTRUCTS, consistency, consistency[:0]),
+        "stability": (measures.STABILITY_CONSTRUCTS, single.assign(partners=partners), stability[whole]),
     }
     found = {}
-    for kind, (measures, by_language, by_run) in sources.items():
-        main = records.headline(kind, {*by_language["construct"], *by_run["construct"]})
-        for measure in measures:
-            if measure.name in ("accuracy", "churn", "churn_excess"):
+    for kind, (declared, by_language, by_run) in sources.items():
+        main = measures.headline(kind, {*by_language["construct"], *by_run["construct"]})
+        for measure in declared:
+            if measure == measures.ACCURACY or measure.over_seeds:
                 continue
             headline = measure.name == main
             name = kind if headline else f"{kind}:{measure.name}"
-            label = HEADLINE_LABELS[kind] if headline else measure.name.replace("_", " ")
+            label = measures.HEADLINE_LABELS[kind] if headline else measure.label
             rows = by_language[by_language["construct"] == measure.name]
-            if len(rows) and kind == "stability" and measure.name not in records.PAIR_MEASURES:
+            if len(rows) and kind == "stability" and not measure.of_pairs:
                 # One language's own value, a flip against the teacher: no other language takes part.
                 scores = rows[["cell", "language", "score"]]
             elif len(rows):
@@ -152,22 +150,21 @@ def _outcomes(tables: dict[str, pd.DataFrame], notes: list[str]) -> dict[str, Ou
     """Every outcome that the tables hold, by name."""
     cells, retrieval = tables["cells"], tables["retrieval"]
     found: dict[str, Outcome] = {}
-    main = records.headline("retrieval", set(retrieval["metric"]))
-    for measure in records.RETRIEVAL_METRICS:
+    main = measures.headline("retrieval", set(retrieval["metric"]))
+    for measure in measures.RETRIEVAL_METRICS:
         rows = retrieval[retrieval["metric"] == measure.name]
         # Both directions weigh the same, whatever the number of rows of each.
         by_direction = rows.groupby(["cell", "language", "direction"], as_index=False)["score"].mean()
         scores = by_direction.groupby(["cell", "language"], as_index=False)["score"].mean()
         name = "retrieval" if measure.name == main else f"retrieval:{measure.name}"
-        label = f"retrieval {measure.name.replace('map@', 'mAP@')}"
+        label = f"retrieval {measure.label}"
         directions = [d.replace("_", " ") for d in records.DIRECTIONS if (rows["direction"] == d).any()]
         meaning = f"{measure.meaning}, {'averaged over ' if len(directions) > 1 else ''}{' and '.join(directions)}"
         found[name] = _outcome(name, label, measure, scores, cells, meaning)
     of_pairs = _pair_outcomes(tables, notes)
     found.update({name: o for name, o in of_pairs.items() if name.startswith("consistency")})
     accuracy = tables["vqa"].groupby(["cell", "language"])["correct"].mean().rename("score").reset_index()
-    right = records.Measure("accuracy", "share of questions answered right", True)
-    found["vqa"] = _outcome("vqa", "VQA accuracy", right, accuracy, cells)
+    found["vqa"] = _outcome("vqa", measures.HEADLINE_LABELS["vqa"], measures.ACCURACY, accuracy, cells)
     found.update({name: o for name, o in of_pairs.items() if name.startswith("stability")})
     return found
 
@@ -269,9 +266,9 @@ def item_scores(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """
     found = tables.get("items")
     parts = [] if found is None else [found[["cell", "measure", "item", "score"]]]
-    if found is None or "accuracy" not in set(found["measure"]):
+    if found is None or measures.ACCURACY.name not in set(found["measure"]):
         right = tables["vqa"].groupby(["cell", "question"])["correct"].mean().reset_index(name="score")
-        parts.append(right.rename(columns={"question": "item"}).assign(measure="accuracy"))
+        parts.append(right.rename(columns={"question": "item"}).assign(measure=measures.ACCURACY.name))
     return pd.concat(parts, ignore_index=True)[["cell", "measure", "item", "score"]]
 
 
@@ -319,7 +316,9 @@ def load(folder: Path, settings: AnalysisSettings) -> StudyData:
         }
     present = sorted({language for o in headlines.values() if o.by_language for language in o.frame["language"]})
     order, resources = _language_order(headlines.get("retrieval"), settings, present, notes)
-    group = tables["stability"].query("level == 'group' and construct in ['churn', 'churn_excess']")
+    over_seeds = [measure.name for measure in measures.STABILITY_CONSTRUCTS if measure.over_seeds]
+    stability = tables["stability"]
+    group = stability[(stability["level"] == "group") & stability["construct"].isin(over_seeds)]
     group = group[(group["language"] == records.ALL_LANGUAGES) & group["score"].notna()]
     churn = group[["arch", "size", "method", "construct", "score"]].assign(score=group["score"] * 100)
     return StudyData(
@@ -331,7 +330,7 @@ def load(folder: Path, settings: AnalysisSettings) -> StudyData:
         resources=resources,
         methods=methods,
         archs=sorted(set(students["arch"])),
-        sizes=size_order(list(students["size"])),
+        sizes=size_order(students),
         planned_runs=sum(not cell.endswith("-teacher") for cell in planned),
         missing=sorted(planned - {*cells["cell"], *diverged}),
         extra=sorted(set(students["cell"]) - planned),

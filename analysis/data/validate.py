@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.settings import AnalysisError, AnalysisSettings, nearest
-from study import records
+from study import measures, records
 
 
 def read_tables(folder: Path, covariates: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
@@ -97,20 +97,20 @@ def check_answers(vqa: pd.DataFrame, folder: Path) -> None:
 
 def check_ranges(tables: dict[str, pd.DataFrame], folder: Path) -> None:
     """Scores are fractions within the range of their measure; a score in points would look like a great one."""
-    for name, column, measures in (
-        ("retrieval", "metric", records.RETRIEVAL_METRICS),
-        ("consistency", "construct", records.CONSISTENCY_CONSTRUCTS),
-        ("stability", "construct", records.STABILITY_CONSTRUCTS),
-        ("pairs", "measure", [m for m in records.STABILITY_CONSTRUCTS if m.name in records.PAIR_MEASURES]),
-        ("collapse", "indicator", records.COLLAPSE_INDICATORS),
+    for name, column, declared in (
+        ("retrieval", "metric", measures.RETRIEVAL_METRICS),
+        ("consistency", "construct", measures.CONSISTENCY_CONSTRUCTS),
+        ("stability", "construct", measures.STABILITY_CONSTRUCTS),
+        ("pairs", "measure", [m for m in measures.STABILITY_CONSTRUCTS if m.of_pairs]),
+        ("collapse", "indicator", measures.COLLAPSE_INDICATORS),
     ):
         if name not in tables:
             continue
-        path, table, known = folder / f"{name}.parquet", tables[name], {m.name: m for m in measures}
+        path, table, known = folder / f"{name}.parquet", tables[name], {m.name: m for m in declared}
         for value in sorted(set(table[column].unique()) - set(known)):
             raise AnalysisError(f"{path}: unknown {column} {value!r}{nearest(value, known)}")
-        low = table[column].map({m.name: m.low for m in measures}).astype(float)
-        high = table[column].map({m.name: m.high for m in measures}).astype(float)
+        low = table[column].map({m.name: m.low for m in declared}).astype(float)
+        high = table[column].map({m.name: m.high for m in declared}).astype(float)
         outside = (table["score"] < low - 1e-6) | (table["score"] > high + 1e-6)
         if outside.any():
             first = table[outside].iloc[0]

@@ -77,7 +77,7 @@ def _panel(
     axis: Axes,
     result: Result,
     methods: list[str],
-    looks: Mapping[str, names.Method],
+    looks: Mapping[str, names.Display],
     settings: AnalysisSettings,
     narrow: bool,
 ) -> None:

@@ -17,6 +17,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 
 from analysis import names
+from study.objectives.displays import DISPLAYS
 
 mpl.use("Agg")
 
@@ -31,10 +32,10 @@ MORE, LESS = "#3b8ec2", "#e08214"
 DARK = {
     INK: "#e4e6eb", SOFT: "#a3a7b0", AXIS: "#7d818a", GRID: "#2c3038", BAND: "#2d323b", PAPER: "#15171b",
     TEACHER: "#f4f5f7", MORE: "#4aa3da", LESS: "#e08f2f",
-    "#5f5f5f": "#a9adb5", "#0072b2": "#4aa8e6", "#e69f00": "#ffd24a", "#009e73": "#0b8f6a", "#d55e00": "#e2622a",
     "#7fb8dc": "#3f6f95", "#4292c6": "#4292c7", "#08519c": "#6fb1ea", "#08306b": "#a9d0f5", "#3f007d": "#cdbdf5",
     "#000001": "#f0f0f2",
-    "#332288": "#e3c6f5", "#7b4173": "#c58abd", "#843c39": "#d0827f", "#1b7837": "#5cb977", "#8c6d31": "#c2a05c",
+    "#7b4173": "#c58abd", "#843c39": "#d0827f", "#1b7837": "#5cb977", "#8c6d31": "#c2a05c",
+    **{look.colour: look.dark for look in DISPLAYS.values()},
 }  # fmt: skip
 """Colour on a light page -> the same on a dark one; colours that are absent serve both."""
 

@@ -11,12 +11,7 @@ from analysis.settings import AnalysisSettings
 from analysis.tradeoff import tradeoff
 from analysis.tradeoff.joint import NAMES
 from analysis.tradeoff.tradeoff import Tradeoff
-
-PAIRS_OF_MEASURES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("rbo_gold_deleted", ("agreement",)),
-    ("centred_cosine", ("both_right", "agreement_excess", "agreement")),
-)
-"""Measures of consistency, and of stability in order of preference, beside the primary pair."""
+from study.measures import FURTHER_PAIRS
 
 
 @dataclass(frozen=True)
@@ -48,13 +43,13 @@ class Disagreement:
 
 
 def analyse(primary: list[Tradeoff], results: Mapping[str, Result], settings: AnalysisSettings) -> list[ConstructPair]:
-    """The trade-off under the primary pair of measures and the secondary ones of `PAIRS_OF_MEASURES`."""
+    """The trade-off under the primary pair of measures and the secondary ones of `FURTHER_PAIRS`."""
     by_measure = {kind: {r.outcome.measure: r for n, r in results.items() if n.split(":")[0] == kind} for kind in NAMES}
     if not {"consistency", "stability"} <= set(results):
         return []
     main = (results["consistency"].outcome.measure, results["stability"].outcome.measure)
     found = [ConstructPair(*main, True, primary)]
-    for consistency, stability in PAIRS_OF_MEASURES:
+    for consistency, stability in FURTHER_PAIRS:
         first = by_measure["consistency"].get(consistency)
         second = next((by_measure["stability"][s] for s in stability if s in by_measure["stability"]), None)
         if first is None or second is None:
@@ -66,9 +61,9 @@ def analyse(primary: list[Tradeoff], results: Mapping[str, Result], settings: An
 
 
 def secondary_measures(names: Sequence[str]) -> list[str]:
-    """The outcomes among `names` that some pair of `PAIRS_OF_MEASURES` may need."""
-    wanted = {f"consistency:{c}" for c, _ in PAIRS_OF_MEASURES}
-    wanted |= {f"stability:{s}" for _, options in PAIRS_OF_MEASURES for s in options}
+    """The outcomes among `names` that some pair of `FURTHER_PAIRS` may need."""
+    wanted = {f"consistency:{c}" for c, _ in FURTHER_PAIRS}
+    wanted |= {f"stability:{s}" for _, options in FURTHER_PAIRS for s in options}
     return [name for name in names if name in wanted]
 
 

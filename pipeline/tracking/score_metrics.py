@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.tracking.run_record import metric_name
-from study import records
+from study import measures, records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,9 +34,9 @@ def score_metrics(tables: Mapping[str, pd.DataFrame]) -> Metrics:
         _put(metrics, "retrieval", [str(measure), str(direction)], rows.groupby("cell")["score"].mean())
     _summarise(metrics, "consistency", tables["consistency"], "construct")
     by_language = tables["vqa"].groupby(["cell", "language"])["correct"].mean()
-    _put(metrics, "vqa", ["accuracy"], by_language.groupby("cell").mean())
+    _put(metrics, "vqa", [measures.ACCURACY.name], by_language.groupby("cell").mean())
     for language, answers in by_language.groupby("language"):
-        _put(metrics, f"vqa/{LANGUAGES}", ["accuracy", str(language)], answers.droplevel("language"))
+        _put(metrics, f"vqa/{LANGUAGES}", [measures.ACCURACY.name, str(language)], answers.droplevel("language"))
     if (stability := tables.get("stability")) is not None:
         of_runs = stability[(stability["level"] == "run") & (stability["language"] == records.ALL_LANGUAGES)]
         for construct, rows in of_runs.groupby("construct"):
@@ -46,14 +46,14 @@ def score_metrics(tables: Mapping[str, pd.DataFrame]) -> Metrics:
 
 def headline_metrics() -> list[str]:
     """The one number of each kind of score that is looked at first."""
-    return [metric_name(kind, measures[0]) for kind, measures in records.HEADLINES.items()]
+    return [metric_name(kind, found[0]) for kind, found in measures.HEADLINES.items()]
 
 
-def _summarise(metrics: Metrics, kind: str, frame: pd.DataFrame, measures: str) -> None:
+def _summarise(metrics: Metrics, kind: str, frame: pd.DataFrame, column: str) -> None:
     """`kind/measure`, the mean over languages, and `kind/languages/measure.<language>` of the main measure."""
-    by_language = frame.groupby([measures, "language", "cell"])["score"].mean()
-    shown = records.headline(kind, set(frame[measures]))
-    for measure in frame[measures].unique():
+    by_language = frame.groupby([column, "language", "cell"])["score"].mean()
+    shown = measures.headline(kind, set(frame[column]))
+    for measure in frame[column].unique():
         values = by_language.loc[measure]
         _put(metrics, kind, [str(measure)], values.groupby("cell").mean())
         if measure == shown:  # for each language; of the other measures the mean over languages is enough

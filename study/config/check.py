@@ -20,6 +20,7 @@ from study.data import CorpusError, known_languages, known_splits, own_questions
 from study.data import corpus as find_corpus
 from study.data.alike import options_alike
 from study.data.problems import Problems
+from study.measures import OUTCOMES
 from study.models import PRETRAINED, TRAINABLE, check_model
 from study.models.errors import PretrainedError
 from study.models.finite import not_finite
@@ -28,7 +29,6 @@ from study.models.tokenizers.vocabulary import SMALLEST
 from study.models.trained_sizes import towers_of
 from study.names import UnknownNameError, hint
 from study.objectives import options_of
-from study.records import OUTCOMES
 
 MOST_STUDENTS = 20_000
 """DVC has a stage for each, and another for its scores."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from study.strict import Strict
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 
 
-class EmbeddingSpec(BaseModel):
+class EmbeddingSpec(Strict):
     """The `embedding` block of params.yaml: how the teacher's outputs are kept for its students."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     dtype: Dtype = Field(
         default="float32",

@@ -18,9 +18,9 @@ from study.config.params import Params
 from study.data import CORPORA
 from study.data.published.questions import QUESTION_SOURCES
 from study.data.published.registry import CAPTION_SOURCES
+from study.measures import OUTCOMES
 from study.models import PRETRAINED, TRAINABLE
 from study.objectives import OBJECTIVES, options_of
-from study.records import OUTCOMES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

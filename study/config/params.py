@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from study.config import plain_yaml
 from study.config.embedding import EmbeddingSpec
@@ -17,6 +17,7 @@ from study.config.size import KINDS as SIZE_KINDS
 from study.config.size import Size
 from study.config.student import StudentSpec
 from study.names import hint
+from study.strict import Strict
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_+][a-z0-9]+)*$", max_length=40)]
 """Factor levels become parts of a cell's name, where `-` divides them, and so of folders and commands; and parts of the
@@ -31,10 +32,6 @@ InnerPath = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART})*$", max_length=20
 
 class ParamsError(ValueError):
     """params.yaml cannot be used; the message has one line for each thing that is wrong."""
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class StudySpec(Strict):

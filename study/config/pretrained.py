@@ -6,21 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, field_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, TypeAdapter, field_validator
 
 from study import places
 from study.config.teacher import TeacherSpec
 from study.models import pretrained_family
 from study.models.errors import reading
+from study.strict import Strict
 
 if TYPE_CHECKING:
     from study.models.dual_encoder import DualEncoder
 
 
-class PretrainedSpec(BaseModel):
+class PretrainedSpec(Strict):
     """A teacher's block of params.yaml with a `checkpoint`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     family: str = Field(description="the library that loads it: open_clip or transformers")
     checkpoint: places.Declared = Field(description="a folder, seen from the study's, or a name that is resolved")

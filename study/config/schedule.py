@@ -6,7 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from study.strict import Strict
 
 if TYPE_CHECKING:
     import torch
@@ -21,10 +23,8 @@ MOST_RATE = 10.0
 """Of AdamW, whose steps are about as long as its rate: beyond it nothing is learnt."""
 
 
-class Schedule(BaseModel):
+class Schedule(Strict):
     """A `training` block."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     steps: int = Field(gt=0, le=10**9, description="optimiser steps")
     batch: int = Field(gt=1, le=10**6, description="items in a step; at most as many as the split has")

@@ -10,14 +10,13 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapt
 from study import places
 from study.models import pretrained_text_family
 from study.models.errors import reading
+from study.strict import Strict
 
 FAMILY = "encoder"
 
 
-class EncoderSpec(BaseModel):
+class EncoderSpec(Strict):
     """A size's block of params.yaml with an `encoder`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     encoder: places.Declared = Field(description="a folder, seen from the study's, or a name on the hub")
     revision: str | None = Field(default=None, description="commit of a name; a folder needs none")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from study.config.schedule import Schedule
+from study.strict import Strict
 
 
-class StudentSpec(BaseModel):
+class StudentSpec(Strict):
     """The `students` block of params.yaml: what all cells share."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     towers: Literal["text", "both"] = Field(
         default="text", description="towers that are distilled; with text the image tower is the teacher's"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from study import places
 from study.config.schedule import Schedule
+from study.strict import Strict
 
 
-class TeacherSpec(BaseModel):
+class TeacherSpec(Strict):
     """A teacher's block of params.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     family: str = Field(description="the architecture family that builds and trains it")
     model: places.Declared = Field(description="a configuration registered with the family")

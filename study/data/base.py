@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from study.strict import Strict
 
 Progress = Callable[[str, float], None]
 """Called with the step's name and the fraction of it that is done."""
@@ -18,10 +18,8 @@ class CorpusError(ValueError):
     """A corpus cannot be prepared or read as asked; the message says what to change."""
 
 
-class CorpusSettings(BaseModel):
+class CorpusSettings(Strict):
     """Base of every corpus's settings: unknown keys and wrong types are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

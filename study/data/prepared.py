@@ -31,10 +31,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from study.data.base import CorpusError, nearest
 from study.data.pictures import EncodedPictures, Pictures, PixelPictures
+from study.strict import Strict
 
 ImageSet = Literal["teacher", "distil", "validation", "test", "vqa_validation", "vqa_test"]
 CaptionSplit = Literal["teacher", "distil", "validation", "test"]
@@ -49,7 +50,7 @@ HELD_BACK = -1
 """The answer of a question whose publisher keeps it."""
 
 
-class LicenceCard(BaseModel):
+class LicenceCard(Strict, strict=False):
     """A licence as written to the card."""
 
     covers: str
@@ -59,8 +60,6 @@ class LicenceCard(BaseModel):
 
 class DatasetCard(BaseModel):
     """corpus.json."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     layout: int
     corpus: str

@@ -10,19 +10,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from torch import Tensor
 
 from study.config.embedding import Dtype
 from study.data.prepared import file_hash
-from study.temporary import beside
+from study.files import replacing, write_text
+from study.strict import Strict
 
 INDEX = "index.json"
 
@@ -38,10 +38,8 @@ class ShardError(ValueError):
     """An array on disk is not whole, not what it was, or cannot hold its values; the message names the file."""
 
 
-class Shard(BaseModel):
+class Shard(Strict, strict=False):
     """A finished file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: str
     rows: int
@@ -49,10 +47,8 @@ class Shard(BaseModel):
     key: str
 
 
-class Index(BaseModel):
+class Index(Strict, strict=False):
     """index.json; of a whole array the rows of the shards add up to `rows`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     dtype: Dtype
     rows: int
@@ -140,9 +136,7 @@ def write_shard(folder: Path, dtype: Dtype, number: int, part: ShardSource) -> N
     if shard is not None and shard.key == part.key and damage(folder, shard) is None:
         return
     shard = Shard(file=file, rows=part.rows, sha256=_write(folder / file, dtype, part), key=part.key)
-    temporary = beside(folder / f"{file}.json", hidden=True)
-    temporary.write_text(shard.model_dump_json() + "\n", encoding="utf-8")
-    os.replace(temporary, folder / f"{file}.json")
+    write_text(folder / f"{file}.json", shard.model_dump_json() + "\n")
 
 
 def _known(folder: Path) -> dict[str, Shard]:
@@ -161,8 +155,7 @@ def _write(path: Path, dtype: Dtype, part: ShardSource) -> str:
     """Write a file whole or not at all; returns its sha256. No more than a block is held."""
     stored, name = STORED[dtype]
     made, written = hashlib.sha256(), 0
-    temporary = beside(path, hidden=True)
-    with temporary.open("wb") as file:
+    with replacing(path) as temporary, temporary.open("wb") as file:
 
         def put(content: bytes | memoryview) -> None:
             file.write(content)
@@ -182,16 +175,13 @@ def _write(path: Path, dtype: Dtype, part: ShardSource) -> str:
                 put(header.getvalue())
             put(values.contiguous().view(torch.uint8).reshape(-1).numpy().data)
             written += len(block)
-    if written != part.rows:
-        raise ShardError(f"{path}: {written} rows were made, not {part.rows}")
-    os.replace(temporary, path)
+        if written != part.rows:
+            raise ShardError(f"{path}: {written} rows were made, not {part.rows}")
     return made.hexdigest()
 
 
 def _write_index(folder: Path, index: Index) -> None:
-    temporary = folder / f".{INDEX}.tmp"
-    temporary.write_text(index.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / INDEX)
+    write_text(folder / INDEX, index.model_dump_json(indent=1) + "\n")
 
 
 class ShardedArray:

@@ -7,7 +7,6 @@ that was killed goes on to the same weights that it would have had.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +17,8 @@ from torch import Tensor, nn
 
 from study.config.schedule import Schedule
 from study.divergence import Batch, DivergenceError, Guard
+from study.files import replacing
 from study.models.dual_encoder import DualEncoder
-from study.temporary import beside
 
 FUSED = ("cpu", "cuda")
 """Types of device on which AdamW has a fused step."""
@@ -166,10 +165,8 @@ def _save(
         "seconds": history.seconds,
         "first_loss": guard.first,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = beside(path)
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
 
 
 def _restore(

@@ -81,7 +81,7 @@ def pair_parts(chosen: NDArray[np.int8], answer: NDArray[np.int8], options: int)
         options: K, at least 2.
 
     Returns:
-        Names of `records.PAIR_MEASURES` but agreement -> [L, L]; 0 on the diagonal and where nothing is common.
+        Names of `measures.PAIR_MEASURES` but agreement -> [L, L]; 0 on the diagonal and where nothing is common.
     """
     asked = (chosen != ABSENT).astype(np.float64)
     shared = asked @ asked.T

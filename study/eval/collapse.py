@@ -18,7 +18,7 @@ NEIGHBOURS = 10
 def collapse_rows(
     images: ArrayLike, texts: Mapping[str, ArrayLike], answers: pd.DataFrame, *, block: int = 1 << 22
 ) -> pd.DataFrame:
-    """Every indicator of `records.COLLAPSE_INDICATORS` for each language.
+    """Every indicator of `measures.COLLAPSE_INDICATORS` for each language.
 
     Args:
         images: [G, D] unit vectors, the gallery.

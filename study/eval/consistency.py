@@ -23,7 +23,8 @@ from study.eval.alignment import centre, centred_cosine, linear_cka
 from study.eval.checks import FloatArray, IntArray, ScoringError, frame, row_index, unit_rows
 from study.eval.items import ItemScores
 from study.eval.rankings import PairArray, RankArray, pair_sums, pairwise_minimum, rank_gallery, tail_weights
-from study.records import CONSISTENCY, CONSISTENCY_CONSTRUCTS
+from study.measures import CONSISTENCY_CONSTRUCTS
+from study.records import CONSISTENCY
 
 PERSISTENCE = 0.9
 RBO_DEPTH = 100
@@ -38,7 +39,7 @@ def consistency_rows(
     block: int = 1 << 17,
     items: ItemScores | None = None,
 ) -> pd.DataFrame:
-    """Score every construct of `records.CONSISTENCY_CONSTRUCTS` for each language.
+    """Score every construct of `measures.CONSISTENCY_CONSTRUCTS` for each language.
 
     Args:
         images: [G, D] unit vectors, the gallery.

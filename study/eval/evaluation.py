@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from study import records
+from study import measures, records
 from study.data.prepared import HELD_BACK, PreparedCorpus, QuestionSplit, scored_text
 from study.eval.collapse import collapse_rows
 from study.eval.consistency import consistency_rows
@@ -95,10 +95,10 @@ def evaluate(
 def average_precision(
     model: DualEncoder, corpus: PreparedCorpus, images: Images, split: Split, device: torch.device
 ) -> float:
-    """mAP@10, mean of both directions and all languages: what validation chooses by."""
+    """`CHOSEN_BY`, mean of both directions and all languages: what validation chooses by."""
     texts, index = caption_features(model, corpus, split, device, "all-captions")
     rows = retrieval_rows(images.gallery, texts, index, protocol="all-captions")
-    return float(rows.loc[rows["metric"] == "map@10", "score"].mean())
+    return float(rows.loc[rows["metric"] == measures.CHOSEN_BY, "score"].mean())
 
 
 class CaptionFeatures(Mapping[str, np.ndarray]):

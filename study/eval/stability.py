@@ -36,7 +36,7 @@ def run_stability_rows(vqa: pd.DataFrame) -> pd.DataFrame:
     """Stability across languages, and accuracy, of the one cell in `vqa` (columns of `records.VQA`).
 
     Returns:
-        `ROW_COLUMNS`: alpha, the measures of `records.PAIR_MEASURES`, accuracy, language_sd, worst_language_gap.
+        `ROW_COLUMNS`: alpha, the measures of `measures.PAIR_MEASURES`, accuracy, language_sd, worst_language_gap.
 
     Raises:
         ScoringError: several cells, or answers that `answers.pivot` refuses.

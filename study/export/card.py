@@ -9,13 +9,14 @@ import pandas as pd
 
 from study.export.description import Description
 from study.export.front_matter import front_matter
+from study.measures import HEADLINES
 
 DIRECTIONS = {"text_to_image": "text to image", "image_to_text": "image to text"}
 
 
 def score_table(retrieval: pd.DataFrame, vqa: pd.DataFrame) -> pd.DataFrame:
     """One row a language, points of 100: mAP@10 in both directions, and VQA accuracy (empty without questions)."""
-    ranked = retrieval[retrieval["metric"] == "map@10"]
+    ranked = retrieval[retrieval["metric"] == HEADLINES["retrieval"][0]]
     table = ranked.pivot_table(index="language", columns="direction", values="score")
     table = table.reindex(columns=list(DIRECTIONS)).rename(columns=DIRECTIONS)
     table.columns.name = None

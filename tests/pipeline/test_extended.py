@@ -80,6 +80,7 @@ import pandas as pd
 from analysis import __main__ as command
 from study.config import params
 from study import records
+from pipeline.tracking.score_metrics import score_metrics
 from tests.analysis import simulate
 folder = simulate.write(Path("made"), simulate.smoke())
 table = pd.read_parquet(folder / "consistency.parquet")
@@ -90,21 +91,23 @@ measures = pd.read_csv("report/tables/measures.csv").set_index("measure")
 assert measures.loc["added", "detail"] == "worked out so", measures.loc["added"]
 assert measures.loc["added", "source"] == "ours"
 contrasts = pd.read_csv("report/tables/contrasts.csv")
+metrics = score_metrics({name: pd.read_parquet(folder / f"{name}.parquet") for name in records.TABLES})
+assert all("consistency/added" in found for found in metrics.values()), metrics
 HEADLINE
 """
 
 
 @pytest.mark.parametrize("headline", [False, True])
 def test_a_measure_that_is_declared_in_one_place_is_in_the_report(headline: bool, tmp_path: Path) -> None:
-    for package in ("study", "analysis", "tests"):
+    for package in ("study", "analysis", "pipeline", "tests"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    records = tmp_path / "study" / "records.py"
-    text = records.read_text(encoding="utf-8")
+    measures = tmp_path / "study" / "measures.py"
+    text = measures.read_text(encoding="utf-8")
     declared = 'CONSISTENCY_CONSTRUCTS = (\n    Measure("added", "new", True, detail="worked out so", source="ours"),\n'
     text = text.replace("CONSISTENCY_CONSTRUCTS = (\n", declared)
     if headline:
         text = text.replace('"consistency": ("rbo_excess"', '"consistency": ("added", "rbo_excess"')
-    records.write_text(text, encoding="utf-8")
+    measures.write_text(text, encoding="utf-8")
     expected = "consistency:rbo_excess" if headline else "consistency:added"
     script = REPORT.replace("HEADLINE", f"assert {expected!r} in set(contrasts['outcome'])")
     env = os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}

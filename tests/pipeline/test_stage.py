@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import sources, stage
-from study import temporary
+from study import files
 
 
 def test_a_folder_is_made_once_and_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +120,7 @@ def test_a_full_disk_is_told_whoever_meets_it(monkeypatch: pytest.MonkeyPatch) -
 
 def test_what_a_dead_process_left_half_made_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    here, gone = temporary.host(), 2**22 + 1
+    here, gone = files.host(), 2**22 + 1
     dead, alive, elsewhere = (
         stage.SCRATCH / "kind" / f"key.{owner}.tmp"
         for owner in (f"{here}.{gone}", f"{here}.{os.getpid()}", f"{here}-2.{gone}")
@@ -138,10 +138,10 @@ def test_what_a_dead_process_left_half_made_is_swept(tmp_path: Path, monkeypatch
 
 def test_names_of_what_is_being_written_say_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "node7.cluster.example")
-    name = temporary.beside(Path("a") / "b.json", hidden=True)
+    name = files.beside(Path("a") / "b.json", hidden=True)
     assert name == Path("a") / f".b.json.node7-cluster-example.{os.getpid()}.tmp"
-    assert temporary.owner(name) == ("node7-cluster-example", os.getpid())
-    assert [temporary.owner(Path(other)) for other in ("a.tmp", "7.tmp", "a.7.tmp", "a.b.c.tmp", "a.b.7.temp")] == [
+    assert files.owner(name) == ("node7-cluster-example", os.getpid())
+    assert [files.owner(Path(other)) for other in ("a.tmp", "7.tmp", "a.7.tmp", "a.b.c.tmp", "a.b.7.temp")] == [
         None
     ] * 5
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from study.strict import Strict
 
 MOST_ROWS = 2**24
 """Of embeddings that an objective remembers: they lie in memory."""
@@ -12,10 +14,8 @@ Temperature = Annotated[float, Field(gt=0, ge=1e-4, le=100)]
 """Cosines are divided by it: below its bounds they overflow, above them nothing is left of them."""
 
 
-class ObjectiveOptions(BaseModel):
+class ObjectiveOptions(Strict):
     """Options that every objective has; its own file adds its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     weight: float = Field(default=1.0, gt=0, le=1e6, description="factor in the method's weighted sum")
 

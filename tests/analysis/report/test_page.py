@@ -23,6 +23,7 @@ from analysis.figures import style
 from analysis.report import page as report
 from analysis.report import paper, studied
 from analysis.settings import AnalysisSettings
+from study.objectives.displays import DISPLAYS
 from tests.analysis import simulate
 
 ROOT = Path(__file__).parents[3]
@@ -224,10 +225,10 @@ MACHADO = {
 @pytest.mark.parametrize("kind", MACHADO)
 @pytest.mark.parametrize("dark", [False, True])
 def test_methods_are_told_apart_in_every_colour_vision(kind: str, dark: bool) -> None:
-    colours = [style.DARK[m.colour] if dark else m.colour for m in names.KNOWN.values()]
+    colours = [style.DARK[m.colour] if dark else m.colour for m in DISPLAYS.values()]
     seen = [_lab(np.array(MACHADO[kind]) @ _linear(c)) for c in colours]
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 12
-    markers = [m.marker for m in names.KNOWN.values()]
+    markers = [m.marker for m in DISPLAYS.values()]
     assert len(set(markers)) == len(markers)
     assert not set(markers) & set(names.SPARE_MARKERS)
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from study import records
+from study import measures
 from study.eval.agreement import pair_parts
 from study.eval.collapse import collapse_rows, effective_rank, hubness
 from study.eval.consistency import consistency_rows
@@ -157,9 +157,9 @@ def test_the_table_of_pairs_has_every_pair_once_and_its_means_are_the_languages_
     table = answer_table(chosen, right)
     pairs = pair_table(table)
     assert (pairs["language"] < pairs["partner"]).all()
-    assert len(pairs) == 6 * len(records.PAIR_MEASURES)
+    assert len(pairs) == 6 * len(measures.PAIR_MEASURES)
     rows = run_stability_rows(table)
-    for measure in records.PAIR_MEASURES:
+    for measure in measures.PAIR_MEASURES:
         own = pairs[pairs["measure"] == measure]
         for language in ("l0", "l2"):
             mean = own[(own["language"] == language) | (own["partner"] == language)]["score"].mean()

@@ -17,7 +17,8 @@ from study.eval.checks import ScoringError
 from study.eval.consistency import consistency_rows, rankc, rbo
 from study.eval.rankings import RankArray, rank_gallery
 from study.eval.retrieval import retrieval_rows
-from study.records import CONSISTENCY, CONSISTENCY_CONSTRUCTS, check
+from study.measures import CONSISTENCY_CONSTRUCTS
+from study.records import CONSISTENCY, check
 from tests.study.eval.samples import parallel, random_unit, unit
 
 PERFECT = {

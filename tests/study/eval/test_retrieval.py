@@ -13,7 +13,8 @@ from sklearn.metrics import average_precision_score, ndcg_score
 
 from study.eval.checks import ScoringError
 from study.eval.retrieval import retrieval_rows
-from study.records import DIRECTIONS, RETRIEVAL, RETRIEVAL_METRICS, check
+from study.measures import RETRIEVAL_METRICS
+from study.records import DIRECTIONS, RETRIEVAL, check
 from tests.study.eval.samples import Array, parallel, random_unit, unit
 
 

@@ -16,7 +16,8 @@ from study.eval.agreement import alpha, shrink, true_variance
 from study.eval.answers import pivot
 from study.eval.checks import ScoringError
 from study.eval.stability import flip_rows, group_stability_rows, run_stability_rows, stability_table
-from study.records import CELLS, STABILITY, STABILITY_CONSTRUCTS, RecordError, check
+from study.measures import STABILITY_CONSTRUCTS
+from study.records import CELLS, STABILITY, RecordError, check
 from tests.study.eval.samples import answer_table
 
 

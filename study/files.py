@@ -1,6 +1,7 @@
-"""Names of files and folders that are being written: they say by which process of which machine.
+"""Files and folders that are whole or not there, whenever a process ends.
 
-Several machines may work in one shared folder. Each removes only what its own dead processes left.
+What is being written has a name that says by which process of which machine. Several machines may work in one shared
+folder: each removes only what its own dead processes left.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,3 +61,24 @@ def _alive(pid: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     return True
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write what becomes `path` once the block ends well; after an error the file is as it was.
+
+    Two writers never share a name, and what a killed one left is known as such (`abandoned`). The folder is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = beside(path, hidden=True)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
