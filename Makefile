@@ -13,6 +13,7 @@ endif
 
 INSTALLED := .venv/.installed
 EVALUATORS := .venv/.evaluators
+LOCKS := $(addprefix requirements/,build.txt dev.txt torch.txt node.txt)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Nothing that runs here reports on its use.
 export DVC_NO_ANALYTICS := 1
@@ -84,12 +85,12 @@ clean-mlflow: ## remove a study's MLflow store; `make ui` rebuilds it from the r
 clean-cache: $(INSTALLED) ## remove from DVC's cache what no study uses any more
 	@dvc gc --workspace --force
 
-$(INSTALLED): pyproject.toml requirements/constraints.txt
-	@echo "Installing into .venv: once, and again when pyproject.toml or the constraints change; takes a few minutes"
+$(INSTALLED): pyproject.toml $(LOCKS)
+	@echo "Installing into .venv: once, and again when pyproject.toml or a lock file changes; takes a few minutes"
 	@requirements/install
 	@touch $@
 
-$(EVALUATORS): $(INSTALLED)
+$(EVALUATORS): $(INSTALLED) requirements/evaluators.txt
 	@echo "Installing MTEB and sentence-transformers into .venv, which only tests of exports use"
 	@requirements/install evaluators
 	@touch $@
