@@ -27,11 +27,13 @@ def secure(page: str) -> str:
     if _CHARSET not in page or not _SHEET.search(page):
         raise ValueError("a page needs <meta charset> and a <style> element for its policy")
     page = one_sheet(page)
-    return page.replace(_CHARSET, f'{_CHARSET}\n<meta http-equiv="Content-Security-Policy" content="{policy(page)}">', 1)
+    return page.replace(
+        _CHARSET, f'{_CHARSET}\n<meta http-equiv="Content-Security-Policy" content="{policy(page)}">', 1
+    )
 
 
 def policy(page: str) -> str:
-    """Directives under which a browser applies the page's sheets, shows embedded images, and runs and fetches nothing."""
+    """Directives by which a browser applies the page's sheets, shows its images, and runs and fetches nothing."""
     sheets = dict.fromkeys(match[1] for match in _SHEET.finditer(page))
     return (
         f"default-src 'none'; style-src {' '.join(map(_hash, sheets))}; img-src data:; "

@@ -73,7 +73,7 @@ def test_nothing_can_run_and_nothing_is_fetched(page: str) -> None:
     assert policy[1].startswith("default-src 'none'")
     assert "script" not in policy[1]
     assert "unsafe" not in policy[1]
-    assert not re.search(r"<script|<[^<>"]*\s(?:on[a-z]+|style)=|javascript:|<iframe|<link|@import", page)
+    assert not re.search(r'<script|<[^<>"]*\s(?:on[a-z]+|style)=|javascript:|<iframe|<link|@import', page)
 
 
 def test_contents_links_and_figures_have_their_targets(out: Path, page: str) -> None:

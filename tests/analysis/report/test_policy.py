@@ -16,7 +16,9 @@ from analysis.settings import AnalysisSettings
 from tests.analysis import simulate
 
 BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), "")
-PAGE = '<!doctype html><html><head>\n<meta charset="utf-8">\n<style>p { color: red }</style></head><body>{}</body></html>'
+PAGE = (
+    '<!doctype html><html><head>\n<meta charset="utf-8">\n<style>p { color: red }</style></head><body>{}</body></html>'
+)
 
 HOSTILE = {
     "script": "<script>document.title = 'owned'</script>",
