@@ -13,6 +13,7 @@ endif
 
 INSTALLED := .venv/.installed
 EVALUATORS := .venv/.evaluators
+TOOLS := .venv/.tools
 LOCKS := $(addprefix requirements/,build.txt dev.txt torch.txt node.txt)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Nothing that runs here reports on its use.
@@ -24,7 +25,7 @@ export NO_MKDOCS_2_WARNING := 1
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help status verify check declare repro report miniature tune ui test schema docs clean-venv clean-mlflow clean-cache
+.PHONY: help status verify check declare repro report miniature tune ui test audit schema docs clean-venv clean-mlflow clean-cache
 
 help: ## what can be made
 	@echo "make TARGET [STUDY=name]    studies: $(STUDIES)"
@@ -69,6 +70,12 @@ test: $(EVALUATORS) ## style, types and tests
 	@mypy
 	@OMP_NUM_THREADS=1 pytest -q -n $(JOBS)
 
+# Strict: a database that does not know a package, as a mirror may not, is an error, not a pass.
+audit: $(TOOLS) ## look the locked packages up in the database of known vulnerabilities; needs the public package index
+	@for lock in $(wildcard requirements/*.txt); do \
+	  echo "$$lock"; .venv/tools/bin/pip-audit --strict --disable-pip --require-hashes --requirement $$lock || exit 1; \
+	done
+
 schema: $(INSTALLED) ## write params.schema.json anew, after a change of what params.yaml may hold
 	@python -m pipeline schema --out params.schema.json
 
@@ -93,4 +100,8 @@ $(INSTALLED): pyproject.toml $(LOCKS)
 $(EVALUATORS): $(INSTALLED) requirements/evaluators.txt
 	@echo "Installing MTEB and sentence-transformers into .venv, which only tests of exports use"
 	@requirements/install evaluators
+	@touch $@
+
+$(TOOLS): requirements/tools.txt | $(INSTALLED)
+	@requirements/install tools
 	@touch $@

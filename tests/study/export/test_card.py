@@ -52,7 +52,7 @@ def card(hostile: str) -> str:
         run={"cell": "clip-half-ed-s0", "row": row | words, "settings": {"objectives": {hostile: {"weight": hostile}}},
              "versions": {"torch": hostile}},
         teacher={"cell": "clip-teacher", "settings": taught, "checkpoint": {"compared": hostile, "assumed": [hostile]}},
-        corpus=corpus, scores=pd.DataFrame(dict.fromkeys(("text to image", "image to text", "vqa"), [1.0]), index=["en"]),
+        corpus=corpus, scores=pd.DataFrame([[1.0] * 3], ["en"], ["text to image", "image to text", "vqa"]),
         no_scores="", library="open_clip", load="model = load()", remarks=["as it is"], family="clip", context=8,
         image_size=8,
     )  # fmt: skip
