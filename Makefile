@@ -13,6 +13,8 @@ endif
 
 INSTALLED := .venv/.installed
 EVALUATORS := .venv/.evaluators
+TOOLS := .venv/.tools
+LOCKS := $(addprefix requirements/,build.txt dev.txt torch.txt node.txt)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Nothing that runs here reports on its use.
 export DVC_NO_ANALYTICS := 1
@@ -23,7 +25,7 @@ export NO_MKDOCS_2_WARNING := 1
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help status verify check declare repro report miniature tune ui test schema docs clean-venv clean-mlflow clean-cache
+.PHONY: help status verify check declare repro report miniature tune ui test audit schema docs clean-venv clean-mlflow clean-cache
 
 help: ## what can be made
 	@echo "make TARGET [STUDY=name]    studies: $(STUDIES)"
@@ -68,6 +70,12 @@ test: $(EVALUATORS) ## style, types and tests
 	@mypy
 	@OMP_NUM_THREADS=1 pytest -q -n $(JOBS)
 
+# Strict: a database that does not know a package, as a mirror may not, is an error, not a pass.
+audit: $(TOOLS) ## look the locked packages up in the database of known vulnerabilities; needs the public package index
+	@for lock in $(wildcard requirements/*.txt); do \
+	  echo "$$lock"; .venv/tools/bin/pip-audit --strict --disable-pip --require-hashes --requirement $$lock || exit 1; \
+	done
+
 schema: $(INSTALLED) ## write params.schema.json anew, after a change of what params.yaml may hold
 	@python -m pipeline schema --out params.schema.json
 
@@ -84,12 +92,16 @@ clean-mlflow: ## remove a study's MLflow store; `make ui` rebuilds it from the r
 clean-cache: $(INSTALLED) ## remove from DVC's cache what no study uses any more
 	@dvc gc --workspace --force
 
-$(INSTALLED): pyproject.toml requirements/constraints.txt
-	@echo "Installing into .venv: once, and again when pyproject.toml or the constraints change; takes a few minutes"
+$(INSTALLED): pyproject.toml $(LOCKS)
+	@echo "Installing into .venv: once, and again when pyproject.toml or a lock file changes; takes a few minutes"
 	@requirements/install
 	@touch $@
 
-$(EVALUATORS): $(INSTALLED)
+$(EVALUATORS): $(INSTALLED) requirements/evaluators.txt requirements/slurm.txt requirements/ray.txt
 	@echo "Installing MTEB, sentence-transformers, submitit and Ray into .venv, which only tests of exports and engines use"
-	@requirements/install evaluators,slurm,ray
+	@for extra in evaluators slurm ray; do requirements/install $$extra || exit 1; done
+	@touch $@
+
+$(TOOLS): requirements/tools.txt | $(INSTALLED)
+	@requirements/install tools
 	@touch $@

@@ -22,11 +22,12 @@ import argparse
 import json
 import multiprocessing
 import platform
+import re
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,13 +52,23 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+def locked(names: Sequence[str]) -> str:
+    """These packages' lines of the lock file: version and hashes."""
+    lines = Path("requirements/dev.txt").read_text(encoding="utf-8")
+    blocks = re.findall(r"^[^\s#].*(?:\n[ \t].*)*", lines, flags=re.MULTILINE)
+    wanted = {re.sub(r"[-_.]+", "-", name) for name in names}
+    return "\n".join(block for block in blocks if block.partition("==")[0] in wanted) + "\n"
+
+
 def pack(bundle: Path) -> None:
     """BUNDLE/material.tar.xz and BUNDLE/wheels."""
     material = prepare(bundle / "material", teacher_steps=2)
-    constraints = Path("requirements/constraints.txt")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
     command += ["--python-version", "3.12", "--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64"]
-    subprocess.run([*command, "--constraint", str(constraints), "--dest", str(bundle / "wheels"), *WHEELS], check=True)
+    wanted = bundle / "wheels.txt"
+    wanted.write_text(locked(WHEELS), encoding="utf-8")
+    command += ["--require-hashes", "--requirement", str(wanted), "--dest", str(bundle / "wheels")]
+    subprocess.run(command, check=True)
     with tarfile.open(bundle / "material.tar.xz", "w:xz", preset=3) as archive:
         archive.add(material.folder / "corpus", "material/corpus")
     print(f"{(bundle / 'material.tar.xz').stat().st_size / 2**20:.0f} MiB of corpus", flush=True)

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from analysis import figures, measures, names, wording
 from analysis.contrasts import estimate
-from analysis.report import alt_text, diagnostics, export, files, findings, paper, sentences, studied, tables
+from analysis.report import alt_text, diagnostics, export, files, findings, paper, policy, sentences, studied, tables
 from analysis.report.studied import Provenance
 from analysis.results import Analysis, analyse
 from analysis.settings import AnalysisError, AnalysisSettings
@@ -248,7 +248,7 @@ def _write(folder: Path, analysis: Analysis, settings: AnalysisSettings, provena
     )  # fmt: skip
     environment.filters["nb"] = _no_break
     shown = context(analysis, settings, provenance, pictures, sorted(written))
-    page = environment.get_template("report.html.j2").render(shown)
+    page = policy.secure(environment.get_template("report.html.j2").render(shown))
     (folder / "report.html").write_text(page, encoding="utf-8")
     lines = findings.findings(analysis, settings, provenance)
     (folder / "findings.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")

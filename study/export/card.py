@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from study.export.description import Description
 from study.export.front_matter import front_matter
+from study.export.markdown import bullets, table, text
 from study.measures import HEADLINES
 
 DIRECTIONS = {"text_to_image": "text to image", "image_to_text": "image to text"}
@@ -27,14 +28,13 @@ def model_card(about: Description) -> str:
     """README.md: front matter, scores, recipe, licences, limits, how to load it."""
     row = about.run["row"]
     what = "student" if row["role"] == "student" else "teacher"
-    remarks = "\n".join(f"- {remark}" for remark in about.remarks)
     parts = [
         front_matter(about),
         f"# {about.name}",
         f"A small multilingual dual encoder (image and text) of the {about.family} family: a {what} of the study "
         f"Small Polyglots. {len(about.corpus.languages)} languages; images {about.image_size} x {about.image_size}; "
         f"texts of up to {about.context} tokens.",
-        f"## Load it\n\n```python\n{about.load}\n```\n\n{remarks}",
+        f"## Load it\n\n```python\n{about.load}\n```\n\n{bullets(about.remarks)}",
         f"## Scores\n\n{_scores(about)}",
         f"## Recipe\n\n{_recipe(about)}",
         f"## Limits\n\n{_limits(about)}",
@@ -45,14 +45,12 @@ def model_card(about: Description) -> str:
 
 def _scores(about: Description) -> str:
     if about.scores is None:
-        return f"None are given: {about.no_scores}."
+        return f"None are given: {text(about.no_scores)}."
     heads = ["language", *(f"mAP@10, {name}" for name in DIRECTIONS.values()), "VQA accuracy"]
     mean = pd.DataFrame([about.scores.mean()], index=["**mean**"])
     rows = [[str(name), *map(_points, values)] for name, *values in pd.concat([mean, about.scores]).itertuples()]
-    return (
-        "On the test split, in points of 100. Retrieval is in domain "
-        f"({about.corpus.in_domain}), VQA out of domain ({about.corpus.out_of_domain}).\n\n" + _markdown(heads, rows)
-    )
+    domains = f"Retrieval is in domain ({about.corpus.in_domain}), VQA out of domain ({about.corpus.out_of_domain})."
+    return f"On the test split, in points of 100. {text(domains)}\n\n{table(heads, rows)}"
 
 
 def _points(value: float) -> str:
@@ -86,7 +84,7 @@ def _recipe(about: Description) -> str:
         ["versions", ", ".join(f"{name} {version}" for name, version in about.run["versions"].items())],
         ["fingerprint", f"`{row['fingerprint']}`"],
     ]
-    return _markdown(["what", "value"], rows)
+    return table(["what", "value"], rows)
 
 
 def _source(settings: Mapping[str, Any]) -> str:
@@ -120,7 +118,7 @@ def _limits(about: Description) -> str:
         ),
         *about.corpus.notes,
     ]
-    return "\n".join(f"- {note}" for note in notes)
+    return bullets(notes)
 
 
 def _corpus_limits(about: Description) -> list[str]:
@@ -149,9 +147,4 @@ def _licences(about: Description) -> str:
             f"These weights derive from {' and '.join(names)}, and are bound by that. They were distilled on the "
             f"corpus {corpus}."
         )
-    return f"{start} The corpus's parts:\n\n" + _markdown(["covers", "licence", "attribution"], rows)
-
-
-def _markdown(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    cells = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in cells)
+    return f"{text(start)} The corpus's parts:\n\n" + table(["covers", "licence", "attribution"], rows)
