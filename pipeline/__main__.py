@@ -234,9 +234,10 @@ def teacher(arch: Arch) -> None:
 @app.command(rich_help_panel=STAGES)
 def embed(arch: Arch) -> None:
     """Write a teacher's outputs on everything that students meet."""
-    from pipeline import embed
+    from pipeline import embed, recorded
 
     with stage.main("embed"):
+        recorded.verify(paths.CORPUS, paths.TEACHERS / arch)
         embed.run(arch)
 
 
@@ -250,7 +251,7 @@ def student(arch: Arch, size: Size, method: Method, seed: Seed) -> None:
 
     with stage.main("student"):
         trained = DistilTask(Cell(arch, size, method, seed))
-        carry_out(trained, EvaluateTask(trained, arch))
+        carry_out(trained, EvaluateTask(trained, arch), reads=(paths.TEACHERS / arch, paths.EMBEDDINGS / arch))
 
 
 @app.command(rich_help_panel=STAGES)
@@ -261,15 +262,16 @@ def evaluate(arch: Arch) -> None:
     from pipeline.work.teach import TeacherTask
 
     with stage.main("evaluate"):
-        carry_out(EvaluateTask(TeacherTask(arch), arch))
+        carry_out(EvaluateTask(TeacherTask(arch), arch), reads=(paths.TEACHERS / arch,))
 
 
 @app.command(rich_help_panel=STAGES)
 def collect() -> None:
     """Put the scores of all cells into the result tables."""
-    from pipeline import collect
+    from pipeline import collect, recorded
 
     with stage.main("collect"):
+        recorded.verify_models(scores=True)
         collect.run()
 
 
@@ -280,18 +282,22 @@ def publish(
     ] = False,
 ) -> None:
     """Make MLflow show the declared cells, as the results have them, and the report."""
-    from pipeline import publish
+    from pipeline import publish, recorded
 
     with stage.main("publish"):
+        recorded.verify(paths.RESULTS, paths.REPORT)
+        recorded.verify_models()
         publish.run(or_later)
 
 
 @app.command(rich_help_panel=STAGES)
 def analyse() -> None:
     """Fit the models, draw the figures, write the report."""
-    from pipeline import analyse
+    from pipeline import analyse, recorded
 
     with stage.main("analyse"):
+        recorded.verify(paths.RESULTS)
+        recorded.verify(paths.CORPUS, files=("corpus.json",))
         analyse.run()
 
 

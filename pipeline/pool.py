@@ -11,7 +11,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from pipeline import logs, params, paths, stage
+from pipeline import logs, params, paths, recorded, stage
 from pipeline.engines import engine
 from pipeline.engines.base import Engine, Job
 from pipeline.failures import CellError, Failures, model_of
@@ -24,6 +24,9 @@ from pipeline.work.score import EvaluateTask
 from pipeline.work.teach import TeacherTask
 from study.config.grid import cells
 from study.config.params import ExecutionSpec
+
+READ = (paths.TEACHERS, paths.EMBEDDINGS)
+"""What students are made from."""
 
 
 def jobs(what: str) -> list[Job]:
@@ -74,12 +77,14 @@ def run(what: str, stamp: Path) -> None:
         stage.keep(task.out, task.folder)
     if todo:
         open_corpus().verify()  # a cache that has decayed would go unnoticed otherwise
+        if what == "students":
+            recorded.verify(*(folder / arch for arch in params.grid().archs for folder in READ))
         started = time.perf_counter()
         where = ExecutionSpec.model_validate(execution())
         by = engine(where, len(todo))
         with watched():
             lost = run_jobs(what, todo, by, where.on_failure)
-        recorded = f", {lost} of them diverged, which is recorded," if lost else ""
+        outcomes = f", {lost} of them diverged, which is recorded," if lost else ""
         taken = f"{time.perf_counter() - started:.0f} s on {by.where}"
-        print(f"pool: {len(todo)} {what}{recorded} in {taken}", flush=True)
+        print(f"pool: {len(todo)} {what}{outcomes} in {taken}", flush=True)
     stamp.write_text(f"{what}: whatever was missing has been made\n")
