@@ -5,6 +5,13 @@ Each command imports what it needs when it runs: `--help` and a cell that only m
 
 from __future__ import annotations
 
+from pipeline import stage
+
+if __name__ == "__main__":
+    # While modules load, an interrupt would print a traceback, and a parent that ends would not be noticed.
+    stage.on_interrupt(stage.END_AT_ONCE)
+    stage.die_with_parent()
+
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +19,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import paths, stage
+from pipeline import paths
 from study.names import hint
 
 app = typer.Typer(
@@ -158,6 +165,18 @@ def mend() -> None:
     with stage.main("mend"):
         for line in mend.mend(Path()):
             print(f"mend: {line}")
+
+
+@app.command(rich_help_panel=TOOLS)
+def repro(
+    until: Annotated[str | None, typer.Argument(help="The last stage; all if left out.", metavar="STAGE")] = None,
+) -> None:
+    """Run what is missing or out of date, after `mend`; `make repro` also checks before, and says what was found."""
+    from pipeline import repro
+
+    with stage.main("repro"):
+        status = repro.run(until)
+    raise typer.Exit(status)
 
 
 @app.command(rich_help_panel=TOOLS)

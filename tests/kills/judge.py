@@ -20,8 +20,8 @@ STAGES = (
     "resolve", "prepare", "pool-teachers", "teacher", "embed", "pool", "student", "evaluate", "collect", "analyse",
     "publish",
 )  # fmt: skip
-AROUND = ("check", "mend", "summary")
-"""What make runs before and after DVC."""
+AROUND = ("check", "repro", "summary")
+"""What make runs; `repro` while it loads."""
 TOOLS = {
     "tune": (("tune", "clip", "half", "fd"), "tuning"),
     "export": (("export", "clip-half-fd-s0", "--to", "open_clip"), "exported"),

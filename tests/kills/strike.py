@@ -19,8 +19,8 @@ MARK = "KILLS_MARK"
 """A variable of the environment by which the processes of a command are known, whoever their parent is."""
 OF_MLFLOW = "pipeline.tracking.watch"
 TARGETS: Mapping[str, str] = {
-    "dvc": r"/dvc repro ",
-    "stage": r"^\S*python\S* -m pipeline (?!check|mend|summary)",
+    "dvc": r" -m pipeline repro",
+    "stage": r"^\S*python\S* -m pipeline (?!check|repro|summary)",
     "worker": r"multiprocessing\.spawn|submitit\.(core|local)|^ray::|default_worker\.py",
     "writer": re.escape(OF_MLFLOW),
 }
