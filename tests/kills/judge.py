@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from tests.kills.ground import ENGINES, Ground
-from tests.kills.strike import ENDS, Struck, strike
+from tests.kills.strike import ENDS, Struck, end, strike
 
 POOLS = ("pool-teachers", "pool")
 STAGES = (
@@ -130,10 +130,13 @@ def _of_run(ground: Ground, kill: Kill) -> Verdict:
     struck = strike(
         ground.command(), ground.tree, ground.environment(), ground.folder / "struck.txt", when,
         kill.moment * length, kill.target, signal.Signals[f"SIG{kill.by}"], written,
+        outlives=kill.engine == "slurm",
     )  # fmt: skip
     _look(verdict, struck, kill)
     finished, trained = _finished(ground), _trainings(ground)
     again = _again(ground, verdict, ground.command(), ground.tree)
+    if left := end(struck.mark):
+        verdict.wrong.append(f"left over after the second run: {left}")
     verdict.mended = re.findall(r"^mend: .*", again, re.MULTILINE)
     for name in finished:
         if _trainings(ground).get(name, 0) > trained.get(name, 0):

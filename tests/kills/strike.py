@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +46,8 @@ class Struck:
     """From the kill until nothing but MLflow's writer was left."""
     orphans: list[str] = field(default_factory=list)
     """Command lines of processes that had to be ended."""
+    mark: str = ""
+    """Of its processes."""
     begun: list[str] = field(default_factory=list)
     """Stages that DVC began, in order."""
 
@@ -75,6 +77,7 @@ def strike(
     target: str,
     number: signal.Signals,
     written: Path | None = None,
+    outlives: bool = False,
 ) -> Struck:
     """Begin a command and kill what is named.
 
@@ -86,8 +89,10 @@ def strike(
         target: one of TARGETS, or group.
         number: the signal.
         written: a file; the kill comes at once when it is being written after the delay.
+        outlives: whether an array may go on without whoever submitted it, until the next run.
     """
-    struck, mark = Struck(target=target), uuid.uuid4().hex
+    mark = uuid.uuid4().hex
+    struck, spared = Struck(target=target, mark=mark), TARGETS["worker"] if outlives else "^$"
     with output.open("wb") as file:
         process = subprocess.Popen(
             command, cwd=folder, env={**environment, MARK: mark}, start_new_session=True,
@@ -105,15 +110,14 @@ def strike(
                     (os.killpg if target == "group" else os.kill)(pid, number)
                     struck.hit = True
             began = time.monotonic()
-            _gone(process, mark, ENDS_SECONDS, writer=False)
+            _gone(process, mark, ENDS_SECONDS, f"{spared}|{TARGETS['writer']}")
             struck.seconds = time.monotonic() - began
             struck.after = output.read_bytes()[before:].decode(errors="replace")
         struck.code = process.wait(ENDS_SECONDS)
-        struck.orphans = _gone(process, mark, ORPHAN_SECONDS, writer=True)
+        struck.orphans = _gone(process, mark, ORPHAN_SECONDS, spared)
     finally:
-        for pid in marked(mark):
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+        if not outlives:
+            end(mark)
     struck.printed = output.read_text(errors="replace")
     struck.begun = [match[0].split("'")[1].rpartition(":")[2] for match in RUNNING.finditer(struck.printed)]
     return struck
@@ -162,17 +166,20 @@ def _target(process: subprocess.Popen[bytes], mark: str, target: str) -> int | N
     return None
 
 
-def _gone(process: subprocess.Popen[bytes], mark: str, seconds: float, *, writer: bool) -> list[str]:
-    """Wait for the end of all processes; those that are left. `writer`: MLflow's, too."""
+def end(mark: str) -> list[str]:
+    """End what is left of a command; the command lines."""
+    left = marked(mark)
+    for pid in left:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    return list(left.values())
 
-    def left() -> Iterator[str]:
-        process.poll()
-        for line in marked(mark).values():
-            if writer or not re.search(TARGETS["writer"], line):
-                yield line
 
+def _gone(process: subprocess.Popen[bytes], mark: str, seconds: float, spared: str) -> list[str]:
+    """Wait for the end of all processes but those whose command line has `spared`; those that are left."""
     until = time.monotonic() + seconds
-    while found := list(left()):
+    while found := [line for line in marked(mark).values() if not re.search(spared, line)]:
+        process.poll()
         if time.monotonic() > until:
             return found
         time.sleep(0.02)
