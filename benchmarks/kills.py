@@ -50,11 +50,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=[*STAGES, *AROUND, *TOOLS], help="one stage or tool")
     parser.add_argument("--minutes", type=float, default=1e9, help="no further kill is begun after so many")
+    parser.add_argument("--ground", type=Path, help="a folder for the study, kept and used again")
     parser.add_argument("--out", type=Path, default=Path("kills.jsonl"), help="a line of JSON a kill")
     given = parser.parse_args()
     until, verdicts, early = time.monotonic() + 60 * given.minutes, [], 0
     with tempfile.TemporaryDirectory(prefix="kills-") as folder, given.out.open("w", encoding="utf-8") as out:
-        ground = Ground(Path(folder))
+        ground = Ground(given.ground or Path(folder))
         ground.make()
         taken = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in ground.seconds.items())
         print(f"undisturbed, seconds: {taken}", flush=True)
