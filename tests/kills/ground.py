@@ -66,9 +66,13 @@ class Ground:
 
     Args:
         folder: an empty one, or one of an earlier `make`.
+        changes: of the tiny study's params.yaml, by dotted key.
+        until: the last stage that runs; all if empty.
     """
 
     folder: Path
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    until: str = ""
     truth: dict[str, dict[str, str]] = field(default_factory=dict)
     """By engine, what an undisturbed run left: path to a hash of its bytes."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -95,7 +99,7 @@ class Ground:
             source, target = ROOT / part, self.tree / part
             shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
         shutil.copytree(self.tree / "studies" / "smoke", self.study)
-        edit(self.study / "params.yaml", TINY)
+        edit(self.study / "params.yaml", TINY | dict(self.changes))
         _venv(self.tree / ".venv")
         git(self.tree, "add", "-A")
         git(self.tree, "commit", "-qm", "a study")
@@ -142,7 +146,11 @@ class Ground:
 
     def command(self, *tool: str) -> list[str]:
         """What a user types, or what make would run of a tool."""
-        return [sys.executable, "-m", "pipeline", *tool] if tool else ["make", "repro", f"STUDY={NAME}"]
+        if tool:
+            return [sys.executable, "-m", "pipeline", *tool]
+        if self.until:
+            return ["sh", "-c", f"cd studies/{NAME} && exec python -m pipeline repro {self.until}"]
+        return ["make", "repro", f"STUDY={NAME}"]
 
     def environment(self, **more: str) -> dict[str, str]:
         """As a user's, with this tree's code, no network, and DVC's notes of the machine kept here."""

@@ -146,6 +146,8 @@ def _of_run(ground: Ground, kill: Kill) -> Verdict:
         if re.search(rf"Running stage '(.*:)?{re.escape(stage)}':", again):
             verdict.wrong.append(f"stage {stage} was finished and runs again")
     _compare(ground, verdict)
+    if ground.until:
+        return verdict
     counts = ground.runs()
     expected = {*(path.name for path in (ground.study / "runs").iterdir()), "clip-teacher", "report"}
     if set(counts) != expected or any(status != ["FINISHED"] for status in counts.values()):
