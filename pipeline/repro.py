@@ -1,13 +1,14 @@
 """`repro`: what a kill left cut is mended, then DVC runs, in this process.
 
-DVC's own command prints a traceback where an interrupt meets it while it loads, which takes a second or more.
+DVC's own command prints a traceback where an interrupt meets it while it loads, which takes a second or more; here it
+is one line, as of every command.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline import mend, paths, stage
+from pipeline import mend, paths
 
 
 def run(until: str | None) -> int:
@@ -24,9 +25,7 @@ def run(until: str | None) -> int:
     """
     for line in mend.mend(Path()):
         print(f"mend: {line}", flush=True)
-    stage.on_interrupt(stage.END_AT_ONCE)
     from dvc.cli import main
 
-    stage.on_interrupt(stage.RAISE)
     status: int = main(["repro", str(paths.DVC) if until is None else f"{paths.DVC}:{until}"])
     return status

@@ -144,11 +144,16 @@ class Ground:
             taken.setdefault(stage, []).append(ended - begun_at)
         self.seconds |= {stage: sum(each) / len(each) for stage, each in taken.items() if stage not in self.seconds}
 
-    def command(self, *tool: str) -> list[str]:
-        """What a user types, or what make would run of a tool."""
+    def command(self, *tool: str, straight: bool = False) -> list[str]:
+        """What a user types, or a tool.
+
+        Args:
+            tool: its arguments; none for `make repro`.
+            straight: without what make runs before and after DVC.
+        """
         if tool:
             return [sys.executable, "-m", "pipeline", *tool]
-        if self.until:
+        if straight or self.until:
             return ["sh", "-c", f"cd studies/{NAME} && exec python -m pipeline repro {self.until}"]
         return ["make", "repro", f"STUDY={NAME}"]
 
@@ -198,7 +203,7 @@ class Ground:
             stage: as dvc.yaml names it.
             engine: of the declaration.
             entry: which of the stage's, where it has several.
-            made: whether models that the pool makes are in the scratch, where the pool's turn is over.
+            made: whether models that other stages make are in the scratch already.
             bare: whether DVC knows nothing of later stages; else it takes from its cache what comes out alike.
         """
         self.at_end(engine)
@@ -208,7 +213,7 @@ class Ground:
         cut = starts[entry % len(starts)]
         gone = YAML(typ="safe").load("stages:\n" + text[cut:])["stages"]
         if made:
-            self._fill_scratch(gone)
+            self._fill_scratch(gone, stage)
         for name, recorded in gone.items():
             for out in recorded["outs"]:
                 place = self.study / out["path"]
@@ -226,12 +231,12 @@ class Ground:
             shutil.rmtree(self.study / ".scratch" / "live", ignore_errors=True)
             _forget_runs(self.study / "mlflow.db")
 
-    def _fill_scratch(self, gone: Mapping[str, Any]) -> None:
-        """As the pool leaves it: models that are not in place yet are finished."""
+    def _fill_scratch(self, gone: Mapping[str, Any], stage: str) -> None:
+        """As the pool leaves it, unless it is the stage's own: models that are not in place yet are finished."""
         pooled = {"teacher": "pool-teachers", "student": "pool", "evaluate": "pool"}
         for name in gone:
             kind = name.partition("@")[0]
-            if kind in pooled and pooled[kind] not in gone:
+            if kind in pooled and pooled[kind] != stage:
                 for out in gone[name]["outs"]:
                     place = self.study / out["path"]
                     task = {"teachers": "teacher", "runs": "distil", "scores": "evaluate"}[place.parent.name]

@@ -128,7 +128,8 @@ def _of_run(ground: Ground, kill: Kill) -> Verdict:
         kill.written
     )
     struck = strike(
-        ground.command(), ground.tree, ground.environment(), ground.folder / "struck.txt", when,
+        ground.command(straight=kill.stage not in AROUND), ground.tree, ground.environment(),
+        ground.folder / "struck.txt", when,
         kill.moment * length, kill.target, signal.Signals[f"SIG{kill.by}"], written,
         outlives=kill.engine == "slurm",
     )  # fmt: skip
