@@ -28,7 +28,8 @@ TARGETS: Mapping[str, str] = {
 ENDS = {"dvc", "group", "stage"}
 """Whose end ends the command."""
 BEGINS_SECONDS, ENDS_SECONDS, ORPHAN_SECONDS = 300.0, 400.0, 45.0
-SPIN = 0.0005
+SPIN, LOOK = 0.0005, 0.1
+"""Seconds between two looks at a file, and at all processes."""
 
 
 @dataclass
@@ -130,7 +131,7 @@ def _awaited(
     while time.monotonic() < until and process.poll() is None:
         if when(output.read_text(errors="replace"), marked(mark)):
             return True
-        time.sleep(0.02)
+        time.sleep(LOOK)
     return False
 
 
@@ -182,5 +183,5 @@ def _gone(process: subprocess.Popen[bytes], mark: str, seconds: float, spared: s
         process.poll()
         if time.monotonic() > until:
             return found
-        time.sleep(0.02)
+        time.sleep(LOOK)
     return []
