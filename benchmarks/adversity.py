@@ -10,7 +10,7 @@
     memory      address space is bounded (`ulimit -v`)
     strings     description and hypotheses hold HTML, LaTeX, formulas of spreadsheets, quotes
 
-Each case runs `make repro` of a tiny study; it has to end well or with a named error, within its time and without a
+Each case runs a tiny study as `make repro` does; it has to end well or with a named error, within its time and without a
 traceback. Then the cause is taken away, and another run has to leave the bytes of an undisturbed one. Prints a row a
 case, and ends with 1 if one went wrong. `full` and `read-only` mount file systems and so need the rights for it;
 they run in a mount namespace of their own (`unshare --mount`).
@@ -59,9 +59,9 @@ class Seen:
     wrong: list[str] = field(default_factory=list)
 
 
-def run(ground: Ground, *, prefix: tuple[str, ...] = (), study: str = NAME, **more: str) -> tuple[int, str]:
-    """`make repro` to its end: exit status and what it printed."""
-    command = [*prefix, "make", "repro", f"STUDY={study}"]
+def run(ground: Ground, *, prefix: tuple[str, ...] = (), **more: str) -> tuple[int, str]:
+    """The study to its end: exit status and what it printed."""
+    command = [*prefix, *ground.command(straight=True)]
     try:
         done = subprocess.run(
             command, cwd=ground.tree, env=ground.environment(**more), stdin=subprocess.DEVNULL,
