@@ -39,13 +39,11 @@ declare: check ## write down the declared analysis, with time and commit, before
 	@cd $(FOLDER) && python -m pipeline declare
 
 repro: check ## run what is missing or out of date of a study, then say what was found
-	@cd $(FOLDER) && python -m pipeline mend
-	@dvc repro $(FOLDER)/dvc.yaml
+	@cd $(FOLDER) && python -m pipeline repro
 	@cd $(FOLDER) && python -m pipeline summary
 
 report: check ## as repro, without MLflow
-	@cd $(FOLDER) && python -m pipeline mend
-	@dvc repro $(FOLDER)/dvc.yaml:analyse
+	@cd $(FOLDER) && python -m pipeline repro analyse
 
 status: $(INSTALLED) ## say what is done, runs, failed and why, is stale or to do; also while the study runs
 	@cd $(FOLDER) && python -m pipeline status
@@ -58,7 +56,7 @@ miniature: $(INSTALLED) ## the path from published checkpoints and data sets to 
 	@$(MAKE) --no-print-directory repro STUDY=miniature
 
 tune: check ## search each method's settings anew on the validation split; rewrites the study's tuning/
-	@dvc repro $(FOLDER)/dvc.yaml:embed
+	@cd $(FOLDER) && python -m pipeline repro embed
 	@cd $(FOLDER) && python -m pipeline tune
 
 ui: $(INSTALLED) ## show a study's runs in MLflow on PORT (5000)

@@ -5,6 +5,13 @@ Each command imports what it needs when it runs: `--help` and a cell that only m
 
 from __future__ import annotations
 
+from pipeline import stage
+
+if __name__ == "__main__":
+    # While modules load, an interrupt would print a traceback, and a parent that ends would not be noticed.
+    stage.on_interrupt(stage.END_AT_ONCE)
+    stage.die_with_parent()
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -13,7 +20,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import paths, stage
+from pipeline import paths
 from study.names import hint
 
 app = typer.Typer(
@@ -163,6 +170,18 @@ def mend() -> None:
 
 
 @app.command(rich_help_panel=TOOLS)
+def repro(
+    until: Annotated[str | None, typer.Argument(help="The last stage; all if left out.", metavar="STAGE")] = None,
+) -> None:
+    """Run what is missing or out of date, after `mend`; `make repro` also checks before, and says what was found."""
+    from pipeline import repro
+
+    with stage.main("repro"):
+        status = repro.run(until)
+    raise typer.Exit(status)
+
+
+@app.command(rich_help_panel=TOOLS)
 def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000) -> None:
     """Open the study's runs in MLflow, on this machine alone."""
     from pipeline import ui
@@ -260,9 +279,10 @@ def teacher(arch: Arch) -> None:
 @app.command(rich_help_panel=STAGES)
 def embed(arch: Arch) -> None:
     """Write a teacher's outputs on everything that students meet."""
-    from pipeline import embed
+    from pipeline import embed, recorded
 
     with _stage("embed"):
+        recorded.verify(paths.CORPUS, paths.TEACHERS / arch)
         embed.run(arch)
 
 
@@ -276,7 +296,7 @@ def student(arch: Arch, size: Size, method: Method, seed: Seed) -> None:
 
     with _stage("student"):
         trained = DistilTask(Cell(arch, size, method, seed))
-        carry_out(trained, EvaluateTask(trained, arch))
+        carry_out(trained, EvaluateTask(trained, arch), reads=(paths.TEACHERS / arch, paths.EMBEDDINGS / arch))
 
 
 @app.command(rich_help_panel=STAGES)
@@ -287,15 +307,16 @@ def evaluate(arch: Arch) -> None:
     from pipeline.work.teach import TeacherTask
 
     with _stage("evaluate"):
-        carry_out(EvaluateTask(TeacherTask(arch), arch))
+        carry_out(EvaluateTask(TeacherTask(arch), arch), reads=(paths.TEACHERS / arch,))
 
 
 @app.command(rich_help_panel=STAGES)
 def collect() -> None:
     """Put the scores of all cells into the result tables."""
-    from pipeline import collect
+    from pipeline import collect, recorded
 
     with _stage("collect"):
+        recorded.verify_models(scores=True)
         collect.run()
 
 
@@ -306,18 +327,22 @@ def publish(
     ] = False,
 ) -> None:
     """Make MLflow show the declared cells, as the results have them, and the report."""
-    from pipeline import publish
+    from pipeline import publish, recorded
 
     with _stage("publish"):
+        recorded.verify(paths.RESULTS, paths.REPORT)
+        recorded.verify_models()
         publish.run(or_later)
 
 
 @app.command(rich_help_panel=STAGES)
 def analyse() -> None:
     """Fit the models, draw the figures, write the report."""
-    from pipeline import analyse
+    from pipeline import analyse, recorded
 
     with _stage("analyse"):
+        recorded.verify(paths.RESULTS)
+        recorded.verify(paths.CORPUS, files=("corpus.json",))
         analyse.run()
 
 

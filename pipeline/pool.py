@@ -11,7 +11,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from pipeline import logs, params, paths, stage
+from pipeline import logs, params, paths, recorded, stage
 from pipeline.engines import engine
 from pipeline.engines.base import Engine, Job, is_made
 from pipeline.failures import CellError, Failures, model_of
@@ -27,6 +27,9 @@ from study.config.grid import cells
 
 MOST_NAMES = 5
 """That are listed."""
+
+READ = (paths.TEACHERS, paths.EMBEDDINGS)
+"""What students are made from."""
 
 
 def jobs(what: str) -> list[Job]:
@@ -93,13 +96,15 @@ def run(what: str, stamp: Path, number: int = 1, of: int = 1) -> list[Job]:
         stage.keep(task.out, task.folder)
     if todo:
         open_corpus().verify()  # a cache that has decayed would go unnoticed otherwise
+        if what == "students":
+            recorded.verify(*(folder / arch for arch in params.grid().archs for folder in READ))
         started = time.perf_counter()
         where = execution()
         by = engine(where, len(todo))
         with watched():
             lost = run_jobs(what, todo, by, where.on_failure)
-        recorded = f", {lost} of them diverged, which is recorded," if lost else ""
+        outcomes = f", {lost} of them diverged, which is recorded," if lost else ""
         taken = f"{time.perf_counter() - started:.0f} s on {by.where}"
-        print(f"pool: {len(todo)} {what}{recorded} in {taken}", flush=True)
+        print(f"pool: {len(todo)} {what}{outcomes} in {taken}", flush=True)
     stamp.write_text(f"{what}: whatever was missing has been made\n")
     return declared

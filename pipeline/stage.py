@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from study.files import abandoned, beside, host, write_text
@@ -35,6 +36,12 @@ SPARE_BYTES = 1 << 20
 """A disk with less than this left is a full one."""
 
 REMEDY = "remove the file and run `dvc repro`, which makes it anew"
+
+Interrupts = Callable[[int, FrameType | None], Any] | signal.Handlers
+RAISE: Interrupts = signal.default_int_handler
+"""KeyboardInterrupt, which `main` tells of in one line."""
+END_AT_ONCE: Interrupts = signal.SIG_DFL
+"""Nothing is printed; for moments in which Python would print a traceback."""
 
 Make = Callable[[Path], None]
 """Fills the folder it is given."""
@@ -211,6 +218,16 @@ def write_folder(out: Path, maker: Make) -> None:
     adopt(folder, out)
 
 
+def on_interrupt(what: Interrupts) -> None:
+    """What Ctrl-C does from here on; who was started to ignore it, as shells do in the background, ignores it.
+
+    Args:
+        what: RAISE or END_AT_ONCE.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, what)
+
+
 @contextmanager
 def main(name: str, *, hide_faults: bool = False) -> Iterator[None]:
     """Run a stage: one line for an expected error, and no child that outlives an interrupted stage.
@@ -218,10 +235,11 @@ def main(name: str, *, hide_faults: bool = False) -> Iterator[None]:
     With `hide_faults`, errors that are nobody's mistake but this program's are one line, too.
     """
     die_with_parent()
+    on_interrupt(RAISE)
     try:
         yield
         # From here to the end of the process an interrupt would print a traceback and end with 0.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        on_interrupt(END_AT_ONCE)
     except KeyboardInterrupt:
         sys.exit(f"{name}: interrupted; what is finished is kept, `dvc repro` goes on from there")
     except Exception as error:

@@ -44,7 +44,9 @@ def card(hostile: str) -> str:
         out_of_domain=hostile, notes=[hostile], languages=["en"], vqa_languages=["en"], settings={"distil": [hostile]},
         images={}, captions={}, questions={}, facts={}, files={}, content="",
     )  # fmt: skip
-    row = dict.fromkeys(("parameters", "text_parameters", "text_vocabulary_parameters", "image_parameters"), 1)
+    row: dict[str, float] = dict.fromkeys(
+        ("parameters", "text_parameters", "text_vocabulary_parameters", "image_parameters"), 1
+    )
     row |= {"vocabulary": 1, "seed": 0, "steps": 1, "items": 1, "learning_rate": 0.1, "text_fraction": 0.5}
     words = {"role": "student", "method": hostile, "towers": "text", "size": "half", "fingerprint": "0f"}
     taught = {"family": "clip", "checkpoint": hostile, "revision": hostile, "licence": hostile}
