@@ -14,6 +14,7 @@ import pytest
 
 from pipeline import pool, stage
 from pipeline.engines.local import LocalEngine, devices
+from pipeline.tracking import telling
 from pipeline.work.task import Progress, Task
 from study.names import UnknownNameError
 
@@ -70,64 +71,49 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_what_fails_is_named_and_the_rest_is_done_where_failures_are_recorded(
-    capsys: pytest.CaptureFixture[str],
+def test_what_fails_is_told_at_once_and_named_at_the_end_and_all_else_is_made(
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    jobs: list[pool.Job] = [(Fake("a"),), (Fake("b", "fails"),), (Fake("c"), Fake("d"))]
-    with pytest.raises(stage.StageError, match=r"1 of 3 failed, 2 done and kept:\n  b: ValueError: no such thing\n"):
-        pool.run_jobs("fakes", jobs, LocalEngine(["cpu", "cpu"], 1), "record")
-    assert [stage.is_done(Fake(name).folder) for name in "abcd"] == [True, False, True, True]
-    assert "fakes: 2 of 3 done; 1 failed\n" in capsys.readouterr().out
+    behaviours = {"b": "fails", "c": "raises what cannot travel", "e": "diverges", "g": "talks", "h": "misnames"}
+    jobs: list[pool.Job] = [(Fake(name, behaviour),) for name, behaviour in behaviours.items()]
+    with pytest.raises(stage.StageError) as caught:
+        pool.run_jobs(
+            "fakes", [*jobs, (Fake("a"), Fake("d")), (Fake("i", "talks"),)], LocalEngine(["cpu"], 1), "record"
+        )
+    assert [stage.is_done(Fake(name).folder) for name in "bchadegi"] == [*[False] * 3, *[True] * 5]
     assert not list(stage.SCRATCH.rglob("*.tmp"))
+    text = str(caught.value)
+    assert text.startswith(
+        "3 of 7 failed, 4 done and kept:\n  b: ValueError: no such thing\n    log: logs/b.log\n  c: Two"
+    )
+    assert "TwoPartsError: one and two" in text
+    assert "did you mean 'tiny'" in text
+
+    out, err = capfd.readouterr()
+    told = "b failed: ValueError: no such thing\n  its log, with the traceback: logs/b.log\n"
+    said = [line for line in out.removeprefix(told).splitlines() if "running: " not in line]
+    assert out.startswith(told)
+    assert said == ["e diverged, which is recorded as its outcome: nan", "fakes: 4 of 7 done; 3 failed"]
+    assert err == ""
+    log = Path("logs/b.log").read_text()
+    assert "Traceback" in log
+    assert 'raise ValueError("no such thing")' in log
+    for name in "gi":
+        log = Path(f"logs/{name}.log").read_text()
+        for words in ("step 1 of 2: loss 0.5", "of Python", "of the system", "UserWarning: of a warning"):
+            assert log.count(words) == 1, words
 
 
-def test_no_model_is_begun_after_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_model_is_begun_after_a_failure() -> None:
     jobs: list[pool.Job] = [(Fake("a"),), (Fake("b", "fails"),), *((Fake(name),) for name in "cdef")]
     with pytest.raises(stage.StageError, match=r"1 of 6 failed, 1 done and kept, 4 not begun \(execution.on_failure"):
         pool.run_jobs("fakes", jobs, LocalEngine(["cpu"], 1))
     assert [stage.is_done(Fake(name).folder) for name in "abcdef"] == [True, *[False] * 5]
 
 
-def test_the_first_failure_is_told_at_once_with_its_log(capsys: pytest.CaptureFixture[str]) -> None:
-    jobs: list[pool.Job] = [(Fake("b", "fails"),), (Fake("c", "fails"),), (Fake("a"),)]
-    with pytest.raises(stage.StageError, match=r"2 of 3 failed.*\n  b: .*\n.*\n  c: ValueError"):
-        pool.run_jobs("fakes", jobs, LocalEngine(["cpu"], 1), "record")
-    out = capsys.readouterr().out
-    assert out.startswith(
-        "b failed: ValueError: no such thing\n  its log, with the traceback: logs/b.log\nfakes: 1 of 3"
-    )
-    log = Path("logs/b.log").read_text()
-    assert "Traceback" in log
-    assert 'raise ValueError("no such thing")' in log
-
-
-def test_a_model_that_diverged_as_an_outcome_is_done_and_told(capsys: pytest.CaptureFixture[str]) -> None:
-    jobs: list[pool.Job] = [(Fake("a", "diverges"),), (Fake("b"),)]
-    assert pool.run_jobs("fakes", jobs, LocalEngine(["cpu"], 1), "record") == 1
-    out = capsys.readouterr().out
-    assert out == "a diverged, which is recorded as its outcome: nan\nfakes: 2 of 2 done\n"
-
-
-def test_what_a_training_prints_is_in_its_log_and_nowhere_else(capfd: pytest.CaptureFixture[str]) -> None:
-    pool.run_jobs("fakes", [(Fake("a", "talks"),), (Fake("b", "talks"),)], LocalEngine(["cpu"], 1))
-    captured = capfd.readouterr()
-    assert captured.out + captured.err == "fakes: 2 of 2 done\n"
-    for name in "ab":
-        log = Path(f"logs/{name}.log").read_text()
-        for said in ("step 1 of 2: loss 0.5", "of Python", "of the system", "UserWarning: of a warning"):
-            assert log.count(said) == 1, said
-
-
-@pytest.mark.parametrize("behaviour", ["misnames", "raises what cannot travel"])
-def test_errors_of_all_kinds_travel_to_the_pool(behaviour: str) -> None:
-    says = "did you mean 'tiny'" if behaviour == "misnames" else "TwoPartsError: one and two"
-    with pytest.raises(stage.StageError, match=says):
-        pool.run_jobs("fakes", [(Fake("a", behaviour),)], LocalEngine(["cpu"], 1))
-
-
 def test_a_log_that_cannot_be_written_stops_nothing() -> None:
     Path("logs").write_text("a file in the way")
-    pool.run_jobs("fakes", [(Fake("a"),)], LocalEngine(["cpu"], 1))
+    telling.carry_out([Fake("a")], "cpu", lambda done, total, row: None)
     assert stage.is_done(Fake("a").folder)
 
 
