@@ -132,6 +132,19 @@ def hash_tables(tables: dict[str, pd.DataFrame]) -> str:
     return digest.hexdigest()
 
 
+def _diverged_cells(tables: dict[str, pd.DataFrame]) -> list[str]:
+    """Runs that are in the table of those that diverged, if there is one."""
+    found = tables.get(records.DIVERGED.name)
+    return [] if found is None else [str(cell) for cell in found["cell"]]
+
+
+def _diverged(tables: dict[str, pd.DataFrame]) -> str:
+    """The end of an error over runs that lack; nothing if none diverged."""
+    cells = _diverged_cells(tables)
+    more = f" and {len(cells) - 10} more" if len(cells) > 10 else ""
+    return f"; diverged in training: {', '.join(cells[:10])}{more}" if cells else ""
+
+
 def check_cells(tables: dict[str, pd.DataFrame], folder: Path, settings: AnalysisSettings) -> None:
     """The runs can be distinguished and paired, and every other table speaks of them.
 
@@ -146,14 +159,18 @@ def check_cells(tables: dict[str, pd.DataFrame], folder: Path, settings: Analysi
     students = cells[cells["role"] == "student"]
     if students.empty:
         raise AnalysisError(f"{folder / 'cells.parquet'}: no student")
-    methods = sorted(set(students["method"]))
+    methods, lost = sorted(set(students["method"])), _diverged(tables)
     if settings.control not in methods:
-        hint = nearest(settings.control, methods)
+        hint = lost or nearest(settings.control, methods)
         raise AnalysisError(f"{folder / 'cells.parquet'}: no run of the control {settings.control!r}{hint}")
     if len(methods) < 2:
-        raise AnalysisError(f"{folder / 'cells.parquet'}: the control is the only method, nothing can be compared")
+        raise AnalysisError(
+            f"{folder / 'cells.parquet'}: the control is the only method, nothing can be compared{lost}"
+        )
     if not comparable(students, settings.control):
-        raise AnalysisError(f"{folder / 'cells.parquet'}: no method shares an arch and size with {settings.control!r}")
+        raise AnalysisError(
+            f"{folder / 'cells.parquet'}: no method shares an arch and size with {settings.control!r}{lost}"
+        )
     blocks = ["arch", "size", "seed"]
     controls = students[students["method"] == settings.control]
     shared = set(students.merge(controls[blocks], on=blocks)["method"])
@@ -163,15 +180,14 @@ def check_cells(tables: dict[str, pd.DataFrame], folder: Path, settings: Analysi
             raise AnalysisError(
                 f"{folder / 'cells.parquet'}: {method!r} shares no seed with the control {settings.control!r} in any "
                 f"arch and size, so nothing is paired: it has seeds {sorted(set(places['seed']))[:10]}, the control "
-                f"{sorted(set(controls['seed']))[:10]}"
+                f"{sorted(set(controls['seed']))[:10]}{lost}"
             )
     twice = students.duplicated(["arch", "size", "method", "seed", *settings.covariates])
     if twice.any():
         name, hint = students.loc[twice, "cell"].iloc[0], ", ".join(["seed", *settings.covariates])
         raise AnalysisError(f"{folder / 'cells.parquet'}: {name!r} repeats an arch, size, method and {hint}")
     _check_names(students, folder / "cells.parquet")
-    lost = tables.get(records.DIVERGED.name)
-    for cell in () if lost is None else sorted(known.intersection(lost["cell"])):
+    for cell in sorted(known.intersection(_diverged_cells(tables))):
         raise AnalysisError(f"{folder / 'diverged.parquet'}: cell {cell!r} is in cells too: it diverged, or it did not")
     others = (n for n in records.OPTIONAL_TABLES if n in tables and n != records.DIVERGED.name)
     for name in ("retrieval", "consistency", "vqa", *others):

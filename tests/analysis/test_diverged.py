@@ -17,16 +17,18 @@ LOST = "clip-half-fd-s1"
 WHY = "the loss is nan at step 27 of 60"
 
 
-def without(folder: Path, cell: str = LOST, *, scored: bool = False) -> Path:
-    """A small study in which that run diverged."""
-    tables = simulate.tables(simulate.smoke())
-    arch, size, method, seed = cell.split("-")
-    row = {"cell": cell, "arch": arch, "size": size, "method": method, "seed": int(seed[1:]), "step": 27, "reason": WHY}
-    row |= {"learning_rate": 0.03, "device": "cpu", "fingerprint": "f"}
-    tables["diverged"] = records.check(pd.DataFrame([row]), records.DIVERGED)
+def without(folder: Path, *cells: str, scored: bool = False) -> Path:
+    """A small study in which those runs, or LOST, diverged."""
+    tables, lost = simulate.tables(simulate.smoke()), cells or (LOST,)
+    rows = []
+    for cell in lost:
+        arch, size, method, seed = cell.split("-")
+        row = {"cell": cell, "arch": arch, "size": size, "method": method, "seed": int(seed[1:]), "step": 27}
+        rows.append(row | {"reason": WHY, "learning_rate": 0.03, "device": "cpu", "fingerprint": "f"})
+    tables["diverged"] = records.check(pd.DataFrame(rows), records.DIVERGED)
     folder.mkdir()
     for name, frame in tables.items():
-        kept = frame if scored or name == "diverged" or "cell" not in frame else frame[frame["cell"] != cell]
+        kept = frame if scored or name == "diverged" or "cell" not in frame else frame[~frame["cell"].isin(lost)]
         kept.to_parquet(folder / f"{name}.parquet", index=False)
     return folder
 
@@ -52,3 +54,13 @@ def test_the_report_names_it_and_what_the_estimates_rest_on(tmp_path: Path) -> N
 def test_a_run_that_diverged_and_has_scores_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnalysisError, match=rf"diverged.parquet: cell '{LOST}' is in cells too"):
         load.load(without(tmp_path / "results", scored=True), AnalysisSettings())
+
+
+def test_without_a_control_the_runs_that_diverged_are_named(tmp_path: Path) -> None:
+    controls = ("clip-half-none-s0", "clip-half-none-s1")
+    with pytest.raises(
+        AnalysisError, match="no run of the control 'none'; diverged in training: " + ", ".join(controls)
+    ):
+        load.load(without(tmp_path / "all", *controls), AnalysisSettings())
+    with pytest.raises(AnalysisError, match=r"so nothing is paired: .*; diverged in training: clip-half-none-s0"):
+        load.load(without(tmp_path / "one", controls[0], "clip-half-fd-s1"), AnalysisSettings())
