@@ -90,6 +90,6 @@ $(INSTALLED): pyproject.toml requirements/constraints.txt
 	@touch $@
 
 $(EVALUATORS): $(INSTALLED)
-	@echo "Installing MTEB and sentence-transformers into .venv, which only tests of exports use"
-	@requirements/install evaluators
+	@echo "Installing MTEB, sentence-transformers, submitit and Ray into .venv, which only tests of exports and engines use"
+	@requirements/install evaluators,slurm,ray
 	@touch $@

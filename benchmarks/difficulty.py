@@ -96,8 +96,8 @@ def conditions(table: pd.DataFrame) -> dict[str, bool]:
 
 
 def main() -> int:
-    stage.limit_threads(execution()["threads"])
-    params, corpus, where = load(Path("params.yaml")), open_corpus(), torch_device(execution()["device"])
+    stage.limit_threads(execution().threads)
+    params, corpus, where = load(Path("params.yaml")), open_corpus(), torch_device(execution().device)
     ranked = sorted(corpus.languages, key=lambda language: -corpus.card.captions["distil"].get(language, 0))
     fifth = max(1, len(ranked) // 5)
     rows, kinds = [], []

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from study.distill.student import StudentConfig
 
 WHEELS = ("open_clip_torch", "ftfy", "wcwidth", "pydantic", "pydantic_core", "annotated_types", "typing_inspection",
-          "ruamel.yaml", "ruamel.yaml.clib")  # fmt: skip
+          "ruamel.yaml", "ruamel.yaml.clib", "babel", "resvg_py")  # fmt: skip
 """What the study imports and a machine with torch, transformers, timm, pandas and pyarrow need not have."""
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {

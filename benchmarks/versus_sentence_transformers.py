@@ -2,7 +2,7 @@
 
     python -m benchmarks.versus_sentence_transformers FOLDER [--rounds 3] [--steps 40] [--layers 6] [--width 384]
 
-FOLDER is what `benchmarks.material` prepares. Needs `requirements/install evaluators` and `pip install accelerate`.
+FOLDER is what `benchmarks.material` prepares. Needs `requirements/install evaluators`.
 
 Both sides train an encoder in the form of a multilingual MiniLM (mean pooling, a projection to the teacher's width)
 on the same captions, in the same batches, from the same weights: both captions of an item go to T(e). There,

@@ -5,7 +5,8 @@ Each command imports what it needs when it runs: `--help` and a cell that only m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -56,6 +57,15 @@ Seed = Annotated[int, typer.Argument(help="A seed of the grid.", show_default=Fa
 
 def _is(wanted: str | None, name: str) -> bool:
     return wanted is None or wanted == name
+
+
+@contextmanager
+def _stage(name: str) -> Iterator[None]:
+    """As `stage.main`, of a stage that DVC records: it fails if what it read has changed meanwhile."""
+    from pipeline import params
+
+    with stage.main(name), params.unchanged():
+        yield
 
 
 class Kind(StrEnum):
@@ -179,6 +189,30 @@ def summary() -> None:
 
 
 @app.command(rich_help_panel=TOOLS)
+def part(
+    what: Annotated[Kind, typer.Argument(help="What to make.", show_default=False)],
+    which: Annotated[
+        str,
+        typer.Argument(help="Number of the part and of all parts, as 2/3.", metavar="NUMBER/OF", show_default=False),
+    ],
+) -> None:
+    """Make a part of a kind on a machine that shares no folder with the others, for `dvc push --run-cache` to send."""
+    from pipeline import part
+
+    with stage.main("part"):
+        part.run(what, which)
+
+
+@app.command(rich_help_panel=TOOLS)
+def take() -> None:
+    """Fetch from DVC's remote what other machines have made of the study, before `make repro`."""
+    from pipeline import part
+
+    with stage.main("take"):
+        part.take()
+
+
+@app.command(rich_help_panel=TOOLS)
 def schema(
     out: Annotated[
         Path | None, typer.Option(help="The file to write; printed if left out.", show_default=False)
@@ -199,7 +233,7 @@ def resolve() -> None:
     """Check params.yaml, and write what follows from it: tuned values, hashes of code."""
     from pipeline import resolve
 
-    with stage.main("resolve"):
+    with _stage("resolve"):
         resolve.run()
 
 
@@ -208,7 +242,7 @@ def prepare() -> None:
     """Download, check and render the corpus."""
     from pipeline import prepare
 
-    with stage.main("prepare"):
+    with _stage("prepare"):
         prepare.run()
 
 
@@ -217,7 +251,7 @@ def pool(what: Annotated[Kind, typer.Argument(help="What to make.", show_default
     """Make what is missing of a kind, on all cores or GPUs."""
     from pipeline import pool
 
-    with stage.main("pool"):
+    with _stage("pool"):
         pool.run(what, paths.STAMPS[what])
 
 
@@ -227,7 +261,7 @@ def teacher(arch: Arch) -> None:
     from pipeline.carry import carry_out
     from pipeline.work.teach import TeacherTask
 
-    with stage.main("teacher"):
+    with _stage("teacher"):
         carry_out(TeacherTask(arch))
 
 
@@ -236,7 +270,7 @@ def embed(arch: Arch) -> None:
     """Write a teacher's outputs on everything that students meet."""
     from pipeline import embed
 
-    with stage.main("embed"):
+    with _stage("embed"):
         embed.run(arch)
 
 
@@ -248,7 +282,7 @@ def student(arch: Arch, size: Size, method: Method, seed: Seed) -> None:
     from pipeline.work.score import EvaluateTask
     from study.config.grid import Cell
 
-    with stage.main("student"):
+    with _stage("student"):
         trained = DistilTask(Cell(arch, size, method, seed))
         carry_out(trained, EvaluateTask(trained, arch))
 
@@ -260,7 +294,7 @@ def evaluate(arch: Arch) -> None:
     from pipeline.work.score import EvaluateTask
     from pipeline.work.teach import TeacherTask
 
-    with stage.main("evaluate"):
+    with _stage("evaluate"):
         carry_out(EvaluateTask(TeacherTask(arch), arch))
 
 
@@ -269,7 +303,7 @@ def collect() -> None:
     """Put the scores of all cells into the result tables."""
     from pipeline import collect
 
-    with stage.main("collect"):
+    with _stage("collect"):
         collect.run()
 
 
@@ -282,7 +316,7 @@ def publish(
     """Make MLflow show the declared cells, as the results have them, and the report."""
     from pipeline import publish
 
-    with stage.main("publish"):
+    with _stage("publish"):
         publish.run(or_later)
 
 
@@ -291,7 +325,7 @@ def analyse() -> None:
     """Fit the models, draw the figures, write the report."""
     from pipeline import analyse
 
-    with stage.main("analyse"):
+    with _stage("analyse"):
         analyse.run()
 
 

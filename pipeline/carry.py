@@ -14,8 +14,8 @@ def carry_out(*tasks: Task) -> None:
     missing = [task for task in tasks if not stage.is_done(task.folder)]
     if missing:
         declared = execution()
-        stage.limit_threads(declared["threads"])
+        stage.limit_threads(declared.threads)
         with watched():
-            telling.carry_out(missing, declared["device"], lambda done, total, row: None)
+            telling.carry_out(missing, declared.device, lambda done, total, row: None)
     for task in tasks:
         stage.deliver(task.folder, task.out)

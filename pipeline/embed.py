@@ -23,7 +23,7 @@ def run(arch: str) -> None:
     values = params.of_stage("embed", arch=arch)
     with params.from_file(paths.PARAMS):
         spec = EmbeddingSpec.model_validate(values["embedding"])
-    where = torch_device(execution()["device"])
+    where = torch_device(execution().device)
     teacher = open_teacher(arch).to(where)
     made_from = (paths.TEACHERS / arch / "fingerprint").read_text()
     folder = stage.scratch("embed", f"{arch}-{stage.declared_hash(values, made_from, corpus_content())}")

@@ -57,11 +57,40 @@ def of_stage(name: str, **item: Any) -> Values:
     Raises:
         StageError: dvc.yaml lacks the stage, or a file lacks a key of it; the message names both.
     """
+    values = _of_stage(name, item)
+    _given.setdefault((Path.cwd(), name, tuple(sorted(item.items()))), values)
+    return Values(name, values)
+
+
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """Refuse to end a stage well whose values have changed since it read them: DVC would record the new ones.
+
+    Raises:
+        StageError: some have; the message names them.
+    """
+    _given.clear()
+    yield
+    for (folder, name, item), before in _given.items():
+        if folder == Path.cwd():
+            now = _of_stage(name, dict(item))
+            if changed := sorted(key for key, value in before.items() if now.get(key) != value):
+                raise stage.StageError(
+                    f"{', '.join(changed)} changed while the stage {name} ran; what it made is kept under the values "
+                    "that it was made with: run `dvc repro` again"
+                )
+
+
+_given: dict[tuple[Path, str, tuple[tuple[str, Any], ...]], dict[str, Any]] = {}
+"""What `of_stage` has given first in this process, by folder, stage and place in its matrix."""
+
+
+def _of_stage(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for file, keys in _keys(name, item):
         content = _content(file)
         values |= {key: _value(content, key, file) for key in keys} if keys else content
-    return Values(name, values)
+    return values
 
 
 def block(key: str) -> Any:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from pipeline import logs, params, paths, stage
 from pipeline.engines import engine
-from pipeline.engines.base import Engine, Job
+from pipeline.engines.base import Engine, Job, is_made
 from pipeline.failures import CellError, Failures, model_of
 from pipeline.progress import Board
+from pipeline.recall import recalled
 from pipeline.tracking.watcher import watched
 from pipeline.work.device import execution
 from pipeline.work.distil import DistilTask
@@ -23,7 +24,9 @@ from pipeline.work.inputs import open_corpus
 from pipeline.work.score import EvaluateTask
 from pipeline.work.teach import TeacherTask
 from study.config.grid import cells
-from study.config.params import ExecutionSpec
+
+MOST_NAMES = 5
+"""That are listed."""
 
 
 def jobs(what: str) -> list[Job]:
@@ -37,7 +40,7 @@ def jobs(what: str) -> list[Job]:
 
 
 def missing(job: Job) -> bool:
-    return not all(task.in_place() or stage.is_done(task.folder) for task in job)
+    return not all(map(is_made, job))
 
 
 def run_jobs(what: str, todo: list[Job], by: Engine, on_failure: str = "stop") -> int:
@@ -65,17 +68,33 @@ def run_jobs(what: str, todo: list[Job], by: Engine, on_failure: str = "stop") -
     return failures.recorded
 
 
-def run(what: str, stamp: Path) -> None:
+def run(what: str, stamp: Path, number: int = 1, of: int = 1) -> list[Job]:
+    """Make what is missing of a kind, or of that part of it; the jobs that this was about.
+
+    Args:
+        what: teachers or students.
+        stamp: what is written then.
+        number: of the part, from 1.
+        of: parts that there are.
+
+    Raises:
+        StageError: something failed; what did not is kept.
+    """
     stage.sweep(paths.TEACHERS, paths.EMBEDDINGS, paths.RUNS, paths.SCORES)
-    declared = jobs(what)
+    declared = jobs(what)[number - 1 :: of]
     todo = [job for job in declared if missing(job)]
+    if known := recalled(task for job in todo for task in job if not is_made(task)):
+        print(
+            f"pool: {len(known)} folders are in DVC's cache: {', '.join(sorted(set(known))[:MOST_NAMES])}", flush=True
+        )
+        todo = [job for job in todo if missing(job)]
     # DVC empties the outputs of a stage before it runs, also where only the bytes of an input are others.
     for task in (task for job in declared for task in job if task.in_place()):
         stage.keep(task.out, task.folder)
     if todo:
         open_corpus().verify()  # a cache that has decayed would go unnoticed otherwise
         started = time.perf_counter()
-        where = ExecutionSpec.model_validate(execution())
+        where = execution()
         by = engine(where, len(todo))
         with watched():
             lost = run_jobs(what, todo, by, where.on_failure)
@@ -83,3 +102,4 @@ def run(what: str, stamp: Path) -> None:
         taken = f"{time.perf_counter() - started:.0f} s on {by.where}"
         print(f"pool: {len(todo)} {what}{recorded} in {taken}", flush=True)
     stamp.write_text(f"{what}: whatever was missing has been made\n")
+    return declared

@@ -48,7 +48,7 @@ def score(plan: dict[str, Any], values: dict[str, float]) -> float:
     from study.eval.evaluation import average_precision, images_of
 
     settled = apply(plan["declared"], values)
-    arch, where = plan["arch"], torch_device(execution()["device"])
+    arch, where = plan["arch"], torch_device(execution().device)
     teacher, corpus = open_teacher(arch), open_corpus()
     scores = []
     for seed in plan["seeds"]:
@@ -92,7 +92,7 @@ def run(arch: str, size: str, method: str) -> None:
     from study.divergence import TrainingError
 
     name = f"{arch}-{size}-{method}"
-    stage.limit_threads(execution()["threads"])
+    stage.limit_threads(execution().threads)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     plan = search_of(read(paths.PARAMS), arch, size, method)
     # More trials go on with the same journal; other code or another declaration starts a new one.

@@ -106,7 +106,7 @@ def verify(name: str) -> list[str]:
             state = "of another declaration, data or code" if task.out.is_dir() else "not there"
             raise stage.StageError(f"{task.out} is {state}, so nothing can be compared: run `make repro` first")
     declared = execution()
-    stage.limit_threads(declared["threads"])
+    stage.limit_threads(declared.threads)
     place = stage.SCRATCH / "verify" / name
     shutil.rmtree(place, ignore_errors=True)
     model.folder.with_suffix(".checkpoint").unlink(missing_ok=True)  # of a verification that was killed
@@ -114,9 +114,9 @@ def verify(name: str) -> list[str]:
     found = []
     try:
         for task, there in ((again, model.out), (Anew(EvaluateTask(again, arch), place / "scores"), scored.out)):
-            with logs.logged(name, f"on {declared['device']}, to be compared with {there}"):
+            with logs.logged(name, f"on {declared.device}, to be compared with {there}"):
                 task.out.mkdir(parents=True)
-                task.make(task.out, declared["device"], lambda done, total, row: None)
+                task.make(task.out, declared.device, lambda done, total, row: None)
             (task.out / "fingerprint").write_text(task.fingerprint + "\n")
             found += differences(there, task.out)
     finally:
@@ -133,7 +133,7 @@ def run(name: str) -> None:
     found = verify(name)
     folders = [paths.TEACHERS / name.removesuffix("-teacher"), paths.RUNS / name]
     made = next(folder for folder in folders if (folder / "run.json").is_file())
-    then, now = stage.read_json(made / "run.json")["row"]["device"], device_name(torch_device(execution()["device"]))
+    then, now = stage.read_json(made / "run.json")["row"]["device"], device_name(torch_device(execution().device))
     if found:
         other = f" (it was made on {then}, and now on {now}: docs/reliability.md)" if then != now else ""
         raise stage.StageError("\n".join([f"{name} is not the same{other}:", *(f"  {line}" for line in found)]))

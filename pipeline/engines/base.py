@@ -81,6 +81,11 @@ class Engine(ABC):
             left = [one.job for one in lost]
 
 
+def is_made(task: Task) -> bool:
+    """Whether its result is there: where DVC expects it, or in the scratch."""
+    return task.in_place() or stage.is_done(task.folder)
+
+
 def name_of(job: Job) -> str:
     return job[0].name
 
@@ -96,7 +101,7 @@ def carry_out(job: Job, device: str, report: Callable[[int, int], None]) -> str 
         report: called with the steps that are done and those there are.
     """
     try:
-        todo = [task for task in job if not (task.in_place() or stage.is_done(task.folder))]
+        todo = [task for task in job if not is_made(task)]
         telling.carry_out(todo, device, lambda done, total, row: report(done, total))
     except CellError as error:
         return error.reason

@@ -23,7 +23,7 @@ import submitit
 from submitit.core.utils import DelayedSubmission, FailedSubmissionError
 
 from pipeline import sources, stage
-from pipeline.engines.base import Ended, Engine, Job, Report, name_of
+from pipeline.engines.base import Ended, Engine, Job, Report, is_made, name_of
 from pipeline.engines.notes import News, Note
 from study.config.params import ExecutionSpec, Slurm
 
@@ -108,7 +108,7 @@ class SlurmEngine(Engine):
             for name, (job, number) in list(left.items()):
                 if number in over:
                     del left[name]
-                    if all(task.in_place() or stage.is_done(task.folder) for task in job):
+                    if all(map(is_made, job)):
                         yield Ended(job)
                     else:
                         yield Ended(job, _lost(array[number]), lost=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline import params, paths, stage
 from study.config.params import ExecutionSpec
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     import torch
 
 
-def execution() -> dict[str, Any]:
-    """Where and how to run: device, workers, threads. It changes no result, so no stage depends on it."""
+def execution() -> ExecutionSpec:
+    """Where and how to run. It changes no result, so no stage depends on it."""
     with params.from_file(paths.PARAMS):
-        return ExecutionSpec.model_validate(params.block("execution")).model_dump()
+        return ExecutionSpec.model_validate(params.block("execution"))
 
 
 def torch_device(name: str) -> torch.device:

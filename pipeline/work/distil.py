@@ -70,7 +70,7 @@ class DistilTask(Task):
         try:
             student, history, cost = distil(config, teacher, open_corpus(), embeddings, where, checkpoint, progress)
         except DivergenceError as error:
-            if execution()["on_failure"] != "record":
+            if execution().on_failure != "record":
                 raise error.hinted(self._hint(settings)) from error
             rate = {"learning_rate": spec.training.learning_rate}
             write_diverged(folder, self, error, {**asdict(cell), **rate}, settings, device)

@@ -84,7 +84,7 @@ def read_teacher() -> None:
 
 
 def read_execution() -> None:
-    torch_device(execution()["device"])
+    torch_device(execution().device)
 
 
 def read_analysis() -> None:

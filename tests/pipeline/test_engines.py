@@ -219,10 +219,15 @@ def test_a_ray_cluster_goes_on_without_a_machine_that_is_gone(undisturbed: dict[
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+
+    def vanish() -> None:
+        raylet = psutil.Process(met("b")).ppid()
+        cluster.remove_node(nodes[raylet], allow_graceful=False)
+
+    gone = threading.Thread(target=vanish)
     try:
-        for _ in range(2):
-            cluster.add_node(num_cpus=1)
-        gone = threading.Thread(target=lambda: psutil.Process(met("b")).parent().kill())
+        added = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        nodes = {node.all_processes["raylet"][0].process.pid: node for node in added}
         gone.start()
         trainings.run({**RAY, "workers": "auto", "ray": {"address": cluster.address}}, ["a", "b:wait", "c"])
         gone.join()

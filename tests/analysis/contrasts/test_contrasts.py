@@ -353,7 +353,7 @@ def test_one_diverged_run_is_named_and_the_analysis_without_it_parts_from_the_ma
     found = estimate.analyse(diverged, study, AnalysisSettings())
     assert found.outliers == ("clip-half-fd-s2",)
     assert found.parted == ("fd",)
-    [row] = estimate.rows(found.sensitivity.query("analysis == @contrasts.OUTLIERS and method == 'fd'"))
+    [row] = estimate.rows(found.sensitivity.query("analysis == @estimate.OUTLIERS and method == 'fd'"))
     before = by_method(whole)["fd"]
     assert row["estimate"] == pytest.approx(before["estimate"], abs=2 * before["se"])
     assert row["p_adjusted"] < 0.001 < 0.05 < by_method(found)["fd"]["p_adjusted"]
