@@ -145,8 +145,8 @@ def options(folder: Path, device: str, steps: int) -> dict[str, dict[str, Any]]:
 
     from study.distill.student import distil
 
-    material, rows = Material(folder), {}
-    place = torch.device(device)
+    material, place = Material(folder), torch.device(device)
+    rows: dict[str, dict[str, Any]] = {}
     for arch in declared().grid.archs:
         teacher = material.teacher(arch)
         for name, option in OPTIONS.items():
