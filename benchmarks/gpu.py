@@ -156,9 +156,8 @@ def options(folder: Path, device: str, steps: int) -> dict[str, dict[str, Any]]:
 
     from study.distill.student import distil
 
-    material = Material(folder)
+    material, place = Material(folder), torch.device(device)
     rows: dict[str, dict[str, Any]] = {}
-    place = torch.device(device)
     for arch in declared().grid.archs:
         teacher = material.teacher(arch)
         for name, option in OPTIONS.items():

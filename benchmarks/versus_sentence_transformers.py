@@ -1,6 +1,6 @@
 """ED here and the multilingual MSE distillation of sentence-transformers, of the same encoder in one run.
 
-    python -m benchmarks.versus_sentence_transformers FOLDER [--rounds 3] [--steps 40] [--layers 6] [--width 384]
+    python -m benchmarks.versus_sentence_transformers FOLDER [--rounds 3] [--steps 40] [--buckets 4]
 
 FOLDER is what `benchmarks.material` prepares. Needs `requirements/install evaluators`.
 
@@ -71,13 +71,13 @@ def write_encoder(folder: Path, material: Material, layers: int, width: int) -> 
     XLMRobertaModel(config).save_pretrained(folder)
 
 
-def corner_of(encoder: Path, steps: int) -> StudentConfig:
+def corner_of(encoder: Path, steps: int, buckets: int) -> StudentConfig:
     from study.config.schedule import Schedule
     from study.config.size import EncoderSpec
     from study.config.student import StudentSpec
     from study.distill.student import StudentConfig
 
-    schedule = Schedule(steps=steps, batch=BATCH, learning_rate=5e-4, weight_decay=0.0)
+    schedule = Schedule(steps=steps, batch=BATCH, learning_rate=5e-4, weight_decay=0.0, length_buckets=buckets)
     return StudentConfig(
         "clip", "minilm", EncoderSpec(encoder=str(encoder)), 0, {"ed": {}}, StudentSpec(training=schedule)
     )
@@ -161,7 +161,7 @@ def there(
     return model, losses[0]
 
 
-def measure(side: str, folder: Path, encoder: Path, steps: int) -> dict[str, float]:
+def measure(side: str, folder: Path, encoder: Path, steps: int, buckets: int) -> dict[str, float]:
     import numpy as np
     import torch
 
@@ -171,7 +171,7 @@ def measure(side: str, folder: Path, encoder: Path, steps: int) -> dict[str, flo
     from study.models.embed import embed_texts
 
     torch.set_num_threads(1)
-    material, clock, corner = Material(folder), Clock(), corner_of(encoder, steps)
+    material, clock, corner = Material(folder), Clock(), corner_of(encoder, steps, buckets)
     teacher, captions = material.teacher("clip"), material.corpus.captions("distil")
     targets = ShardedArray(material.embeddings("clip") / "distil_e").whole().numpy()
     texts = captions["text"].tolist() + captions["english"].tolist()
@@ -203,13 +203,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--buckets", type=int, default=4, help="training.length_buckets here")
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
         side, encoder = given.child
-        print(json.dumps(measure(side, given.folder, Path(encoder), given.steps)))
+        print(json.dumps(measure(side, given.folder, Path(encoder), given.steps, given.buckets)))
         return
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     runs: dict[str, list[dict[str, float]]] = {"there": [], "here": []}
@@ -218,7 +219,7 @@ def main() -> None:
         for _ in range(given.rounds):
             for side, own in runs.items():
                 command = [sys.executable, "-m", "benchmarks.versus_sentence_transformers", str(given.folder)]
-                command += ["--steps", str(given.steps), "--child", side, encoder]
+                command += ["--steps", str(given.steps), "--buckets", str(given.buckets), "--child", side, encoder]
                 done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
                 own.append(json.loads(done.stdout.splitlines()[-1]))
     middle = {side: {key: statistics.median(run[key] for run in own) for key in own[0]} for side, own in runs.items()}

@@ -40,6 +40,13 @@ class Schedule(Strict):
         default="float32", description="of the towers' matrix products; weights, losses and steps stay in float32"
     )
 
+    length_buckets: int = Field(
+        default=1,
+        gt=0,
+        le=1000,
+        description="parts of a student's batch, short texts to long, that its text tower reads one by one: with more "
+        "of them it reads less padding. It rounds differently",
+    )
     fused: bool = Field(default=True, description="AdamW's step as one kernel, where the device has it")
     compile: Literal["none", "default", "reduce-overhead"] = Field(
         default="none",

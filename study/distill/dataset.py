@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +112,45 @@ def token_ids(model: DualEncoder, texts: Sequence[str]) -> Tensor:
     return torch.cat([model.tokenize(texts[start : start + TOGETHER]).to(torch.int32) for start in starts])
 
 
+@dataclass(frozen=True)
+class Buckets:
+    """The T texts of a batch in parts by length: the columns and number of each, and where its texts stand.
+
+    order: [T] texts, the parts one after another; back: [T] places of the texts in that order. None for one part.
+    """
+
+    sizes: tuple[tuple[int, int], ...]
+    order: Tensor | None
+    back: Tensor | None
+
+    @classmethod
+    def of(cls, columns: np.ndarray, parts: int, device: torch.device) -> Buckets:
+        """Of texts that need `columns` [T], on the host; as few parts as there are lengths."""
+        parts = min(parts, len(np.unique(columns)))
+        if parts == 1:
+            return cls(((int(columns.max()), len(columns)),), None, None)
+        order = np.argsort(columns, kind="stable")
+        pieces = np.array_split(order, parts)
+        sizes = tuple((int(columns[piece].max()), len(piece)) for piece in pieces)
+        there = (pinned(torch.from_numpy(rows), device) for rows in (order, np.argsort(order)))
+        return cls(sizes, *there)
+
+    @property
+    def longest(self) -> int:
+        return self.sizes[-1][0]
+
+    def read(self, encode: Callable[[Tensor], Tensor], ids: Tensor) -> Tensor:
+        """`encode` of ids [T, longest] part by part: what it makes of each text, [T, ...]."""
+        if self.order is None:
+            return encode(ids)
+        parts = ids[to_device(self.order, ids.device)].split([count for _, count in self.sizes])
+        return self.restored([encode(part[:, :columns]) for part, (columns, _) in zip(parts, self.sizes, strict=True)])
+
+    def restored(self, made: Sequence[Tensor]) -> Tensor:
+        """What was made of each part, [T, ...] in the order of the texts."""
+        return made[0] if self.back is None else torch.cat(list(made))[to_device(self.back, made[0].device)]
+
+
 class Captions:
     """The token ids of M captions, on the device, and how long each is, which the host knows."""
 
@@ -123,9 +162,10 @@ class Captions:
         self._columns = torch.cat([model.columns(part) for part in parts]).numpy()
         self._ids = ids.to(device)
 
-    def longest(self, rows: np.ndarray) -> int:
-        """Columns that the tower has to read of the captions `rows`."""
-        return int(self._columns[rows].max())
+    def columns(self, rows: np.ndarray) -> np.ndarray:
+        """[N] columns that the tower has to read of the captions `rows`."""
+        found: np.ndarray = self._columns[rows]
+        return found
 
     def __call__(self, rows: Tensor, longest: int) -> Tensor:
         """[N, longest] int32 on the device, of rows [N] there."""

@@ -16,11 +16,11 @@ from study.config.student import StudentSpec
 from study.data.prepared import PreparedCorpus
 from study.distill.batches import Batches
 from study.distill.cost import TrainingCost, cost
-from study.distill.dataset import Captions, DistillDataset, Drawn
+from study.distill.dataset import Buckets, Captions, DistillDataset, Drawn
 from study.distill.embeddings import check_key
 from study.distill.training import History, Progress, fit
 from study.models import pretrained_text_family
-from study.models.dual_encoder import DualEncoder
+from study.models.dual_encoder import DualEncoder, TextOutput
 from study.models.embed import pooled_layers
 from study.models.shrink import shape, shrink
 from study.objectives.base import Batch, ModelInfo
@@ -44,12 +44,27 @@ class StudentConfig:
 
 @dataclass(frozen=True)
 class HostBatch:
-    """What the host reads for a step: N captions' numbers, their longest in columns, targets, pixels [N, H, W, 3]."""
+    """What the host reads for a step: N items' numbers, lengths of their texts, targets, pixels [N, H, W, 3]."""
 
     rows: Tensor
-    longest: int
+    buckets: Buckets
     taught: Drawn
     pixels: Tensor | None
+
+
+def _features_and_layers(
+    buckets: Buckets, encode: Callable[[Tensor], TextOutput], ids: Tensor
+) -> tuple[Tensor, Tensor]:
+    """[T, D] and pooled layers [T, K, E] of ids [T, L]."""
+    layers: list[Tensor] = []
+
+    def features(part: Tensor) -> Tensor:
+        output = encode(part)
+        layers.append(pooled_layers(output))
+        return output.features
+
+    read = buckets.read(features, ids)
+    return read, buckets.restored(layers)
 
 
 def initial_student(teacher: DualEncoder, config: StudentConfig, texts: list[str]) -> DualEncoder:
@@ -112,11 +127,12 @@ def distil(
 
     def drawn(step: int) -> HostBatch:
         chosen = batches(step)
-        longest = max(captions.longest(chosen) for captions in read.values())
+        columns = np.concatenate([captions.columns(chosen) for captions in read.values()])
+        buckets = Buckets.of(columns, schedule.length_buckets, device)
         pixels = None
         if both:
             pixels = pinned(torch.from_numpy(data.pictures.read(data.image_rows[chosen], student.fit)), device)
-        return HostBatch(pinned(torch.from_numpy(chosen), device), longest, data.drawn(chosen), pixels)
+        return HostBatch(pinned(torch.from_numpy(chosen), device), buckets, data.drawn(chosen), pixels)
 
     encode, encode_layers = schedule.compiled(student.text_features), schedule.compiled(student.text_output)
     see = schedule.compiled(student.image_features)
@@ -124,14 +140,14 @@ def distil(
     def step_loss(step: int) -> dict[str, Tensor]:
         host = ahead(step)
         rows = to_device(host.rows, device)
-        batch = torch.cat([captions(rows, host.longest) for captions in read.values()]).long()
+        batch = torch.cat([captions(rows, host.buckets.longest) for captions in read.values()]).long()
         layers = own_image = None
         with schedule.autocast(device):
             if "layers" in method.needs:
-                output = encode_layers(batch)
-                features, layers = output.features, pooled_layers(output)[: len(rows)]  # x comes first
+                features, layers = _features_and_layers(host.buckets, encode_layers, batch)
+                layers = layers[: len(rows)]  # x comes first
             else:
-                features = encode(batch)
+                features = host.buckets.read(encode, batch)
             if host.pixels is not None:
                 own_image = see(to_device(host.pixels, device))
         encoded = dict(zip(read, features.split(len(rows)), strict=True))

@@ -38,6 +38,7 @@ from tests.study.models.checkpoints import models
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 SCHEDULE = Schedule(steps=3, batch=8, learning_rate=1e-3)
+BUCKETS = SCHEDULE.model_copy(update={"length_buckets": 3})
 PLAIN: Mapping[str, Mapping[str, Any]] = {name: {} for name in OBJECTIVES}
 FULL: Mapping[str, Mapping[str, Any]] = {
     "fd": {"layers": True, "view": "english"},
@@ -82,7 +83,8 @@ def read_out(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def config(objectives: Mapping[str, Mapping[str, Any]], size: float | EncoderSpec = 0.9, **spec: Any) -> StudentConfig:
-    return StudentConfig("arch", "most", size, 0, objectives, StudentSpec(training=SCHEDULE, **spec))
+    training = spec.pop("training", SCHEDULE)
+    return StudentConfig("arch", "most", size, 0, objectives, StudentSpec(training=training, **spec))
 
 
 def distil_on_meta(
@@ -107,7 +109,7 @@ def test_no_step_of_a_student_waits_for_its_device(
 ) -> None:
     distil_on_meta(config(PLAIN, towers=towers), teacher, corpus, embeddings, read_out)
     monkeypatch.setattr("study.distill.dataset.RESIDENT_BYTES", 0)
-    distil_on_meta(config(FULL, towers=towers), teacher, corpus, embeddings, read_out)
+    distil_on_meta(config(FULL, towers=towers, training=BUCKETS), teacher, corpus, embeddings, read_out)
 
 
 @pytest.mark.parametrize("name", [*models.TEACHERS, "small_encoder"])
@@ -218,7 +220,12 @@ def test_a_queue_knows_its_fill_again_after_a_checkpoint() -> None:
 
 @pytest.mark.parametrize(
     ("teacher", "option"),
-    [("clip", {"fused": False}), ("siglip2", {"fused": False}), ("clip", {"compile": "default"})],
+    [
+        ("clip", {"fused": False}),
+        ("siglip2", {"fused": False}),
+        ("clip", {"compile": "default"}),
+        ("clip", {"length_buckets": 3}),
+    ],
     indirect=["teacher"],
 )
 def test_how_a_step_is_computed_changes_nothing_beyond_rounding(
@@ -230,9 +237,10 @@ def test_how_a_step_is_computed_changes_nothing_beyond_rounding(
 ) -> None:
     """Traced by torch.compile and taken apart, but not put together by a C++ compiler, which takes a minute."""
     monkeypatch.setattr("study.config.schedule.BACKEND", "aot_eager")
-    plain = config({"dr": {}})
+    objectives = {"dr": {}, "fd": {"layers": True}} if "length_buckets" in option else {"dr": {}}
+    plain = config(objectives)
     training = SCHEDULE.model_copy(update=option)
-    other = StudentConfig("arch", "most", 0.9, 0, {"dr": {}}, plain.spec.model_copy(update={"training": training}))
+    other = StudentConfig("arch", "most", 0.9, 0, objectives, plain.spec.model_copy(update={"training": training}))
     (first, history, _), (again, same, _) = (distil(c, teacher, corpus, embeddings, CPU) for c in (plain, other))
     assert same.rows[-1]["loss"] == pytest.approx(history.rows[-1]["loss"], rel=1e-5)
     start = initial_student(teacher, plain, [])
