@@ -84,7 +84,7 @@ def tune(arch: Arch, size: Size, method: Method) -> None:
         tune.run(arch, size, method)
 
 
-@app.command(rich_help_panel=TOOLS)
+@app.command("tune-all", rich_help_panel=TOOLS)
 def tune_all() -> None:
     """Search the settings of every method, in every architecture and size, side by side by the declared engine."""
     from pipeline import tuning

@@ -14,6 +14,7 @@ from pipeline import pool, stage
 from pipeline.engines.local import LocalEngine, devices
 from pipeline.progress import Board, duration
 from pipeline.work.task import Progress, Task
+from study.config.params import ExecutionSpec
 from study.names import UnknownNameError
 
 
@@ -124,3 +125,24 @@ def test_time_left_follows_the_work_done(monkeypatch: pytest.MonkeyPatch) -> Non
     assert board.left() == "about 1 min 20 s left"
     board.fractions["c"] = 0.5
     assert board.left() == "about 1 min 00 s left"
+
+
+def test_the_stage_makes_what_is_missing_by_the_declared_engine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Corpus:
+        def verify(self) -> None:
+            pass
+
+    declared: list[pool.Job] = [(Fake("a"),), (Fake("b"), Fake("c"))]
+    monkeypatch.setattr(pool, "jobs", lambda what: declared)
+    monkeypatch.setattr(pool, "open_corpus", Corpus)
+    monkeypatch.setattr(pool, "execution", lambda: ExecutionSpec(device="cpu", workers=1).model_dump(mode="json"))
+    Fake("a").run("cpu", lambda done, total, row: None)
+    assert pool.run("students", Path("pool.stamp"), 2, 2) == [declared[1]]
+    assert [stage.is_done(Fake(name).folder) for name in "abc"] == [True] * 3
+    assert "pool: 1 students in" in capsys.readouterr().out
+    first = Path("pool.stamp").read_bytes()
+    assert pool.run("students", Path("pool.stamp")) == declared
+    assert "pool:" not in capsys.readouterr().out, "nothing is missing"
+    assert Path("pool.stamp").read_bytes() == first
