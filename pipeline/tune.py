@@ -80,7 +80,9 @@ def run(arch: str, size: str, method: str, device: str | None = None) -> None:
     """Search, or go on where a search was stopped.
 
     Args:
-        arch, size, method: what is searched for.
+        arch: an architecture of the grid.
+        size: a size of it.
+        method: a method of it.
         device: as torch names it; left out, what `execution` declares.
     """
     import optuna

@@ -142,7 +142,8 @@ def embedded(cpus: int, gpus: int) -> Iterator[Any]:
     """A Ray of this machine alone, for as long as it is used.
 
     Args:
-        cpus, gpus: what it may use.
+        cpus: that it may use.
+        gpus: that it may use.
     """
     ray = import_ray(alone=True)
     # Ray's sockets lie in this folder, and the name of a socket has 107 bytes at most.

@@ -47,6 +47,7 @@ class Part:
         from pipeline.engines.local import local
 
         os.chdir(self.folder)
+        stage.sweep()  # what an earlier turn on this very node has left; no other machine removes it
         note = Note(Path(self.note))
         engine = local(ExecutionSpec.model_validate(self.execution), len(self.jobs))
         # What an earlier turn of this element finished costs nothing: its folders are there.

@@ -16,6 +16,7 @@ from pipeline import pool, stage
 from pipeline.engines.local import LocalEngine, devices
 from pipeline.tracking import telling
 from pipeline.work.task import Progress, Task
+from study.config.params import ExecutionSpec
 from study.names import UnknownNameError
 
 
@@ -149,3 +150,24 @@ def test_several_workers_share_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert devices("auto", "auto", 3) == ["cuda:0", "cuda:1"] * 3
     assert devices("cuda:1", "auto", 3) == ["cuda:1"] * 3
     assert devices("cuda", 3, 2) == ["cuda:0", "cuda:1", "cuda:0"]
+
+
+def test_the_stage_makes_what_is_missing_by_the_declared_engine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Corpus:
+        def verify(self) -> None:
+            pass
+
+    declared: list[pool.Job] = [(Fake("a"),), (Fake("b"), Fake("c"))]
+    monkeypatch.setattr(pool, "jobs", lambda what: declared)
+    monkeypatch.setattr(pool, "open_corpus", Corpus)
+    monkeypatch.setattr(pool, "execution", lambda: ExecutionSpec(device="cpu", workers=1))
+    Fake("a").run("cpu", lambda done, total, row: None)
+    assert pool.run("students", Path("pool.stamp"), 2, 2) == [declared[1]]
+    assert [stage.is_done(Fake(name).folder) for name in "abc"] == [True] * 3
+    assert "pool: 1 students in" in capsys.readouterr().out
+    first = Path("pool.stamp").read_bytes()
+    assert pool.run("students", Path("pool.stamp")) == declared
+    assert "pool:" not in capsys.readouterr().out, "nothing is missing"
+    assert Path("pool.stamp").read_bytes() == first
