@@ -59,7 +59,7 @@ def resolved(params: Params) -> dict[str, Any]:
             },
             "teacher": {arch: teacher_code(spec) for arch, spec in teachers.items()},
             "embed": {
-                arch: model_code(["study.distill.embeddings"], carried_out_by("embed"), spec)
+                arch: model_code(["study.distill.embeddings"], carried_out_by("embed", "work/share"), spec)
                 for arch, spec in teachers.items()
             },
             "student": _by_cell(params, student_code),

@@ -76,32 +76,31 @@ def analyse(consistency: Result, stability: Result, settings: AnalysisSettings) 
     for (arch, size, method), row in first.items():
         if (arch == AVERAGE) != (size == AVERAGE) or (arch, size, method) not in second:
             continue
-        r, df = correlation_of_estimates(details, method, (arch, size), random)
+        correlation = correlation_of_estimates(details, method, (arch, size), random)
         both = {"consistency": row, "stability": second[arch, size, method]}
         points = details.points(method, (arch, size))
         populations = (consistency.population, stability.population)
-        found.append(_together(method, (arch, size), both, r, df, points, populations, settings))
+        found.append(_together((method, arch, size), both, correlation, points, populations, settings.alpha))
     return _with_task(found, settings.alpha)
 
 
 def _together(
-    method: str,
-    place: Cell,
+    named: tuple[str, str, str],
     row: Mapping[str, Mapping[str, Any]],
-    r: float,
-    df: float,
+    correlation: tuple[float, float],
     points: pd.DataFrame,
     populations: tuple[str, str],
-    settings: AnalysisSettings,
+    alpha: float,
 ) -> Tradeoff:
+    """`named`: method, arch and size; `correlation`: of the two estimates, with its degrees of freedom."""
     up, down = row["consistency"], row["stability"]
     both = max(up["p_adjusted"], down["p_adjusted"])
-    said = joint_verdict(verdict(up, settings.alpha), verdict(down, settings.alpha))
+    said = joint_verdict(verdict(up, alpha), verdict(down, alpha))
     if said == UNKNOWN:
         both = np.nan
     cost = both if not np.isfinite(both) or (up["estimate"] > 0 > down["estimate"]) else 1.0
-    region = joint_region(up, down, r, df, settings.alpha)
-    return Tradeoff(method, *place, up, down, populations, r, df, region, said, cost, both, {}, points)
+    region = joint_region(up, down, *correlation, alpha)
+    return Tradeoff(*named, up, down, populations, *correlation, region, said, cost, both, {}, points)
 
 
 def _with_task(found: list[Tradeoff], alpha: float) -> list[Tradeoff]:

@@ -20,7 +20,7 @@ from study.distill.dataset import Buckets, Captions, DistillDataset, Drawn
 from study.distill.embeddings import check_key
 from study.distill.training import History, Progress, fit
 from study.models import pretrained_text_family
-from study.models.dual_encoder import DualEncoder, TextOutput
+from study.models.dual_encoder import DualEncoder, EncoderChoice, TextOutput
 from study.models.embed import pooled_layers
 from study.models.shrink import shape, shrink
 from study.objectives.base import Batch, ModelInfo
@@ -71,10 +71,9 @@ def initial_student(teacher: DualEncoder, config: StudentConfig, texts: list[str
     """The student before training: a function of arch, size and seed, and of no method."""
     stream, scale = ("init", config.arch, config.size, config.seed), config.scale
     if isinstance(scale, EncoderSpec):
-        choice = scale.model_dump(exclude={"licence"})
-        return pretrained_text_family(FAMILY).initial(
-            teacher, **choice, texts=texts, init=config.spec.init, stream=stream
-        )
+        choice = EncoderChoice(scale.encoder, scale.revision, scale.pooling, scale.vocabulary)
+        family = pretrained_text_family(FAMILY)
+        return family.initial(teacher, choice, texts=texts, init=config.spec.init, stream=stream)
     target = shape(teacher, scale, config.spec.towers)
     return shrink(teacher, target, texts, config.spec.init, stream, config.spec.towers)
 

@@ -248,6 +248,16 @@ class Pretrained(DualEncoder):
         """
 
 
+@dataclass(frozen=True)
+class EncoderChoice:
+    """A published text encoder, pooled over tokens as named; with a `vocabulary`, that many of its tokens stay."""
+
+    encoder: str
+    revision: str | None
+    pooling: str
+    vocabulary: int | None
+
+
 class PretrainedTextStudent(DualEncoder):
     """A family of students with a text tower of their own; image tower, temperature and loss are the teacher's."""
 
@@ -261,18 +271,15 @@ class PretrainedTextStudent(DualEncoder):
     def initial(
         cls,
         teacher: DualEncoder,
-        encoder: str,
-        revision: str | None,
+        choice: EncoderChoice,
         *,
-        pooling: str,
-        vocabulary: int | None,
         texts: Sequence[str],
         init: str,
         stream: tuple[str | int, ...],
     ) -> Self:
         """The student before training, with the published encoder; what is fresh draws from the stream.
 
-        With a `vocabulary`, that many tokens stay, those that `texts` need. init `random`: a fresh encoder, too.
+        The tokens that stay are those that `texts` need. init `random`: a fresh encoder, too.
 
         Raises:
             PretrainedError: the encoder is not there, is something else, or its parts do not fit one another.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from study.data.emoji.compositions import TRAINING, Drawer, shuffled
 from study.data.emoji.concepts import Chosen, choose
 from study.data.emoji.prompted import PromptedCaptioner
 from study.data.emoji.questions import Asker, question_columns, text_columns
-from study.data.emoji.scenes import Sprites, place, render
+from study.data.emoji.scenes import Looks, Sprites, place, render
 from study.data.emoji.settings import EmojiSettings
 from study.data.emoji.source import EmojiSource
 from study.data.prepared import CaptionSplit, ImageSet, QuestionSplit
@@ -44,16 +46,14 @@ def prepare(
     wanted = dict.fromkeys((*languages, *vqa_languages, ENGLISH))
     captioners = {language: Captioner(language, chosen.names[language]) for language in wanted}
     writer = CorpusWriter(out)
-    sprites = Sprites(source, settings)
+    paint = Painter(writer, settings, Sprites(source, settings), progress)
     progress("names", 1.0)
     for split in CAPTION_SPLITS:
         scenes = _draw(split, chosen, settings)
-        _images(writer, split, scenes, settings.in_domain, settings, sprites, progress)
+        paint(split, scenes, settings.in_domain)
         writer.captions(split, _captions(split, scenes, settings, languages, captioners))
     facts: dict[str, Any] = {"concepts": _concept_facts(chosen)}
-    questions, texts = _ask(
-        writer, chosen, settings, {code: captioners[code] for code in vqa_languages}, sprites, progress, facts
-    )
+    questions, texts = _ask(chosen, settings, {code: captioners[code] for code in vqa_languages}, paint, facts)
     writer.questions(questions, texts)
     progress("card", 0.0)
     writer.finish(record, settings, list(languages), list(vqa_languages), facts)
@@ -85,25 +85,28 @@ def _draw(split: CaptionSplit, chosen: Chosen, settings: EmojiSettings) -> list[
     return shuffled([drawer.new_scene(least=2) for _ in range(count)], rng)
 
 
-def _images(
-    writer: CorpusWriter,
-    name: ImageSet,
-    scenes: Sequence[Sequence[str]],
-    vendors: Sequence[str],
-    settings: EmojiSettings,
-    sprites: Sprites,
-    progress: Progress,
-) -> None:
-    """One vendor a scene, drawn at random: nothing in a scene mixes two styles."""
-    rng = stream("emoji", "layout", name, settings.seed)
-    items = np.array([len(scene) for scene in scenes])
-    layout = place(items, settings, rng)
-    darkest, lightest = settings.background
-    backgrounds = rng.integers(darkest, lightest + 1, (len(scenes), 3)).astype(np.uint8)
-    drawn = [vendors[int(index)] for index in rng.integers(0, len(vendors), len(scenes))]
-    out = writer.images(name, len(scenes), settings.canvas, settings.canvas)
-    render(out, scenes, layout, drawn, backgrounds, sprites, progress, f"images {name}")
-    out.flush()
+@dataclass(frozen=True)
+class Painter:
+    """Draws scenes into the corpus that is written."""
+
+    writer: CorpusWriter
+    settings: EmojiSettings
+    sprites: Sprites
+    progress: Progress
+
+    def __call__(self, name: ImageSet, scenes: Sequence[Sequence[str]], vendors: Sequence[str]) -> None:
+        """One vendor a scene, drawn at random: nothing in a scene mixes two styles."""
+        settings = self.settings
+        rng = stream("emoji", "layout", name, settings.seed)
+        items = np.array([len(scene) for scene in scenes])
+        layout = place(items, settings, rng)
+        darkest, lightest = settings.background
+        backgrounds = rng.integers(darkest, lightest + 1, (len(scenes), 3)).astype(np.uint8)
+        drawn = [vendors[int(index)] for index in rng.integers(0, len(vendors), len(scenes))]
+        out = self.writer.images(name, len(scenes), settings.canvas, settings.canvas)
+        looks = Looks(layout, drawn, backgrounds)
+        render(out, scenes, looks, self.sprites, partial(self.progress, f"images {name}"))
+        out.flush()
 
 
 def _captions(
@@ -141,12 +144,10 @@ def _captions(
 
 
 def _ask(
-    writer: CorpusWriter,
     chosen: Chosen,
     settings: EmojiSettings,
     captioners: Mapping[str, Captioner],
-    sprites: Sprites,
-    progress: Progress,
+    paint: Painter,
     facts: dict[str, Any],
 ) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
     """The questions of both splits, drawn in the artwork that is held out."""
@@ -156,7 +157,7 @@ def _ask(
         asker = Asker(chosen, settings, split)
         asked = asker.ask(getattr(settings.questions, split))
         name: ImageSet = "vqa_validation" if split == "validation" else "vqa_test"
-        _images(writer, name, [question.scene for question in asked], (settings.held_out,), settings, sprites, progress)
+        paint(name, [question.scene for question in asked], (settings.held_out,))
         for column, values in question_columns(split, asked).items():
             questions.setdefault(column, []).extend(values)
         for column, values in text_columns(split, asked, captioners).items():

@@ -6,14 +6,14 @@ Shapes: N scenes, M most items, all in canvas pixels.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image
 
-from study.data.base import CorpusError, Progress
+from study.data.base import CorpusError
 from study.data.emoji.placing import ROUNDS, draw
 from study.data.emoji.settings import EmojiSettings
 from study.data.emoji.source import EmojiSource
@@ -90,17 +90,24 @@ class Sprites:
         return np.asarray(turned.resize((side, side), resample=Image.Resampling.BOX))
 
 
+@dataclass(frozen=True)
+class Looks:
+    """How N scenes are drawn: where their items lie, whose artwork each takes, and backgrounds uint8 [N, 3]."""
+
+    layout: SceneLayout
+    vendors: Sequence[str]
+    backgrounds: np.ndarray
+
+
 def render(
     out: np.ndarray,
     scenes: Sequence[Sequence[str]],
-    layout: SceneLayout,
-    vendors: Sequence[str],
-    backgrounds: np.ndarray,
+    looks: Looks,
     sprites: Sprites,
-    progress: Progress,
-    name: str,
+    progress: Callable[[float], None],
 ) -> None:
-    """Fill `out` uint8 [N, H, W, 3]; `backgrounds` uint8 [N, 3]. Later items lie on top."""
+    """Fill `out` uint8 [N, H, W, 3]. Later items lie on top."""
+    layout, vendors, backgrounds = looks.layout, looks.vendors, looks.backgrounds
     canvas = out.shape[1]
     margin = canvas
     board = np.empty((canvas + 2 * margin, canvas + 2 * margin, 3), dtype=np.int32)
@@ -120,5 +127,5 @@ def render(
             np.minimum(under, 255, out=under)
         out[index] = board[margin : margin + canvas, margin : margin + canvas]
         if index % 500 == 0:
-            progress(name, index / len(scenes))
-    progress(name, 1.0)
+            progress(index / len(scenes))
+    progress(1.0)

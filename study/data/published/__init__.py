@@ -15,7 +15,7 @@ from study.data.base import Corpus, CorpusError, DatasetInfo, Licence, Progress,
 from study.data.fingerprint import ends_hash
 from study.data.prepared import CaptionSplit, file_hash
 from study.data.problems import Problems
-from study.data.published.captions import Tally, write_split
+from study.data.published.captions import Into, Tally, write_split
 from study.data.published.gallery import Gallery
 from study.data.published.leakage import LeakageCheck
 from study.data.published.questions import check_questions, question_source, write_questions
@@ -108,6 +108,7 @@ def build(
 ) -> None:
     """Prepare the corpus in `out`; `cache` is not used: the hub's client has its own."""
     writer, leakage, gallery = CorpusWriter(out), LeakageCheck(), Gallery(settings.broken)
+    into = Into(writer, languages, settings.pivot, leakage, gallery, progress)
     parts: dict[str, object] = {}
     facts: dict[str, object] = {"tables": table_hashes(settings), "bulk": bulk_hashes(settings), "parts": parts}
 
@@ -115,9 +116,7 @@ def build(
         for split, sources in settings.captioned().items():
             if split in splits:
                 progress(f"{split}: images and captions", 0.0)
-                parts[split] = write_split(
-                    writer, split, sources, languages, settings.pivot, leakage, gallery, progress
-                )
+                parts[split] = write_split(into, split, sources)
 
     # What is scored first: it is small, and an error in it shows early.
     captions(("test", "validation"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from study.data.base import CorpusError, Progress
@@ -52,25 +53,29 @@ class Tally:
             )
 
 
-def write_split(
-    writer: CorpusWriter,
-    split: CaptionSplit,
-    parts: Sequence[Part],
-    languages: Sequence[str],
-    pivot: str,
-    leakage: LeakageCheck,
-    gallery: Gallery,
-    progress: Progress,
-) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Into:
+    """The corpus that splits are written into, in these languages, and what watches over their images."""
+
+    writer: CorpusWriter
+    languages: Sequence[str]
+    pivot: str
+    leakage: LeakageCheck
+    gallery: Gallery
+    progress: Progress
+
+
+def write_split(into: Into, split: CaptionSplit, parts: Sequence[Part]) -> list[dict[str, Any]]:
     """Write images and captions of a split; returns each part's facts.
 
     An image that is duplicated in a split is one image, with the captions of both. One that cannot be used is told
-    to `gallery`, and left out.
+    to the gallery, and left out.
 
     Raises:
         CorpusError: an image is used for another purpose too, or has no caption in the pivot
             language (distil); a language is missing; too few images (test).
     """
+    languages, pivot, gallery = into.languages, into.pivot, into.gallery
     facts: list[PartFacts] = []
     wanted = list(dict.fromkeys([*languages, pivot])) if split == "distil" else list(languages)
     tally = Tally(languages)
@@ -82,7 +87,7 @@ def write_split(
             if not gallery.usable(content, where):
                 part.broken += 1
                 continue
-            digest = leakage.claim(content, split, where)
+            digest = into.leakage.claim(content, split, where)
             fresh = digest not in numbers
             number = numbers.setdefault(digest, len(numbers))
             for row in _distil_rows(captions, pivot, where) if split == "distil" else _rows(captions):
@@ -93,13 +98,13 @@ def write_split(
             if fresh:
                 part.images += 1
                 if len(numbers) % 500 == 0:
-                    progress(f"{split}: images and captions", 0.0)
+                    into.progress(f"{split}: images and captions", 0.0)
                 yield content
             else:
                 part.repeated += 1
 
-    with writer.caption_table(split) as table:
-        writer.encoded(split, contents(table))
+    with into.writer.caption_table(split) as table:
+        into.writer.encoded(split, contents(table))
     # Where images are refused, they are the reason, and are named when all have been seen.
     if split != "teacher" and not gallery.problems:
         tally.check(split)

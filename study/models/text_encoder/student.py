@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from study.data.pictures import Fit
 from study.models.attention import attention_mask
-from study.models.dual_encoder import DualEncoder, PretrainedTextStudent, TextOutput, normalise
+from study.models.dual_encoder import DualEncoder, EncoderChoice, PretrainedTextStudent, TextOutput, normalise
 from study.models.evidence import Evidence
 from study.models.padding import used_columns
 from study.models.text_config import positions
@@ -59,25 +59,22 @@ class EncoderStudent(PretrainedTextStudent):
     def initial(
         cls,
         teacher: DualEncoder,
-        encoder: str,
-        revision: str | None,
+        choice: EncoderChoice,
         *,
-        pooling: str,
-        vocabulary: int | None,
         texts: Sequence[str],
         init: str,
         stream: tuple[str | int, ...],
     ) -> Self:
-        loaded = files.download(encoder, revision)
+        loaded = files.download(choice.encoder, choice.revision)
         tokens, declared, body = loaded.tokens, loaded.config, loaded.encoder
         context = min(teacher.context, positions(declared) or teacher.context)
-        compared = library.compare(loaded, context, POOLING[pooling])
-        if vocabulary is not None:
-            tokens, old_ids = tokens.trim(vocabulary, texts)
-            files.check_padding(declared, tokens, encoder)
+        compared = library.compare(loaded, context, POOLING[choice.pooling])
+        if choice.vocabulary is not None:
+            tokens, old_ids = tokens.trim(choice.vocabulary, texts)
+            files.check_padding(declared, tokens, choice.encoder)
             declared = {**declared, "vocab_size": len(tokens), **_special(tokens)}
             body = files.cut(body, declared, old_ids)
-        config = {"encoder": declared, "pooling": pooling, "context": context}
+        config = {"encoder": declared, "pooling": choice.pooling, "context": context}
         with torch_stream(*stream):
             made = cls(config, tokens, teacher, files.build(declared) if init == "random" else body)
         made.evidence = Evidence(loaded.assumed, compared)
