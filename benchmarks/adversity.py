@@ -10,8 +10,8 @@
     memory      address space is bounded (`ulimit -v`)
     strings     description and hypotheses hold HTML, LaTeX, formulas of spreadsheets, quotes
 
-Each case runs a tiny study as `make repro` does; it has to end well or with a named error, within its time and without
-a traceback. Then the cause is taken away, and another run has to leave the bytes of an undisturbed one. Prints a row a
+Each case runs a tiny study as `make repro` does; it has to end well or with a named error, in time and without a
+traceback. Then the cause is taken away, and another run has to leave the bytes of an undisturbed one. Prints a row a
 case, and ends with 1 if one went wrong. `full` and `read-only` mount file systems and so need the rights for it;
 they run in a mount namespace of their own (`unshare --mount`).
 """

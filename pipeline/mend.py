@@ -1,4 +1,5 @@
-"""What a kill of DVC can leave behind and DVC itself does not get over: a cut dvc.lock, an empty rwlock.
+"""What a kill of DVC can leave behind and DVC itself does not get over: a cut dvc.lock, an empty rwlock, an entry
+of its cache of earlier runs that was begun and not written.
 
 DVC writes both in place. A lock that was cut short keeps the entries that are whole; what it lost is found in DVC's
 cache of earlier runs. An rwlock says which paths running commands use; one that is no JSON says nothing.
@@ -42,7 +43,7 @@ def mend(folder: Path) -> list[str]:
     with _no_dvc_at_work(root / ".dvc" / "tmp") as alone:
         if not alone:
             return []
-        return [line for line in (_mend_lock(folder / "dvc.lock"), _mend_rwlock(root)) if line]
+        return [line for line in (_mend_lock(folder / "dvc.lock"), _mend_rwlock(root), _mend_runs(root)) if line]
 
 
 @contextlib.contextmanager
@@ -123,3 +124,16 @@ def _broken(rwlock: Path) -> bool:
         return False
     except (ValueError, RecursionError):
         return True
+
+
+def _mend_runs(root: Path) -> str:
+    """DVC makes a folder for a stage's earlier runs, then writes one into it; an empty one stops all later commands."""
+    runs = root / ".dvc" / "cache" / "runs"
+    count = 0
+    for folder in runs.glob("??/*"):
+        for begun in folder.glob(".*.tmp"):
+            begun.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty
+            folder.rmdir()
+            count += 1
+    return f"{runs.relative_to(root)} had {count} entries that a kill had left empty: removed" if count else ""

@@ -222,10 +222,13 @@ class Ground:
                     self._forget(out["md5"])
         kept = text[:cut]
         lock.write_text(kept) if kept.strip().endswith("stages:") is False else lock.unlink()
-        commands = {recorded["cmd"] for name, recorded in gone.items() if bare or name.partition("@")[0] == stage}
+        again = {stage, "publish"}  # MLflow knows nothing of a first run's models
+        commands = {recorded["cmd"] for name, recorded in gone.items() if bare or name.partition("@")[0] in again}
         for known in (self.tree / ".dvc" / "cache" / "runs").glob("*/*/*"):
             if YAML(typ="safe").load(known)["cmd"] in commands:
                 known.unlink()
+                with contextlib.suppress(OSError):  # of other values, too
+                    known.parent.rmdir()  # DVC takes no empty one; see pipeline/mend.py
         if stage not in ("analyse", "publish", "collect"):
             shutil.rmtree(self.study / "logs", ignore_errors=True)
             shutil.rmtree(self.study / ".scratch" / "live", ignore_errors=True)

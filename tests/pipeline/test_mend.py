@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from pipeline import mend
 from pipeline.sources import ROOT
 from pipeline.stage import StageError
+from tests.pipeline.studies import call, git, run
 
 LOCK = (ROOT / "studies" / "smoke" / "dvc.lock").read_text(encoding="utf-8")
 ENTRIES = YAML(typ="safe").load(LOCK)["stages"]
@@ -90,3 +91,24 @@ def test_an_rwlock_that_is_no_json_goes(
     told = mend.mend(study)
     assert rwlock.exists() == stays
     assert told == ([] if stays else [".dvc/tmp/rwlock was cut short by a kill: removed"])
+
+
+@pytest.mark.parametrize("left", [None, ".a.tmp"])
+def test_an_entry_of_earlier_runs_that_was_not_written_goes(tmp_path: Path, left: str | None) -> None:
+    """DVC itself is run: without `mend` such an entry stops it each time."""
+    git(tmp_path, "init", "-q")
+    run(tmp_path, tmp_path, "dvc", "init", "-q")
+    (tmp_path / "dvc.yaml").write_text("stages:\n  one:\n    cmd: cp a b\n    deps: [a]\n    outs: [b]\n")
+    (tmp_path / "a").write_text("a")
+    run(tmp_path, tmp_path, "dvc", "repro", "-q")
+    (entry,) = (tmp_path / ".dvc" / "cache" / "runs").glob("*/*/*")
+    entry.unlink()
+    if left is not None:
+        (entry.parent / left).write_text("cmd: cp")
+    for made in ("b", "dvc.lock"):
+        (tmp_path / made).unlink()
+    if left is None:
+        assert call(tmp_path, tmp_path, "dvc", "repro", "-q").returncode
+    assert mend.mend(tmp_path) == [".dvc/cache/runs had 1 entries that a kill had left empty: removed"]
+    run(tmp_path, tmp_path, "dvc", "repro", "-q")
+    assert (tmp_path / "b").read_text() == "a"
