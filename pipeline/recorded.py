@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -33,9 +33,11 @@ def verify(*paths: Path, files: Sequence[str] = ("*",)) -> None:
         StageError: some hold other bytes; the message names them and what to remove.
     """
     cache, found = _cache(), []
-    for out, md5 in _outs():
+    for out, hashes in _outs().items():
         if out.exists() and any(path == out or path in out.parents for path in paths):
-            found += [(out, name, md5) for name in _changed(out, md5, files, cache)]
+            changed = [(md5, _changed(out, md5, files, cache)) for md5 in hashes]
+            if all(names for _, names in changed):
+                found += [(out, name, md5) for md5, names in changed[-1:] for name in names]
     if found:
         outs = sorted({(out.as_posix(), md5) for out, _, md5 in found})
         names = [(out / name).as_posix() for out, name, _ in found]
@@ -73,17 +75,22 @@ def _cache() -> Path | None:
     return None if root is None else root / ".dvc" / "cache" / "files" / "md5"
 
 
-def _outs() -> Iterator[tuple[Path, str]]:
-    """Outputs of all stages with their hashes, as far as dvc.lock can be read: one that is cut is for `mend`."""
+def _outs() -> dict[Path, list[str]]:
+    """Outputs of all stages with their hashes, as far as dvc.lock can be read: one that is cut is for `mend`.
+
+    DVC keeps what it recorded of stages that dvc.yaml does not have any more, so an output may have several.
+    """
     from ruamel.yaml import YAML, YAMLError
 
+    found: dict[Path, list[str]] = {}
     try:
         for entry in YAML(typ="safe").load(LOCK)["stages"].values():
             for out in entry.get("outs", ()):
                 if out.get("hash") == "md5" and "md5" in out:
-                    yield Path(out["path"]), str(out["md5"])
+                    found.setdefault(Path(out["path"]), []).append(str(out["md5"]))
     except (OSError, YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
-        return
+        pass
+    return found
 
 
 def _changed(out: Path, md5: str, files: Sequence[str], cache: Path | None) -> list[str]:

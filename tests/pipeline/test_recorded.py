@@ -85,3 +85,14 @@ def test_what_is_not_recorded_or_not_there_is_for_others_to_name(study: Path) ->
         recorded.verify(Path("stamp"))
     Path("dvc.lock").unlink()
     recorded.verify(Path("stamp"))
+
+
+def test_what_dvc_recorded_of_a_stage_that_is_gone_is_no_change(study: Path) -> None:
+    lock = (study / "dvc.lock").read_text(encoding="utf-8")
+    entry = lock.partition("stages:\n")[2]
+    former = re.sub(r"md5: \w+\.dir", f"md5: {'0' * 32}.dir", entry.replace("train:", "former:"))
+    (study / "dvc.lock").write_text(lock + former, encoding="utf-8")
+    recorded.verify(Path("runs"))
+    spoil(Path("runs/a/run.json"))
+    with pytest.raises(stage.StageError, match="not the bytes that"):
+        recorded.verify(Path("runs"))
