@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import html
 import re
 from dataclasses import replace
@@ -17,8 +16,6 @@ from analysis import measures, wording
 from analysis.contrasts import estimate
 from study.measures import KINDS
 from tests.analysis import simulate
-
-PACKAGE = Path(command.__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -168,21 +165,3 @@ def test_every_measure_of_the_schema_is_defined_with_its_source() -> None:
     assert set(table["measure"]) == {m.name for found in KINDS.values() for m in found}
     assert all(len(text) > 3 for column in ("meaning", "detail", "source") for text in table[column])
     assert (table["low"] < table["high"]).all()
-
-
-def test_imports_go_one_way() -> None:
-    for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                names = [f"{node.module}.{alias.name}" for alias in node.names]
-            else:
-                continue
-            for name in names:
-                assert name.split(".")[0] not in {"torch", "mlflow", "dvc", "pipeline"}, path
-                assert not name.startswith("study") or name in (
-                    "study.records",
-                    "study.measures",
-                    "study.objectives.displays",
-                ), path
