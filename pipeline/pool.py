@@ -54,7 +54,7 @@ def run_jobs(what: str, todo: list[Job], by: Engine, on_failure: str = "stop") -
     """
     with (
         Board(what, len(todo), by.workers) as board,
-        closing(by.carried(todo, lambda name, done, total: None)) as ends,
+        closing(by.carried(todo)) as ends,
     ):
         failures = Failures(on_failure, board.say)
         for one in ends:

@@ -8,7 +8,7 @@ does no harm.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -19,9 +19,6 @@ from pipeline.work.task import Task
 
 Job = Sequence[Task]
 """Tasks of one worker, in order: a student is trained, then scored."""
-
-Report = Callable[[str, int, int], None]
-"""Called with a job's name, the steps that are done and those there are."""
 
 ATTEMPTS = 2
 """Times that a job is begun whose process or machine is lost, before that is an error."""
@@ -52,7 +49,7 @@ class Engine(ABC):
         self.held = True
 
     @abstractmethod
-    def run(self, jobs: Sequence[Job], report: Report) -> Generator[Ended, None, None]:
+    def run(self, jobs: Sequence[Job]) -> Generator[Ended, None, None]:
         """Carry out jobs, and yield each as it ends.
 
         Closing the iterator, or an exception of whoever reads it, ends at once what is still being made.
@@ -61,12 +58,12 @@ class Engine(ABC):
             StageError: nothing more can be made, as a cluster is not there.
         """
 
-    def carried(self, jobs: Sequence[Job], report: Report) -> Generator[Ended, None, None]:
+    def carried(self, jobs: Sequence[Job]) -> Generator[Ended, None, None]:
         """As `run`, with another attempt for jobs that were lost; they go on from their last checkpoints."""
         left = list(jobs)
         for attempt in range(1, ATTEMPTS + 1):
             lost: list[Ended] = []
-            with closing(self.run(left, report)) as ends:
+            with closing(self.run(left)) as ends:
                 for one in ends:
                     if one.lost and attempt < ATTEMPTS:
                         lost.append(one)
@@ -90,7 +87,7 @@ def name_of(job: Job) -> str:
     return job[0].name
 
 
-def carry_out(job: Job, device: str, report: Callable[[int, int], None]) -> str | None:
+def carry_out(job: Job, device: str) -> str | None:
     """Make what is missing of a job, in this process; returns what went wrong.
 
     This is the one place where work is done, whatever the engine.
@@ -98,15 +95,18 @@ def carry_out(job: Job, device: str, report: Callable[[int, int], None]) -> str 
     Args:
         job: the tasks.
         device: as torch names it.
-        report: called with the steps that are done and those there are.
     """
     try:
         todo = [task for task in job if not is_made(task)]
         if all(task.told for task in job):
-            telling.carry_out(todo, device, lambda done, total, row: report(done, total))
+            telling.carry_out(todo, device, _unheard)
             return None
         for task in todo:
-            telling.logged(task, device, lambda done, total, row: report(done, total))
+            telling.logged(task, device, _unheard)
     except CellError as error:
         return error.reason
     return None
+
+
+def _unheard(done: int, total: int, row: Mapping[str, float]) -> None:
+    """Steps are read from journals, wherever they are made."""

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
 
 from pipeline import stage
-from pipeline.engines.base import Ended, Engine, Job, Report, carry_out, name_of
+from pipeline.engines.base import Ended, Engine, Job, carry_out, name_of
 from study.config.params import ExecutionSpec
 
 LAST_SECONDS = 10.0
@@ -50,7 +50,7 @@ class LocalEngine(Engine):
         self.names, self.threads = list(names), threads
         self.workers, self.where = len(self.names), ", ".join(self.names)
 
-    def run(self, jobs: Sequence[Job], report: Report) -> Generator[Ended, None, None]:
+    def run(self, jobs: Sequence[Job]) -> Generator[Ended, None, None]:
         context, waiting = multiprocessing.get_context("spawn"), deque(jobs)
         busy: dict[Connection, _Worker] = {}
         idle: list[_Worker] = []
@@ -62,21 +62,18 @@ class LocalEngine(Engine):
                     worker = busy[pipe]  # type: ignore[index]  # wait returns what it was given
                     job = worker.job
                     try:
-                        kind, *said = worker.pipe.recv()
+                        error = worker.pipe.recv()
                     except (EOFError, OSError):
                         del busy[worker.pipe]
                         yield Ended(job, f"a worker was killed while it made {name_of(job)}{worker.end()}", lost=True)
                         if waiting and not self.held:
                             _next(_Worker(context, worker.device, self.threads), waiting, busy, idle)
                         continue
-                    if kind == "steps":
-                        report(name_of(job), *said)
-                    else:
-                        del busy[worker.pipe]
-                        idle.append(worker)
-                        yield Ended(job, *said)
-                        if waiting and not self.held:
-                            _next(idle.pop(), waiting, busy, idle)
+                    del busy[worker.pipe]
+                    idle.append(worker)
+                    yield Ended(job, error)
+                    if waiting and not self.held:
+                        _next(idle.pop(), waiting, busy, idle)
             for worker in idle:
                 worker.dismiss()
         finally:
@@ -143,7 +140,7 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _serve(pipe: Connection, device: str, threads: int) -> None:
-    """A worker: jobs come in, steps and ends go out, until there are none."""
+    """A worker: jobs come in, what went wrong goes out, until there are none."""
     # A batch system tells a whole group of processes that its time is over; the one that started this one acts on it.
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
@@ -151,4 +148,4 @@ def _serve(pipe: Connection, device: str, threads: int) -> None:
     stage.limit_threads(threads)
     with contextlib.suppress(EOFError, BrokenPipeError):  # the other end is gone
         while (job := pipe.recv()) is not None:
-            pipe.send(("ended", carry_out(job, device, lambda done, total: pipe.send(("steps", done, total)))))
+            pipe.send(carry_out(job, device))

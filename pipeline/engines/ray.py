@@ -9,20 +9,17 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline import sources, stage
-from pipeline.engines.base import Ended, Engine, Job, Report, carry_out, name_of
+from pipeline.engines.base import Ended, Engine, Job, carry_out, name_of
 from pipeline.engines.local import devices
-from pipeline.engines.notes import News, Note
 from study.config.params import ExecutionSpec
 
 LOOPBACK = "127.0.0.1"
@@ -39,7 +36,6 @@ POLL = 1.0
 """Seconds between two looks."""
 ANSWER_SECONDS = 10.0
 """In which a cluster that is there answers."""
-FOLDER = stage.SCRATCH / "ray"
 
 
 class RayEngine(Engine):
@@ -56,36 +52,26 @@ class RayEngine(Engine):
             self.workers = jobs if execution.workers == "auto" else min(jobs, int(execution.workers))
             self.where = f"the Ray cluster {self.address}"
 
-    def run(self, jobs: Sequence[Job], report: Report) -> Generator[Ended, None, None]:
-        run = FOLDER / uuid.uuid4().hex[:12]
-        run.mkdir(parents=True)
-        notes = [run / f"{number}.json" for number in range(len(jobs))]
-        try:
-            with self._cluster() as ray:
-                yield from self._awaited(ray, jobs, notes, report)
-        finally:
-            shutil.rmtree(run, ignore_errors=True)
+    def run(self, jobs: Sequence[Job]) -> Generator[Ended, None, None]:
+        stage.SCRATCH.mkdir(exist_ok=True)  # by which machines know that they see this folder
+        with self._cluster() as ray:
+            yield from self._awaited(ray, jobs)
 
-    def _awaited(
-        self, ray: Any, jobs: Sequence[Job], notes: Sequence[Path], report: Report
-    ) -> Generator[Ended, None, None]:
-        share, news = self._share(ray), News(notes)
+    def _awaited(self, ray: Any, jobs: Sequence[Job]) -> Generator[Ended, None, None]:
+        share = self._share(ray)
         device = "cuda" if share["num_gpus"] else "cpu"
         # Workers of tasks with GPUs are not used again unless this is 0.
         task = ray.remote(max_calls=0, max_retries=0, **share)(_make)
-        waiting = list(enumerate(jobs))[::-1]
+        waiting = list(jobs)[::-1]
         pending: dict[Any, Job] = {}
         while waiting or pending:
             while waiting and len(pending) < self.workers:
-                number, job = waiting.pop()
-                said = (str(Path.cwd()), str(notes[number]), tuple(job), device, self.execution.threads)
-                pending[task.remote(*said)] = job
+                job = waiting.pop()
+                pending[task.remote(str(Path.cwd()), tuple(job), device, self.execution.threads)] = job
             try:
                 over, _ = ray.wait(list(pending), timeout=POLL)
             except ray.exceptions.RayError as error:
                 raise _unreachable(error) from None
-            for steps in news.steps():
-                report(*steps)
             for answer in over:
                 yield self._ended(ray, pending.pop(answer), answer)
 
@@ -186,17 +172,16 @@ def import_ray(alone: bool) -> Any:
     return ray
 
 
-def _make(folder: str, note: str, job: Job, device: str, threads: int) -> str | None:
-    """What a worker of the cluster does: make a job, and note how far it is."""
-    if not Path(folder, note).parent.is_dir():
+def _make(folder: str, job: Job, device: str, threads: int) -> str | None:
+    """What a worker of the cluster does: make a job, in the study's folder."""
+    if not Path(folder, stage.SCRATCH).is_dir():
         raise stage.StageError(
             f"{socket.gethostname()} does not see {folder}: the machines of a Ray cluster share the study's folder; "
             "without one, see `small-polyglots part`"
         )
     os.chdir(folder)
     stage.limit_threads(threads)
-    told = Note(Path(note))
-    return carry_out(job, device, lambda done, total: told.step(name_of(job), done, total))
+    return carry_out(job, device)
 
 
 def _unreachable(error: Exception) -> stage.StageError:

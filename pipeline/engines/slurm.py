@@ -23,8 +23,8 @@ import submitit
 from submitit.core.utils import DelayedSubmission, FailedSubmissionError
 
 from pipeline import sources, stage
-from pipeline.engines.base import Ended, Engine, Job, Report, is_made, name_of
-from pipeline.engines.notes import News, Note
+from pipeline.engines.base import Ended, Engine, Job, is_made, name_of
+from pipeline.engines.notes import Note, ended
 from study.config.params import ExecutionSpec, Slurm
 
 FOLDER = stage.SCRATCH / "slurm"
@@ -51,7 +51,7 @@ class Part:
         note = Note(Path(self.note))
         engine = local(ExecutionSpec.model_validate(self.execution), len(self.jobs))
         # What an earlier turn of this element finished costs nothing: its folders are there.
-        with closing(engine.carried(self.jobs, note.step)) as ends:
+        with closing(engine.carried(self.jobs)) as ends:
             for one in ends:
                 note.end(name_of(one.job), one.error)
 
@@ -69,7 +69,7 @@ class SlurmEngine(Engine):
         self.workers = self.elements
         self.where = f"{self.elements} elements of an array ({self.declared.partition or self.declared.cluster})"
 
-    def run(self, jobs: Sequence[Job], report: Report) -> Generator[Ended, None, None]:
+    def run(self, jobs: Sequence[Job]) -> Generator[Ended, None, None]:
         cancel_left()
         run = FOLDER / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
         parts = [jobs[first :: self.elements] for first in range(min(self.elements, len(jobs)))]
@@ -81,7 +81,7 @@ class SlurmEngine(Engine):
         stage.write_json(ARRAY, {"cluster": self.declared.cluster, "jobs": [job.job_id for job in array]})
         failed = False
         try:
-            for one in self._awaited(array, parts, News(notes), report):
+            for one in self._awaited(array, parts, notes):
                 failed |= one.error is not None
                 yield one
             until = time.monotonic() + GRACE
@@ -94,16 +94,14 @@ class SlurmEngine(Engine):
             ARRAY.unlink(missing_ok=True)
 
     def _awaited(
-        self, array: Sequence[Any], parts: Sequence[Sequence[Job]], news: News, report: Report
+        self, array: Sequence[Any], parts: Sequence[Sequence[Job]], notes: Sequence[Path]
     ) -> Generator[Ended, None, None]:
         left = {name_of(job): (job, number) for number, part in enumerate(parts) for job in part}
         gone: dict[int, float] = {}
         """Elements that are over, and since when."""
         while left:
-            for said in news.steps():
-                report(*said)
             over = {number for number, since in gone.items() if time.monotonic() - since > self._grace()}
-            for name, error in news.ended().items():
+            for name, error in ended(notes).items():
                 if name in left:
                     yield Ended(left.pop(name)[0], error)
             for name, (job, number) in list(left.items()):

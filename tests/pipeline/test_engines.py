@@ -52,7 +52,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str,
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("undisturbed"))
         for job in trainings.trainings(list(LABELS)):
-            assert carry_out(job, "cpu", lambda done, total: None) is None
+            assert carry_out(job, "cpu") is None
         return {label: result(label) for label in LABELS}
 
 
@@ -247,7 +247,7 @@ def test_a_ray_cluster_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_a_machine_that_does_not_see_the_folder_says_so(tmp_path: Path) -> None:
     ray = pytest.importorskip("pipeline.engines.ray")
     with pytest.raises(stage.StageError, match="does not see /nowhere/study"):
-        ray._make("/nowhere/study", ".scratch/ray/run/0.json", trainings.trainings(["a"])[0], "cpu", 1)
+        ray._make("/nowhere/study", trainings.trainings(["a"])[0], "cpu", 1)
 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

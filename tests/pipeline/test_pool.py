@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -162,6 +163,7 @@ def test_the_stage_makes_what_is_missing_by_the_declared_engine(
     declared: list[pool.Job] = [(Fake("a"),), (Fake("b"), Fake("c"))]
     monkeypatch.setattr(pool, "jobs", lambda what: declared)
     monkeypatch.setattr(pool, "open_corpus", Corpus)
+    monkeypatch.setattr(pool, "watched", nullcontext)
     monkeypatch.setattr(pool, "execution", lambda: ExecutionSpec(device="cpu", workers=1))
     Fake("a").run("cpu", lambda done, total, row: None)
     assert pool.run("students", Path("pool.stamp"), 2, 2) == [declared[1]]
