@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import warnings
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +18,7 @@ from pipeline.tracking import telling
 from pipeline.work.task import Progress, Task
 from study.config.params import ExecutionSpec
 from study.names import UnknownNameError
+from tests.pipeline import studies
 
 
 class TwoPartsError(RuntimeError):
@@ -160,10 +160,11 @@ def test_the_stage_makes_what_is_missing_by_the_declared_engine(
         def verify(self) -> None:
             pass
 
+    grid = {"archs": ["clip"], "sizes": ["half"], "methods": ["none"], "seeds": [0]}
+    studies.declare(Path(), {"study": {"name": "tiny"}, "grid": grid})
     declared: list[pool.Job] = [(Fake("a"),), (Fake("b"), Fake("c"))]
     monkeypatch.setattr(pool, "jobs", lambda what: declared)
     monkeypatch.setattr(pool, "open_corpus", Corpus)
-    monkeypatch.setattr(pool, "watched", nullcontext)
     monkeypatch.setattr(pool, "execution", lambda: ExecutionSpec(device="cpu", workers=1))
     Fake("a").run("cpu", lambda done, total, row: None)
     assert pool.run("students", Path("pool.stamp"), 2, 2) == [declared[1]]
