@@ -20,11 +20,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.kills.ground import Ground
-from tests.kills.judge import AROUND, STAGES, TOOLS, Verdict, drawn, judged
+from tests.kills.judge import AROUND, STAGES, TOOLS, Kill, Verdict, drawn, judged
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
@@ -52,8 +53,12 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1e9, help="no further kill is begun after so many")
     parser.add_argument("--ground", type=Path, help="a folder for the study, kept and used again")
     parser.add_argument("--out", type=Path, default=Path("kills.jsonl"), help="a line of JSON a kill")
+    parser.add_argument("--read", type=Path, nargs="+", default=[], help="kill nothing; the table of earlier outputs")
     given = parser.parse_args()
-    until, verdicts, early = time.monotonic() + 60 * given.minutes, [], 0
+    if given.read:
+        lines = [json.loads(line) for path in given.read for line in path.read_text(encoding="utf-8").splitlines()]
+        return told([verdict_of(line) for line in lines])
+    until, verdicts = time.monotonic() + 60 * given.minutes, []
     with tempfile.TemporaryDirectory(prefix="kills-") as folder, given.out.open("w", encoding="utf-8") as out:
         ground = Ground(given.ground or Path(folder))
         ground.make()
@@ -67,18 +72,29 @@ def main() -> int:
             out.flush()
             said = "; ".join(verdict.wrong) if verdict.wrong else "well"
             if not verdict.hit:
-                early += 1
                 said = f"was over before it: {said}"
             print(
                 f"{number}: {verdict.kill.stage} ({verdict.kill.engine}), {verdict.kill.kind}, "
                 f"{verdict.seconds} s and {verdict.again} s: {said[:1500]}",
                 flush=True,
             )
-            if verdict.hit or verdict.wrong:
-                verdicts.append(verdict)
-    print(table(verdicts))
-    print(f"{sum(v.hit for v in verdicts)} kills, {sum(bool(v.wrong) for v in verdicts)} wrong; {early} came too late")
-    return any(verdict.wrong for verdict in verdicts)
+            verdicts.append(verdict)
+    return told(verdicts)
+
+
+def verdict_of(line: dict[str, Any]) -> Verdict:
+    """What `Verdict.row` wrote."""
+    known = {name: value for name, value in line.items() if name != "kind"}
+    return Verdict(**{**known, "kill": Kill(**line["kill"])})
+
+
+def told(verdicts: Sequence[Verdict]) -> int:
+    """Print the table; the exit status."""
+    counted = [verdict for verdict in verdicts if verdict.hit or verdict.wrong]
+    wrong = sum(bool(verdict.wrong) for verdict in counted)
+    print(table(counted))
+    print(f"{sum(v.hit for v in counted)} kills, {wrong} wrong; {len(verdicts) - len(counted)} came too late")
+    return int(wrong > 0)
 
 
 if __name__ == "__main__":

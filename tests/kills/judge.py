@@ -165,6 +165,7 @@ def _of_tool(ground: Ground, kill: Kill) -> Verdict:
         began = time.monotonic()
         _again(ground, verdict, ground.command(*command), ground.study)
         ground.seconds[kill.stage] = time.monotonic() - began
+        shutil.rmtree(kept, ignore_errors=True)
         if makes:
             shutil.copytree(ground.study / makes, kept)
         ground.at_end()

@@ -92,6 +92,8 @@ def strike(
         written: a file; the kill comes at once when it is being written after the delay.
         outlives: whether an array may go on without whoever submitted it, until the next run.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell; children would ignore it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     mark = uuid.uuid4().hex
     struck, spared = Struck(target=target, mark=mark), TARGETS["worker"] if outlives else "^$"
     with output.open("wb") as file:

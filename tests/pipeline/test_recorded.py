@@ -9,8 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import recorded, stage
+from pipeline import paths, pool, recorded, stage
+from pipeline.carry import carry_out
+from tests.pipeline import studies
+from tests.pipeline.grids import write_grid
 from tests.pipeline.studies import git, run
+from tests.pipeline.test_command_line import call
+from tests.pipeline.test_pool import Fake
 
 DVC_YAML = """
 stages:
@@ -96,3 +101,46 @@ def test_what_dvc_recorded_of_a_stage_that_is_gone_is_no_change(study: Path) -> 
     spoil(Path("runs/a/run.json"))
     with pytest.raises(stage.StageError, match="not the bytes that"):
         recorded.verify(Path("runs"))
+
+
+def record_other_bytes(*outs: Path) -> None:
+    """A dvc.lock by which these folders held something else."""
+    entries = "".join(f"    - path: {out}\n      hash: md5\n      md5: {'0' * 32}.dir\n" for out in outs)
+    Path("dvc.lock").write_text(f"schema: '2.0'\nstages:\n  one:\n    cmd: one\n    outs:\n{entries}")
+
+
+@pytest.mark.parametrize(
+    ("command", "read"),
+    [
+        (("embed", "clip"), paths.TEACHERS / "clip"),
+        (("embed", "clip"), paths.CORPUS),
+        (("collect",), paths.RUNS / "clip-half-none-s0"),
+        (("collect",), paths.SCORES / "clip-teacher"),
+        (("analyse",), paths.RESULTS),
+        (("publish",), paths.REPORT),
+        (("publish",), paths.TEACHERS / "clip"),
+    ],
+)
+def test_stages_refuse_what_was_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], read: Path
+) -> None:
+    grid = {"archs": ["clip"], "sizes": ["half"], "methods": ["none"], "seeds": [0]}
+    studies.declare(tmp_path, {"study": {"name": "tiny"}, "grid": grid})
+    monkeypatch.chdir(tmp_path)
+    read.mkdir(parents=True)
+    record_other_bytes(read)
+    code, told = call(*command)
+    assert code == 1
+    assert f"{command[0]}: {read}: not the bytes that dvc.lock records" in told
+
+
+def test_no_student_is_made_from_what_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_grid(tmp_path)
+    for read in (paths.TEACHERS / "clip", paths.EMBEDDINGS / "clip"):
+        record_other_bytes(read)
+        with pytest.raises(stage.StageError, match=f"{read}: not the bytes"):
+            pool.run("students", Path("stamp"))
+        with pytest.raises(stage.StageError, match=f"{read}: not the bytes"):
+            carry_out(Fake("a"), reads=(read,))
+    assert not Path("stamp").exists()
