@@ -65,7 +65,8 @@ def run(ground: Ground, *, prefix: tuple[str, ...] = (), **more: str) -> tuple[i
     try:
         done = subprocess.run(
             command, cwd=ground.tree, env=ground.environment(**more), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=SECONDS, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=SECONDS,
+            check=False, start_new_session=True,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         return 124, f"did not end: {error.output!r}"

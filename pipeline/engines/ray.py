@@ -141,15 +141,19 @@ def embedded(cpus: int, gpus: int) -> Iterator[Any]:
     )  # fmt: skip
     assert guard.stdin is not None
     try:
-        ray.init(
-            num_cpus=cpus,
-            num_gpus=gpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            _node_ip_address=LOOPBACK,
-            _temp_dir=folder,
-        )
+        try:
+            ray.init(
+                num_cpus=cpus,
+                num_gpus=gpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+                _node_ip_address=LOOPBACK,
+                _temp_dir=folder,
+            )
+        except Exception as error:  # Ray has no class of its own for a start that takes too long
+            said = " ".join(str(error).split())[:300]
+            raise stage.StageError(f"Ray did not start on this machine, what is finished is kept: {said}") from error
         yield ray
     finally:
         ray.shutdown()

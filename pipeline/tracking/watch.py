@@ -12,6 +12,7 @@ import select
 import sys
 import time
 
+from pipeline import stage
 from pipeline.tracking import experiment
 from pipeline.tracking.follow import Follower
 from pipeline.tracking.tracker import TrackingError
@@ -54,6 +55,7 @@ def watch() -> int:
 
 
 if __name__ == "__main__":
+    stage.on_interrupt(stage.END_AT_ONCE)
     with contextlib.suppress(OSError):
         os.nice(5)
     with publishing(LAST_SECONDS + 10.0) as alone:

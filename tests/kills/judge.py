@@ -203,7 +203,8 @@ def _again(ground: Ground, verdict: Verdict, command: list[str], folder: Path) -
     try:
         done = subprocess.run(
             command, cwd=folder, env=ground.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace", timeout=AGAIN_SECONDS, check=False,
+            stderr=subprocess.STDOUT, text=True, errors="replace", timeout=AGAIN_SECONDS,
+            check=False, start_new_session=True,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         verdict.wrong.append(f"the second run does not end: {str(error.output)[-600:]}")
