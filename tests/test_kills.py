@@ -8,7 +8,7 @@ from tests.kills.ground import Ground
 from tests.kills.judge import Kill, judged
 
 KILLS = [
-    Kill(0, "pool", "group", "INT", moment=0.6),
+    Kill(0, "prepare", "group", "INT", moment=0.5),
     Kill(1, "student", "dvc", "KILL", written="dvc.lock", moment=0.0),
 ]
 
