@@ -140,9 +140,9 @@ def standing(found: Declaration | None, settings: AnalysisSettings, results_at: 
         names = ", ".join(changed)
         parts.append(f"The settings in use are not the declared ones ({names} changed), so nothing counts as declared")
     if late and results_at is not None:
-        parts.append(f"The results are older ({_utc(results_at)}), so nothing counts as declared")
+        parts.append("The results are older, as the times of files tell, so nothing counts as declared")
     elif results_at is not None and not changed:
-        parts.append(f"The results are younger ({_utc(results_at)}), as far as the times of files can tell")
+        parts.append("The results are younger, as far as the times of files can tell")
     if found.recorded:
         parts.append(f"The declaration is in git since commit {found.recorded[0][:12]} ({_utc(found.recorded[1])})")
     else:
