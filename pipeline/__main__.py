@@ -12,6 +12,7 @@ if __name__ == "__main__":
     stage.on_interrupt(stage.END_AT_ONCE)
     stage.die_with_parent()
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -346,5 +347,13 @@ def analyse() -> None:
         analyse.run()
 
 
+def main(name: str = "small-polyglots") -> None:
+    """Run a command; a library that cannot be loaded, as where memory is bounded, is told in one line."""
+    try:
+        app(prog_name=name)
+    except (ImportError, MemoryError) as error:
+        sys.exit(f"{name}: a library cannot be loaded ({' '.join(str(error).split()) or 'out of memory'})")
+
+
 if __name__ == "__main__":
-    app(prog_name="python -m pipeline")
+    main("python -m pipeline")

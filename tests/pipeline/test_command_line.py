@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,3 +84,15 @@ def test_outside_of_a_study_it_says_so(tmp_path: Path, monkeypatch: pytest.Monke
     assert status == 2
     assert "params.yaml is not there: " in text
     assert "is not the folder of a study" in text
+
+
+def test_a_library_that_cannot_be_loaded_is_one_line(study: Path) -> None:
+    def bounded() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
+
+    command = (sys.executable, "-m", "pipeline", "resolve")
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=study, env=env, capture_output=True, text=True, preexec_fn=bounded, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "a library cannot be loaded" in done.stderr
