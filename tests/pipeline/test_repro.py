@@ -131,7 +131,7 @@ def test_the_study_runs_is_cached_and_follows_its_declaration(copy: Path) -> Non
     for plot in ("trade-off", "languages", "training"):
         (drawn,) = plots[f"dvc.yaml::{plot}"]
         assert set(drawn["revisions"]) == {"HEAD", "workspace"}
-        assert "vega-lite" in json.loads(drawn["content"])["$schema"]
+        assert "vega-lite" in drawn["content"]["$schema"]
     experiments = run(copy, study, "dvc", "exp", "show", "--csv")
     assert "methods.fd.fd.weight" in experiments
 
