@@ -130,7 +130,8 @@ def test_the_study_runs_is_cached_and_follows_its_declaration(copy: Path) -> Non
     plots = json.loads(run(copy, study, "dvc", "plots", "diff", "--json", "HEAD"))["data"]
     for plot in ("trade-off", "languages", "training"):
         (drawn,) = plots[f"dvc.yaml::{plot}"]
-        assert set(drawn["revisions"]) == {"HEAD", "workspace"}
+        before_too = plot != "languages"  # which need two seeds, and there was one
+        assert set(drawn["revisions"]) == ({"HEAD", "workspace"} if before_too else {"workspace"})
         assert "vega-lite" in drawn["content"]["$schema"]
     experiments = run(copy, study, "dvc", "exp", "show", "--csv")
     assert "methods.fd.fd.weight" in experiments
