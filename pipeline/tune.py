@@ -135,5 +135,6 @@ def outcome(search: Any, plan: dict[str, Any]) -> dict[str, Any]:
         "declared": plan["declared"],
         "measure": "validation map@10, mean of directions, languages and seeds",
         "best": {name: float(f"{value:.6g}") for name, value in best.params.items()},
-        "trials": [{"number": t.number, "value": round(t.value, 6), **t.params} for t in trials],
+        # Numbered anew: a trial that was killed has used a number up.
+        "trials": [{"number": n, "value": round(t.value, 6), **t.params} for n, t in enumerate(trials)],
     }

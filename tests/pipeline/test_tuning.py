@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import optuna
 import pytest
 
 from pipeline import stage, tune, tuning
@@ -43,3 +44,16 @@ def test_a_search_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     said = carry_out(job, "cpu")
     assert said is not None
     assert said.endswith("no teacher is there")
+
+
+def test_a_trial_that_was_killed_leaves_no_gap_in_the_numbers() -> None:
+    search = optuna.create_study(direction="maximize")
+    search.ask()  # killed: nobody will tell of it
+    for value in (0.25, 0.5):
+        trial = search.ask()
+        trial.suggest_float("learning_rate", 0.001, 0.01)
+        search.tell(trial, value)
+    plan = {"arch": "clip", "size": "half", "method": "fd", "seeds": [1000], "declared": {}}
+    found = tune.outcome(search, plan)
+    assert [trial["number"] for trial in found["trials"]] == [0, 1]
+    assert found["best"]["learning_rate"] == pytest.approx(search.best_params["learning_rate"], rel=1e-5)
